@@ -1,0 +1,33 @@
+"""One small value that says how a server speaks where servers in the field differ.
+
+The defaults describe our own machine (`core/protocol/machine`).
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+
+@frozen(kw_only=True)
+class Dialect:
+    """How a store differs from the others.
+
+    Args:
+        separator: stands between the origin of an id and its lineage (`root:1.2`).
+        targeted_timers: a timer must carry a target, or the server never fires it.
+        enforces_deadlines: promises that are external but not targeted are timed out by the clock.
+        searches: promise.search and its siblings are served.
+        keeps_resumes: task.suspend redirects when something settled since the last acquire, so that a
+            suspend need not name what earlier suspends already registered.
+        delta_preload: task.acquire honours `delta`.
+    """
+
+    separator: str = ":"
+    targeted_timers: bool = False
+    enforces_deadlines: bool = True
+    searches: bool = True
+    keeps_resumes: bool = True
+    delta_preload: bool = True
+
+
+OURS = Dialect()

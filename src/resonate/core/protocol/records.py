@@ -1,0 +1,125 @@
+"""What the protocol speaks about: values, promises, tasks, schedules, messages.
+
+Law 1: a record is what the wire shows; what only the server knows lives in `objects`.
+Law 2: all instants are epoch milliseconds (int), all durations milliseconds (int).
+Law 3: every record is frozen and complete at birth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from attrs import field, frozen
+
+NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+class PromiseState(StrEnum):
+    """The states of a durable promise; every state but `PENDING` is final."""
+
+    PENDING = "pending"
+    RESOLVED = "resolved"
+    REJECTED = "rejected"
+    REJECTED_CANCELED = "rejected_canceled"
+    REJECTED_TIMEDOUT = "rejected_timedout"
+
+
+class TaskState(StrEnum):
+    """The states of a task; `FULFILLED` is final."""
+
+    PENDING = "pending"
+    ACQUIRED = "acquired"
+    SUSPENDED = "suspended"
+    HALTED = "halted"
+    FULFILLED = "fulfilled"
+
+
+class Tag(StrEnum):
+    """The tags that servers and SDKs give a meaning to."""
+
+    TARGET = "resonate:target"
+    TIMER = "resonate:timer"
+    EXTERNAL = "resonate:external"
+    DELAY = "resonate:delay"
+    ORIGIN = "resonate:origin"
+    BRANCH = "resonate:branch"
+    PARENT = "resonate:parent"
+    PREFIX = "resonate:prefix"
+    SCOPE = "resonate:scope"
+    SCHEDULE = "resonate:schedule"
+
+
+@frozen
+class Value:
+    """An opaque payload: headers and a string that only codecs read."""
+
+    headers: Mapping[str, str] = NO_HEADERS
+    data: str | None = None
+
+
+NO_VALUE: Final = Value()
+
+
+@frozen(kw_only=True)
+class PromiseRecord:
+    """A durable promise as the wire shows it.
+
+    `settled_at` is None exactly while `state` is `PENDING`.
+    """
+
+    id: str
+    state: PromiseState
+    param: Value = NO_VALUE
+    value: Value = NO_VALUE
+    tags: Mapping[str, str] = field(factory=dict)
+    timeout_at: int
+    created_at: int
+    settled_at: int | None = None
+
+
+@frozen(kw_only=True)
+class TaskRecord:
+    """A task as the wire shows it; `resumes` counts, `ttl` and `pid` show only while acquired."""
+
+    id: str
+    state: TaskState
+    version: int
+    resumes: int = 0
+    ttl: int | None = None
+    pid: str | None = None
+
+
+@frozen(kw_only=True)
+class ScheduleRecord:
+    """A schedule: which promise to create, when. `promise_timeout` is a duration in ms."""
+
+    id: str
+    cron: str
+    promise_id: str
+    promise_timeout: int
+    promise_param: Value = NO_VALUE
+    promise_tags: Mapping[str, str] = field(factory=dict)
+    created_at: int
+    next_run_at: int
+    last_run_at: int | None = None
+
+
+@frozen
+class Execute:
+    """Message: the task `id` wants a worker; `version` is the number to pass to task.acquire."""
+
+    id: str
+    version: int
+
+
+@frozen
+class Unblock:
+    """Message to a listener: this promise has settled."""
+
+    promise: PromiseRecord
+
+
+Message: TypeAlias = Execute | Unblock

@@ -1,0 +1,81 @@
+"""What the engine needs of a codec, in the core's nouns.
+
+Law 1: encode then decode gives an equal value, or encode raises; never a silent change.
+Law 2: the same value encodes to the same bytes in every process (sets are sorted, dict order is kept).
+Law 3: decoding never runs code that the data names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from attrs import field, frozen
+
+from resonate.core.protocol.records import Value
+
+
+@frozen(kw_only=True)
+class Signature:
+    """The types of a function's values, resolved once at registration. `Any` stands where nothing is declared.
+
+    Args:
+        positional: one type per positional parameter, context or info excluded.
+        keyword: types of parameters that can be given by name, context or info excluded.
+        rest: element type of `*args`, None if the function takes none.
+        extra: value type of `**kwargs`, None if the function takes none.
+        returns: the awaited or returned type.
+    """
+
+    positional: tuple[Any, ...] = ()
+    keyword: Mapping[str, Any] = field(factory=dict)
+    rest: Any = None
+    extra: Any = None
+    returns: Any = Any
+
+
+UNTYPED = Signature(rest=Any, extra=Any)
+
+
+@frozen(kw_only=True)
+class Call:
+    """A function call as a promise's param carries it: `{"func","args","kwargs","version"}`.
+
+    `version` is None where the sender did not pin one (other SDKs may send `{func, args}` alone).
+    """
+
+    func: str
+    args: tuple[object, ...] = ()
+    kwargs: Mapping[str, object] = field(factory=dict)
+    version: int | None = None
+
+
+class Codec(Protocol):
+    """Python values to protocol values and back. Pure, synchronous, thread-safe."""
+
+    def encode(self, value: object, type_: Any = Any) -> Value:
+        """Write `value`, which is declared as `type_`. Raise `EncodingError` with the path to what can't be written."""
+        ...
+
+    def decode(self, value: Value, type_: Any = Any) -> Any:
+        """Read `value` as `type_`. Raise `DecodingError` with the path to what does not fit."""
+        ...
+
+    def encode_call(self, call: Call, signature: Signature) -> Value:
+        """Write a call, each argument by its declared type. Raise `EncodingError`."""
+        ...
+
+    def decode_call(self, value: Value, signature_of: Callable[[str, int | None], Signature]) -> Call:
+        """Read a call; `signature_of(func, version)` gives the types once the name is known.
+
+        Raise `DecodingError`, or whatever `signature_of` raises.
+        """
+        ...
+
+    def encode_error(self, error: BaseException) -> Value:
+        """Write a failure. Never raises: what can't be written is left out and said so."""
+        ...
+
+    def decode_error(self, value: Value) -> Exception:
+        """Read a failure as the exception to raise. Never raises: what can't be rebuilt is an `ApplicationError`."""
+        ...

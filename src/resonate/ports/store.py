@@ -1,0 +1,77 @@
+"""The store port: the one narrow door to a Resonate server, whatever it is made of."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Protocol, TypeVar
+
+from resonate.core.protocol.dialect import Dialect
+from resonate.core.protocol.records import Message
+from resonate.core.protocol.requests import Rejection, Request
+
+R = TypeVar("R")
+
+
+class Store(Protocol):
+    """One process's connection to a store, as member `pid` of `group`.
+
+    Every request is idempotent in the sense of the protocol, so a caller may repeat one whose reply
+    was lost. `send` and `send_all` may be called from any thread and any event loop (the heartbeat does);
+    the other methods belong to the loop that called `start`.
+    """
+
+    @property
+    def dialect(self) -> Dialect:
+        """How this store speaks; final once `start` has returned."""
+        ...
+
+    @property
+    def unicast(self) -> str:
+        """The address that reaches exactly this connection."""
+        ...
+
+    def anycast(self, group: str | None = None) -> str:
+        """Return the address of any member of `group` (this connection's own when None)."""
+        ...
+
+    def prefer(self) -> str:
+        """Return the address of any member of this group, this connection preferred while it is connected."""
+        ...
+
+    async def start(self) -> None:
+        """Open what must be open. Calling it again is harmless. Raise `StoreError`."""
+        ...
+
+    async def stop(self) -> None:
+        """Close everything; `messages` ends. Calling it again is harmless. Never raises."""
+        ...
+
+    async def send(self, request: Request[R]) -> R | Rejection:
+        """Do one request. A refusal by the rules is a `Rejection` value.
+
+        Raise `AuthError`, `ServerError` or `NetworkError` when there was no answer by the rules.
+        """
+        ...
+
+    async def send_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
+        """Do many requests, each with its own reply or `Rejection`, in the order asked for.
+
+        They may run concurrently or in one transaction, so a later one must not rely on an earlier one.
+        Raise as `send` does, only if no request could be answered; a request that alone went unanswered
+        is represented by its exception, returned in its place.
+        """
+        ...
+
+    def messages(self) -> AsyncIterator[Message]:
+        """Yield the messages to this connection until `stop`. One consumer. At-most-once: a message may be
+        lost (an `Execute` comes again, an `Unblock` does not), repeated or stale.
+        """
+        ...
+
+
+class Backend(Protocol):
+    """Where stores come from: shared memory, a database file, a server."""
+
+    def connect(self, *, group: str, pid: str) -> Store:
+        """Return a store for member `pid` of `group`; opens nothing until its `start`."""
+        ...
