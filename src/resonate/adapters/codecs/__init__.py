@@ -1,0 +1,1 @@
+"""Codecs: Python values to protocol values and back."""

@@ -1,0 +1,298 @@
+"""Types with named parts: attrs classes, dataclasses, named tuples, typed dicts; generic ones included.
+
+A class's plan is made when it is first used, since its fields may lead back to itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Generic, NotRequired, Protocol, Required, TypeVar, get_args, get_origin, get_type_hints
+
+import attrs
+from attrs import frozen
+
+from resonate.adapters.codecs.containers import in_columns
+from resonate.adapters.codecs.plan import Find, Misfit, Plan, wrong
+
+
+@frozen(kw_only=True)
+class Part:
+    """A field of a class.
+
+    Args:
+        name: its name in JSON and on the instance.
+        argument: its name as an argument of the constructor.
+        type_: its declared type.
+        required: whether the constructor requires it.
+        given: whether the constructor takes it at all.
+        compared: whether it counts when instances are compared.
+    """
+
+    name: str
+    argument: str
+    type_: Any
+    required: bool
+    given: bool
+    compared: bool
+
+
+# ---------------------------------------------------------------- reading classes
+
+
+def substitute(type_: Any, variables: Mapping[Any, Any]) -> Any:
+    """Put types in the place of type variables."""
+    if isinstance(type_, TypeVar):
+        return variables.get(type_, type_)
+    parameters = getattr(type_, "__parameters__", ())
+    if not parameters or isinstance(type_, type):
+        return type_
+    return type_[tuple(variables.get(parameter, parameter) for parameter in parameters)]
+
+
+def field_types(type_: Any) -> dict[str, Any]:
+    """Return the resolved types of a class's fields, inherited and generic ones included."""
+    found: dict[str, Any] = {}
+    for cls, variables in reversed(_lineage(type_)):
+        own = inspect.get_annotations(cls)
+        hints = _hints(cls) if own else {}
+        found.update((name, substitute(hints[name], variables)) for name in own if name in hints)
+    return found
+
+
+def _lineage(type_: Any) -> list[tuple[type, Mapping[Any, Any]]]:
+    """Return the class and its bases in resolution order, each with its type variables' values."""
+    cls = get_origin(type_) or type_
+    values: dict[type, Mapping[Any, Any]] = {}
+    _bind(cls, get_args(type_), values)
+    return [(base, values.get(base, {})) for base in cls.__mro__ if base is not object]
+
+
+def _bind(cls: Any, args: tuple[Any, ...], values: dict[type, Mapping[Any, Any]]) -> None:
+    variables = dict(zip(getattr(cls, "__parameters__", ()), args, strict=False))
+    values.setdefault(cls, variables)
+    for base in vars(cls).get("__orig_bases__", cls.__bases__):
+        if get_origin(base) in (Generic, Protocol):
+            continue
+        bound = substitute(base, variables)
+        origin = get_origin(bound) or bound
+        if isinstance(origin, type) and origin is not object:
+            _bind(origin, get_args(bound), values)
+
+
+def parts_of(type_: Any) -> list[Part]:
+    """Return the fields of an attrs class or a dataclass."""
+    cls: Any = get_origin(type_) or type_
+    types = field_types(type_)
+    if attrs.has(cls):
+        return [
+            Part(
+                name=each.name,
+                argument=each.alias,
+                type_=types.get(each.name, each.type or Any),
+                required=each.init and each.default is attrs.NOTHING,
+                given=each.init,
+                compared=bool(each.eq),
+            )
+            for each in attrs.fields(cls)
+        ]
+    missing = dataclasses.MISSING
+    return [
+        Part(
+            name=each.name,
+            argument=each.name,
+            type_=types.get(each.name, Any),
+            required=each.init and each.default is missing and each.default_factory is missing,
+            given=each.init,
+            compared=each.compare,
+        )
+        for each in dataclasses.fields(cls)
+    ]
+
+
+def _runs_code(cls: Any) -> bool:
+    """Whether making an instance may do more than store its arguments, so that the result must be compared."""
+    if any(hasattr(cls, hook) for hook in ("__attrs_post_init__", "__attrs_pre_init__", "__post_init__")):
+        return True
+    code = getattr(cls.__init__, "__code__", None)
+    source = getattr(code, "co_filename", "")
+    generated = source == "<string>" or source.startswith("<attrs generated")  # by dataclasses, by attrs
+    if not generated or cls.__new__ is not object.__new__:
+        return True
+    if attrs.has(cls):
+        return any(each.converter is not None or not each.init for each in attrs.fields(cls))
+    return any(not each.init for each in dataclasses.fields(cls))
+
+
+# ---------------------------------------------------------------- plans
+
+
+def object_plan(type_: Any, name: str, find: Find) -> Plan:
+    """Return the plan of an attrs class or a dataclass: an object with the fields that its constructor takes."""
+    cls: Any = get_origin(type_) or type_
+
+    @functools.cache
+    def parts() -> tuple[list[tuple[Part, Plan]], list[Part]]:
+        found = parts_of(type_)
+        return [(part, find(part.type_)) for part in found if part.given], [
+            part for part in found if part.compared and not part.given
+        ]
+
+    careful = _runs_code(cls)
+
+    def write(value: Any) -> dict[str, Any]:
+        out: dict[str, Any] = {}
+        for part, plan in parts()[0]:
+            try:
+                out[part.name] = plan.dump(getattr(value, part.name))
+            except Misfit as misfit:
+                raise misfit.inside(f".{part.name}") from None
+        return out
+
+    def dump(value: Any) -> dict[str, Any]:
+        if type(value) is not cls:
+            hint = None
+            if isinstance(value, cls):
+                hint = f"Its own fields would be lost; declare {name} | {type(value).__qualname__}."
+            raise wrong(value, name, hint=hint)
+        out = write(value)
+        if careful:
+            _compare(value, out, load(out), write, parts()[1])
+        return out
+
+    def load(value: Any) -> Any:
+        return _construct(cls, name, _arguments(value, name, parts()[0]))
+
+    return Plan(
+        name=name, dump=dump, load=load, writes=frozenset({dict}), exact=frozenset({cls}), inline=True
+    )
+
+
+def _arguments(value: Any, name: str, parts: Iterable[tuple[Part, Plan]]) -> dict[str, Any]:
+    """Read the fields; those unknown are passed over, as a newer version of the class may have written them."""
+    if type(value) is not dict:
+        raise wrong(value, name)
+    arguments: dict[str, Any] = {}
+    for part, plan in parts:
+        if part.name in value:
+            try:
+                arguments[part.argument] = plan.load(value[part.name])
+            except Misfit as misfit:
+                raise misfit.inside(f".{part.name}") from None
+        elif part.required:
+            raise Misfit(f"nothing where {name} requires a value").inside(f".{part.name}")
+    return arguments
+
+
+def _construct(cls: Callable[..., Any], name: str, arguments: dict[str, Any]) -> Any:
+    try:
+        return cls(**arguments)
+    except Exception as error:  # the class's validators raise what they like
+        raise Misfit(f"{name} refuses these values: {error}") from error
+
+
+def _compare(
+    value: Any, written: dict[str, Any], back: Any, write: Callable[[Any], dict[str, Any]], derived: Iterable[Part]
+) -> None:
+    """Raise a `Misfit` if the instance that was read back differs from the one that was written."""
+    again = write(back)
+    for name, json in written.items():
+        if again[name] != json:
+            raise Misfit("its constructor changes this field, so it would not come back equal").inside(f".{name}")
+    missing = object()
+    for part in derived:
+        if getattr(value, part.name, missing) != getattr(back, part.name, missing):
+            text = "a field that the constructor does not take, and that would not come back equal"
+            raise Misfit(text).inside(f".{part.name}")
+
+
+def named_tuple_plan(type_: Any, name: str, find: Find) -> Plan:
+    """Return the plan of a named tuple: an array of its fields."""
+    cls: Any = get_origin(type_) or type_
+
+    @functools.cache
+    def plans() -> list[Plan]:
+        types = field_types(type_)
+        return [find(types.get(each, Any)) for each in cls._fields]
+
+    def dump(value: Any) -> list[Any]:
+        if type(value) is not cls:
+            raise wrong(value, name)
+        return in_columns(value, [plan.dump for plan in plans()])
+
+    def load(value: Any) -> Any:
+        if type(value) is not list:
+            raise wrong(value, name)
+        if not len(cls._fields) - len(cls._field_defaults) <= len(value) <= len(cls._fields):
+            raise Misfit(f"{len(value)} elements where {name} is declared")
+        return cls(*in_columns(value, [plan.load for plan in plans()]))
+
+    return Plan(name=name, dump=dump, load=load, writes=frozenset({list}), exact=frozenset({cls}))
+
+
+def typed_dict_plan(type_: Any, name: str, find: Find) -> Plan:
+    """Return the plan of a typed dict: an object with its keys and no others."""
+    cls: Any = get_origin(type_) or type_
+
+    @functools.cache
+    def plans() -> dict[str, Plan]:
+        variables = dict(zip(getattr(cls, "__parameters__", ()), get_args(type_), strict=False))
+        return {key: find(_bare(substitute(hint, variables))) for key, hint in _hints(cls).items()}
+
+    @functools.cache
+    def required() -> list[str]:
+        return [key for key, hint in _hints(cls).items() if _is_required(cls, key, hint)]
+
+    def dump(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise wrong(value, name)
+        for key in value:
+            if key not in plans():
+                raise Misfit(f"the key {key!r:.60} that {name} does not have")
+        return convert(value, "dump")
+
+    def load(value: Any) -> dict[str, Any]:
+        if type(value) is not dict:
+            raise wrong(value, name)
+        return convert({key: item for key, item in value.items() if key in plans()}, "load")
+
+    def convert(value: dict[str, Any], way: str) -> dict[str, Any]:
+        for key in required():
+            if key not in value:
+                raise Misfit(f"nothing where {name} requires a value").inside(f".{key}")
+        out: dict[str, Any] = {}
+        for key, item in value.items():
+            try:
+                out[key] = getattr(plans()[key], way)(item)
+            except Misfit as misfit:
+                raise misfit.inside(f".{key}") from None
+        return out
+
+    return Plan(name=name, dump=dump, load=load, writes=frozenset({dict}), exact=frozenset({dict}))
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    try:
+        return get_type_hints(cls, include_extras=True)
+    except Exception as error:  # whatever a name in an annotation can raise
+        raise Misfit(f"the annotations of {cls.__qualname__} can't be resolved: {error}") from error
+
+
+def _is_required(cls: Any, key: str, hint: Any) -> bool:
+    """Whether the key must be there; `__required_keys__` alone does not see markers in postponed annotations."""
+    while get_origin(hint) is getattr(typing, "ReadOnly", None):
+        hint = get_args(hint)[0]
+    if get_origin(hint) in {Required, NotRequired}:
+        return get_origin(hint) is Required
+    return key in cls.__required_keys__
+
+
+def _bare(type_: Any) -> Any:
+    """Strip `Required[]`, `NotRequired[]` and, where Python has it, `ReadOnly[]`."""
+    markers = (Required, NotRequired, getattr(typing, "ReadOnly", Required))
+    while get_origin(type_) in markers:
+        type_ = get_args(type_)[0]
+    return type_

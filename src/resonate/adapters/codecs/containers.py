@@ -1,0 +1,200 @@
+"""Types with parts of their own kind: lists, sets, tuples, dicts.
+
+Sets are written sorted, so that the same set is the same text in every process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from resonate.adapters.codecs import text
+from resonate.adapters.codecs.plan import Misfit, Plan, kind, wrong
+
+_LIST: Final = frozenset({list})
+_DICT: Final = frozenset({dict})
+
+
+def all_of(values: Iterable[Any], cls: type | None) -> bool:
+    """Whether every value is of exactly this class. The loop runs in C."""
+    return cls is not None and set(map(type, values)) <= {cls}
+
+
+def each(values: Iterable[Any], convert: Callable[[Any], Any]) -> list[Any]:
+    """Convert each value; a `Misfit` gets its index."""
+    out: list[Any] = []
+    try:
+        for value in values:
+            out.append(convert(value))  # noqa: PERF401 - its length is the index of the value that fails
+    except Misfit as misfit:
+        raise misfit.inside(f"[{len(out)}]") from None
+    return out
+
+
+def _expect_list(value: Any, name: str) -> list[Any]:
+    if type(value) is not list:
+        raise wrong(value, name)
+    return value
+
+
+def list_plan(name: str, element: Plan) -> Plan:
+    """Return the plan of `list[T]` and of the abstract sequences, which come back as lists."""
+
+    def dump(value: Any) -> list[Any]:
+        if not isinstance(value, list):
+            hint = "It would come back as a list; declare tuple[T, ...]." if isinstance(value, tuple) else None
+            raise wrong(value, name, hint=hint)
+        return list(value) if all_of(value, element.own) else each(value, element.dump)
+
+    def load(value: Any) -> list[Any]:
+        value = _expect_list(value, name)
+        return value if all_of(value, element.own) else each(value, element.load)
+
+    return Plan(name=name, dump=dump, load=load, writes=_LIST, exact=_LIST)
+
+
+def set_plan(name: str, element: Plan, cls: type[set[Any]] | type[frozenset[Any]]) -> Plan:
+    """Return the plan of `set[T]` or `frozenset[T]`."""
+
+    def dump(value: Any) -> list[Any]:
+        if not isinstance(value, set | frozenset):
+            raise wrong(value, name)
+        try:
+            written = [element.dump(item) for item in value]
+        except Misfit as misfit:
+            raise misfit.inside("{}") from None
+        return sorted(written) if all_of(written, str) or all_of(written, int) else sorted(written, key=text.write)
+
+    def load(value: Any) -> Any:
+        try:
+            return cls(each(_expect_list(value, name), element.load))
+        except TypeError as error:
+            raise Misfit(f"an unhashable element where {name} is declared") from error
+
+    return Plan(name=name, dump=dump, load=load, writes=_LIST, exact=frozenset({cls}))
+
+
+def tuple_plan(name: str, element: Plan) -> Plan:
+    """Return the plan of `tuple[T, ...]`."""
+
+    def dump(value: Any) -> list[Any]:
+        if type(value) is not tuple:
+            raise wrong(value, name)
+        return list(value) if all_of(value, element.own) else each(value, element.dump)
+
+    def load(value: Any) -> tuple[Any, ...]:
+        return tuple(each(_expect_list(value, name), element.load))
+
+    return Plan(name=name, dump=dump, load=load, writes=_LIST, exact=frozenset({tuple}))
+
+
+def row_plan(name: str, elements: tuple[Plan, ...]) -> Plan:
+    """Return the plan of a tuple of fixed length."""
+
+    def checked(value: Any) -> Any:
+        if len(value) != len(elements):
+            raise Misfit(f"{len(value)} elements where {name} is declared")
+        return value
+
+    def dump(value: Any) -> list[Any]:
+        if type(value) is not tuple:
+            raise wrong(value, name)
+        return in_columns(checked(value), [element.dump for element in elements])
+
+    def load(value: Any) -> tuple[Any, ...]:
+        return tuple(in_columns(checked(_expect_list(value, name)), [element.load for element in elements]))
+
+    return Plan(name=name, dump=dump, load=load, writes=_LIST, exact=frozenset({tuple}))
+
+
+def in_columns(values: Iterable[Any], converts: Iterable[Callable[[Any], Any]]) -> list[Any]:
+    """Convert each value by the function at its place; a `Misfit` gets its index."""
+    out: list[Any] = []
+    try:
+        for value, convert in zip(values, converts, strict=False):
+            out.append(convert(value))  # noqa: PERF401 - its length is the index of the value that fails
+    except Misfit as misfit:
+        raise misfit.inside(f"[{len(out)}]") from None
+    return out
+
+
+def dict_plan(name: str, key: Plan, value: Plan, cls: type[Any] = dict) -> Plan:
+    """Return the plan of `dict[K, V]`, of the abstract mappings, which come back as dicts, and of dict's subclasses."""
+    dump_key, load_key = _key_functions(key)
+    accepted = Mapping if cls is dict else cls
+
+    def dump(mapping: Any) -> dict[str, Any]:
+        if not isinstance(mapping, accepted) or (cls is dict and mapping != dict(mapping)):
+            raise wrong(mapping, name)
+        if key.own is str and all_of(mapping, str) and all_of(mapping.values(), value.own):
+            return dict(mapping)
+        out: dict[str, Any] = {}
+        for each_key, item in mapping.items():
+            written = _inside_key(dump_key, each_key)
+            try:
+                out[written] = value.dump(item)
+            except Misfit as misfit:
+                raise misfit.inside(_step(written)) from None
+        if len(out) != len(mapping):
+            raise Misfit(f"two keys of this {name} are written alike")
+        return out
+
+    def load(mapping: Any) -> Any:
+        if type(mapping) is not dict:
+            raise wrong(mapping, name)
+        if cls is dict and key.own is str and all_of(mapping.values(), value.own):
+            return mapping
+        out = cls()
+        for written, item in mapping.items():
+            try:
+                loaded = value.load(item)
+            except Misfit as misfit:
+                raise misfit.inside(_step(written)) from None
+            out[_inside_key(load_key, written)] = loaded
+        return out
+
+    return Plan(name=name, dump=dump, load=load, writes=_DICT, exact=frozenset({cls}))
+
+
+def _step(key: str) -> str:
+    return f".{key}" if key.isidentifier() else f"[{key!r}]"
+
+
+def _inside_key(convert: Callable[[Any], Any], key: Any) -> Any:
+    try:
+        return convert(key)
+    except Misfit as misfit:
+        raise misfit.inside(f".key({key!r:.60})") from None
+
+
+def _key_functions(key: Plan) -> tuple[Callable[[Any], str], Callable[[str], Any]]:
+    """Return how keys are written and read: text as itself, everything else as its JSON text."""
+    if key.name == "Any":
+        return _only_text, _only_text
+    if key.writes == {str}:
+        return key.dump, key.load
+
+    def dump(value: Any) -> str:
+        return text.write(key.dump(value)).decode()
+
+    def load(written: str) -> Any:
+        try:
+            value = text.read_big(written.encode())
+        except ValueError as error:
+            raise Misfit(f"{written!r:.60} is not a key of type {key.name}") from error
+        loaded = key.load(value)
+        try:
+            hash(loaded)
+        except TypeError as error:
+            raise Misfit(f"an unhashable key of type {key.name}") from error
+        return loaded
+
+    return dump, load
+
+
+def _only_text(key: Any) -> str:
+    if type(key) is not str:
+        raise Misfit(f"{kind(key)} where no type is declared for keys", hint="Declare the dict's key type.")
+    return key
+
+

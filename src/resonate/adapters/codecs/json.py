@@ -1,0 +1,225 @@
+"""The codec that ships: JSON by the declared types, in base64 as all SDKs send it.
+
+Law 1: encode then decode gives an equal value, or encode raises.
+Law 2: the same value is the same bytes in every process.
+Law 3: nothing that is read is ever run: no pickle, no import by a name in the data.
+"""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
+
+from cattrs import Converter
+
+from resonate.adapters.codecs import text
+from resonate.adapters.codecs.book import PlanBook
+from resonate.adapters.codecs.failures import Failures
+from resonate.adapters.codecs.plan import Misfit, kind
+from resonate.core.protocol.records import NO_VALUE, Value
+from resonate.core.values import Call, Signature
+from resonate.errors import ApplicationError, DecodingError, EncodingError
+
+CONTENT_TYPE: Final = "content-type"
+JSON: Final = "application/json"
+HEADERS: Final[Mapping[str, str]] = MappingProxyType({CONTENT_TYPE: JSON})
+
+E = TypeVar("E", bound=type[Exception])
+
+
+class JsonCodec:
+    """Write and read values as JSON, each by its declared type. Implements `resonate.ports.codec.Codec`.
+
+    Args:
+        converter: a cattrs converter with hooks for classes that the codec does not know, or should write otherwise.
+            A hook registered by class goes before the codec's own way. Register before the first use.
+    """
+
+    def __init__(self, converter: Converter | None = None) -> None:
+        self._quick = PlanBook(converter, careful=False)
+        self._careful = PlanBook(converter, careful=True)
+        self._failures = Failures()
+
+    def register_error(self, cls: E) -> E:
+        """Let failures of this class come back as themselves: rebuilt as `cls(*args)`. Usable as a decorator."""
+        self._failures.register(cls)
+        return cls
+
+    # ------------------------------------------------------------ values
+
+    def encode(self, value: object, type_: Any = Any) -> Value:
+        """Write `value`, which is declared as `type_`. Raise `EncodingError` with the path to what can't be written."""
+        return self._write(lambda book: book.find(type_).dump(value))
+
+    def decode(self, value: Value, type_: Any = Any) -> Any:
+        """Read `value` as `type_`. Raise `DecodingError` with the path to what does not fit."""
+        return self._read(value, lambda book, json: book.find(type_).load(json))
+
+    def encode_call(self, call: Call, signature: Signature) -> Value:
+        """Write a call, each argument by its declared type. Raise `EncodingError`."""
+        return self._write(lambda book: _dump_call(book, call, signature))
+
+    def decode_call(self, value: Value, signature_of: Callable[[str, int | None], Signature]) -> Call:
+        """Read a call; `signature_of(func, version)` gives the types once the name is known.
+
+        Raise `DecodingError`, or whatever `signature_of` raises.
+        """
+        func, version = self._read(value, lambda _book, json: _callee(json))
+        signature = signature_of(func, version)
+        return self._read(value, lambda book, json: _load_call(book, json, signature))
+
+    # ------------------------------------------------------------ failures
+
+    def encode_error(self, error: BaseException) -> Value:
+        """Write a failure. Never raises: what can't be written is left out and said so."""
+        return Value(HEADERS, _base64(text.write(self._failures.dump(error))))
+
+    def decode_error(self, value: Value) -> Exception:
+        """Read a failure as the exception to raise. Never raises: what can't be rebuilt is an `ApplicationError`."""
+        try:
+            json = self._read(value, lambda _book, json: json)
+        except DecodingError as error:
+            return ApplicationError("a failure was recorded that can't be read", details=str(error))
+        return self._failures.load(json)
+
+    # ------------------------------------------------------------ text
+
+    def _write(self, dump: Callable[[PlanBook], Any]) -> Value:
+        try:
+            json = dump(self._quick)
+            if json is None:
+                return NO_VALUE
+            raw = self._text(json, dump)
+        except Misfit as misfit:
+            raise _encoding_error(misfit) from misfit.__cause__
+        except RecursionError:
+            raise EncodingError("a value is nested too deeply, or contains itself") from None
+        except Exception as error:
+            msg = f"a value can't be written: {type(error).__name__}: {error}"
+            raise EncodingError(msg) from error
+        return Value(HEADERS, _base64(raw))
+
+    def _text(self, json: Any, dump: Callable[[PlanBook], Any]) -> bytes:
+        """Write the text; where it may hold what the quick way overlooks, write it again the careful way."""
+        try:
+            raw = text.write_quickly(json)
+        except TypeError:
+            raw = None
+        if raw is None or text.SENTINEL_END in raw:
+            return text.write(dump(self._careful))
+        return raw
+
+    def _read(self, value: Value, load: Callable[[PlanBook, Any], Any]) -> Any:
+        raw = _raw(value)
+        try:
+            if raw is None:
+                return load(self._quick, None)
+            json = text.read(raw)
+            book = self._careful if text.SENTINEL_END in raw else self._quick
+            try:
+                return load(book, json)
+            except Misfit as misfit:
+                if not misfit.big:
+                    raise
+            return load(book, text.read_big(raw))
+        except Misfit as misfit:
+            raise _decoding_error(misfit) from misfit.__cause__
+        except RecursionError:
+            raise DecodingError("stored data is nested too deeply") from None
+        except Exception as error:
+            msg = f"stored data is not JSON that fits: {error}"
+            raise DecodingError(msg) from error
+
+
+def _base64(raw: bytes) -> str:
+    return binascii.b2a_base64(raw, newline=False).decode("ascii")
+
+
+def _raw(value: Value) -> bytes | None:
+    if not value.data:
+        return None
+    written_as = value.headers.get(CONTENT_TYPE, JSON) if value.headers else JSON
+    if written_as != JSON:
+        msg = f"the value was written as {written_as!r:.80}, which the JSON codec can't read"
+        raise DecodingError(msg, hint="Use the codec that wrote it.")
+    try:
+        return binascii.a2b_base64(value.data, strict_mode=True)
+    except ValueError as error:
+        msg = "stored data is not base64"
+        raise DecodingError(msg) from error
+
+
+def _encoding_error(misfit: Misfit) -> EncodingError:
+    where = f"{misfit.path} can't be written" if misfit.path else "the value can't be written"
+    return EncodingError(f"{where}: {misfit.text}.", path=misfit.path, hint=misfit.hint)
+
+
+def _decoding_error(misfit: Misfit) -> DecodingError:
+    where = f"{misfit.path} does not fit" if misfit.path else "stored data does not fit"
+    return DecodingError(f"{where}: {misfit.text}.", path=misfit.path, hint=misfit.hint)
+
+
+# ---------------------------------------------------------------- calls
+
+
+def _dump_call(book: PlanBook, call: Call, signature: Signature) -> dict[str, Any]:
+    json: dict[str, Any] = {"func": call.func, "args": _positional(call.args, signature, book, "dump")}
+    if call.kwargs:
+        json["kwargs"] = _named(call.kwargs, signature, book, "dump")
+    if call.version is not None:
+        json["version"] = call.version
+    return json
+
+
+def _callee(json: Any) -> tuple[str, int | None]:
+    if type(json) is not dict:
+        raise Misfit(f"{kind(json)} where a call is expected")
+    func, version = json.get("func"), json.get("version")
+    if type(func) is not str:
+        raise Misfit(f"{kind(func)} where a function's name is expected").inside(".func")
+    if version is not None and type(version) is not int:
+        raise Misfit(f"{kind(version)} where a version is expected").inside(".version")
+    return func, version or None  # 0 is how the TypeScript SDK says "the latest"
+
+
+def _load_call(book: PlanBook, json: Any, signature: Signature) -> Call:
+    func, version = _callee(json)
+    args, kwargs = json.get("args"), json.get("kwargs")
+    if args is not None and type(args) is not list:
+        raise Misfit(f"{kind(args)} where a list of arguments is expected").inside(".args")
+    if kwargs is not None and type(kwargs) is not dict:
+        raise Misfit(f"{kind(kwargs)} where named arguments are expected").inside(".kwargs")
+    return Call(
+        func=func,
+        args=tuple(_positional(args or (), signature, book, "load")),
+        kwargs=_named(kwargs or {}, signature, book, "load"),
+        version=version,
+    )
+
+
+def _positional(args: Any, signature: Signature, book: PlanBook, way: str) -> list[Any]:
+    declared = signature.positional
+    out: list[Any] = []
+    try:
+        for index, arg in enumerate(args):
+            type_ = declared[index] if index < len(declared) else signature.rest
+            if type_ is None and index >= len(declared):
+                raise Misfit(f"an argument too many: the function takes {len(declared)}")
+            out.append(getattr(book.find(type_), way)(arg))
+    except Misfit as misfit:
+        raise misfit.inside(f"args[{len(out)}]") from misfit.__cause__
+    return out
+
+
+def _named(kwargs: Mapping[str, Any], signature: Signature, book: PlanBook, way: str) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for name, arg in kwargs.items():
+        try:
+            if name not in signature.keyword and signature.extra is None:
+                raise Misfit("the function has no parameter of this name")
+            out[name] = getattr(book.find(signature.keyword.get(name, signature.extra)), way)(arg)
+        except Misfit as misfit:
+            raise misfit.inside(f"kwargs.{name}") from misfit.__cause__
+    return out

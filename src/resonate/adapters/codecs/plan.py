@@ -1,0 +1,84 @@
+"""How one declared type crosses: a pair of checked functions between Python values and JSON values.
+
+Law 1: `dump` accepts only what `load` gives back as an equal value; anything else is a `Misfit`.
+Law 2: `load` gives values of the declared type only; anything else is a `Misfit`.
+Law 3: neither keeps nor returns state that two calls share.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from attrs import field, frozen
+
+Convert: TypeAlias = Callable[[Any], Any]
+Find: TypeAlias = Callable[[Any], "Plan"]
+
+NULL: Final = type(None)
+SIXTY_FOUR_BITS: Final = range(-(2**63), 2**64)
+
+
+class Misfit(Exception):  # noqa: N818 - a message on its way to a CodecError, never seen by users
+    """A value, or stored data, does not fit the type. Carries the path to it, collected on the way out.
+
+    Args:
+        text: what is wrong, as a clause.
+        hint: what to do about it, as a sentence.
+        big: whether the data may hold a whole number that the fast parser read as a float.
+    """
+
+    def __init__(self, text: str, *, hint: str | None = None, big: bool = False) -> None:
+        super().__init__(text)
+        self.text = text
+        self.hint = hint
+        self.big = big
+        self._steps: list[str] = []
+
+    def inside(self, step: str) -> Misfit:
+        """Put a step in front of the path: `.name` or `[3]`."""
+        self._steps.append(step)
+        return self
+
+    @property
+    def path(self) -> str:
+        """Return the path to the bad part, `items[3].price`; empty where the whole value is bad."""
+        return "".join(reversed(self._steps)).removeprefix(".")
+
+
+@frozen(kw_only=True, eq=False)
+class Plan:
+    """How values of one declared type are written and read.
+
+    Args:
+        name: the type in messages and in union tags; the same in every process.
+        dump: value to JSON value.
+        load: JSON value to value.
+        writes: the JSON types that `dump` can produce.
+        reads: the JSON types that `load` accepts beside those.
+        exact: a value of exactly one of these classes is this type's, wherever a union must choose.
+        own: values of exactly this class are their own JSON value, both ways.
+        native: one of JSON's own scalars; stays untagged in a union.
+        inline: writes an object of fields, into which a union's tag can go.
+    """
+
+    name: str
+    dump: Convert
+    load: Convert
+    writes: frozenset[type]
+    reads: frozenset[type] = frozenset()
+    exact: frozenset[type] = field(factory=frozenset)
+    own: type | None = None
+    native: bool = False
+    inline: bool = False
+
+
+def kind(value: object) -> str:
+    """Name a value's type as users know it."""
+    return "None" if value is None else type(value).__qualname__
+
+
+def wrong(value: object, name: str, *, hint: str | None = None) -> Misfit:
+    """Say that a value is not of the declared type."""
+    big = type(value) is float and abs(value) >= 2**63  # may have been a whole number in the text
+    return Misfit(f"{kind(value)} where {name} is declared", hint=hint, big=big)

@@ -1,0 +1,126 @@
+"""Unions: untagged where the JSON alone tells the members apart, tagged where it does not.
+
+`int | str | None` is plain JSON. Of members that JSON writes alike, its own scalars stay bare and the others carry their
+name: `{"$type": "Card", "number": ...}` for classes with fields, `{"$type": "UUID", "value": ...}` for the rest.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Final
+
+from attrs import frozen
+
+from resonate.adapters.codecs.plan import NULL, SIXTY_FOUR_BITS, Convert, Misfit, Plan, kind, wrong
+
+TAG: Final = "$type"
+VALUE: Final = "value"
+
+
+@frozen(kw_only=True, eq=False)
+class _Member:
+    plan: Plan
+    dump: Convert
+    tagged: bool
+
+
+def optional_plan(name: str, inner: Plan) -> Plan:
+    """Return the plan of `T | None`, where T never writes null."""
+    dump_inner, load_inner = inner.dump, inner.load
+
+    def dump(value: Any) -> Any:
+        return None if value is None else dump_inner(value)
+
+    def load(value: Any) -> Any:
+        return None if value is None else load_inner(value)
+
+    return Plan(name=name, dump=dump, load=load, writes=inner.writes | {NULL}, reads=inner.reads)
+
+
+def union_plan(name: str, plans: list[Plan]) -> Plan:
+    """Return the plan of a union."""
+    members = _members(sorted(plans, key=lambda plan: plan.name))  # by name: two spellings of a union are one type
+    by_class = _by_class(members)
+    by_json = _by_json(members)
+    by_tag = {member.plan.name: member.plan for member in members if member.tagged}
+    if len(by_tag) != sum(member.tagged for member in members):
+        raise Misfit(f"two members of {name} have the same name")
+    kinds = Counter(json for plan in plans for json in plan.writes)
+
+    def checked(member: _Member, value: Any) -> Any:
+        written = member.dump(value)
+        if type(written) is str and float in member.plan.writes and kinds[str]:
+            raise Misfit(f"{value!r} can't be told from text in {name}")
+        if type(written) is int and kinds[float] and written not in SIXTY_FOUR_BITS:
+            raise Misfit(f"an int beyond 64 bits can't be told from a float in {name}")
+        return written
+
+    def dump(value: Any) -> Any:
+        member = by_class.get(type(value))
+        if member is not None:
+            return checked(member, value)
+        deepest: Misfit | None = None
+        for member in members:
+            try:
+                return checked(member, value)
+            except Misfit as misfit:
+                if deepest is None or len(misfit.path) > len(deepest.path):
+                    deepest = misfit
+        if deepest is not None and deepest.path:
+            raise deepest
+        raise wrong(value, name)
+
+    def load(value: Any) -> Any:
+        if by_tag and type(value) is dict:
+            return _load_tagged(value, by_tag, name)
+        plan = by_json.get(type(value))
+        if plan is None:
+            raise wrong(value, name)
+        return plan.load(value)
+
+    writes = frozenset().union(*(frozenset({dict}) if m.tagged else m.plan.writes for m in members))
+    return Plan(name=name, dump=dump, load=load, writes=writes, reads=frozenset(by_json) - writes)
+
+
+def _members(plans: list[Plan]) -> list[_Member]:
+    kinds = Counter(json for plan in plans for json in plan.writes)
+    clashing = {json for json, count in kinds.items() if count > 1}
+    tagged = [not plan.native and bool(plan.writes & clashing) for plan in plans]
+    if any(tagged):  # a tag is an object: an untagged object beside it could be taken for one
+        tagged = [yes or dict in plan.writes for yes, plan in zip(tagged, plans, strict=True)]
+    return [
+        _Member(plan=plan, dump=_tagging(plan) if yes else plan.dump, tagged=yes)
+        for yes, plan in zip(tagged, plans, strict=True)
+    ]
+
+
+def _tagging(plan: Plan) -> Convert:
+    if plan.inline:
+        return lambda value: {TAG: plan.name, **plan.dump(value)}
+    return lambda value: {TAG: plan.name, VALUE: plan.dump(value)}
+
+
+def _by_class(members: list[_Member]) -> dict[type, _Member]:
+    """Map the classes that only one member claims."""
+    claims = Counter(cls for member in members for cls in member.plan.exact)
+    return {cls: member for member in members for cls in member.plan.exact if claims[cls] == 1}
+
+
+def _by_json(members: list[_Member]) -> dict[type, Plan]:
+    """Map JSON's types to the untagged member that writes it, else to the one that can read it."""
+    bare = [member.plan for member in members if not member.tagged]
+    found = {json: plan for plan in bare for json in plan.reads}
+    return found | {json: plan for plan in bare for json in plan.writes}
+
+
+def _load_tagged(value: dict[str, Any], by_tag: dict[str, Plan], name: str) -> Any:
+    tag = value.get(TAG)
+    plan = by_tag.get(tag) if isinstance(tag, str) else None
+    if plan is None:
+        said = f"the tag {tag!r:.60}" if TAG in value else f"an object without {TAG!r}"
+        raise Misfit(f"{said} where {name} is declared", hint=f"Tags are {', '.join(by_tag)}.")
+    if plan.inline:
+        return plan.load({key: item for key, item in value.items() if key != TAG})
+    if VALUE not in value:
+        raise Misfit(f"a tagged {kind(value)} without {VALUE!r} where {name} is declared")
+    return plan.load(value[VALUE])
