@@ -15,7 +15,7 @@ from cattrs import Converter
 
 from resonate.adapters.codecs import classes, containers, leaves, unions
 from resonate.adapters.codecs.foreign import Foreign, foreign_plan, unknown_plan
-from resonate.adapters.codecs.plan import NULL, Plan
+from resonate.adapters.codecs.plan import NULL, Plan, later_plan
 from resonate.adapters.codecs.untyped import untyped_plan
 
 _LISTS: Final = frozenset(
@@ -77,6 +77,7 @@ class PlanBook:
             return self.find(_bound(type_))
         named = origin or type_
         if type(named).__name__ == "TypeAliasType":  # `type X = ...`, which Python 3.11 lacks
+            self._plans[type_] = later_plan(name_of(type_), lambda: self._plans[type_])  # it may refer to itself
             variables = dict(zip(named.__type_params__, get_args(type_), strict=False))
             return self.find(classes.substitute(named.__value__, variables))
         return None

@@ -5,6 +5,7 @@ Sets are written sorted, so that the same set is the same text in every process.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -16,8 +17,8 @@ _DICT: Final = frozenset({dict})
 
 
 def all_of(values: Iterable[Any], cls: type | None) -> bool:
-    """Whether every value is of exactly this class. The loop runs in C."""
-    return cls is not None and set(map(type, values)) <= {cls}
+    """Whether every value is of exactly this class, and finite. The loops run in C."""
+    return cls is not None and set(map(type, values)) <= {cls} and (cls is not float or all(map(math.isfinite, values)))
 
 
 def each(values: Iterable[Any], convert: Callable[[Any], Any]) -> list[Any]:
@@ -41,7 +42,7 @@ def list_plan(name: str, element: Plan) -> Plan:
     """Return the plan of `list[T]` and of the abstract sequences, which come back as lists."""
 
     def dump(value: Any) -> list[Any]:
-        if not isinstance(value, list):
+        if not isinstance(value, list) or (type(value) is not list and value != list(value)):
             hint = "It would come back as a list; declare tuple[T, ...]." if isinstance(value, tuple) else None
             raise wrong(value, name, hint=hint)
         return list(value) if all_of(value, element.own) else each(value, element.dump)
@@ -124,7 +125,7 @@ def dict_plan(name: str, key: Plan, value: Plan, cls: type[Any] = dict) -> Plan:
     accepted = Mapping if cls is dict else cls
 
     def dump(mapping: Any) -> dict[str, Any]:
-        if not isinstance(mapping, accepted) or (cls is dict and mapping != dict(mapping)):
+        if not isinstance(mapping, accepted) or (type(mapping) is not dict and cls is dict and mapping != dict(mapping)):
             raise wrong(mapping, name)
         if key.own is str and all_of(mapping, str) and all_of(mapping.values(), value.own):
             return dict(mapping)

@@ -17,19 +17,23 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from resonate import errors
+from resonate.adapters.codecs.leaves import LEAVES
 from resonate.adapters.codecs.plan import Misfit, kind
 from resonate.adapters.codecs.text import write
+from resonate.adapters.codecs.unions import TAG, VALUE
 from resonate.adapters.codecs.untyped import untyped_plan
-from resonate.errors import ApplicationError, ResonateError
+from resonate.errors import ApplicationError, ResonateError, UsageError
 
 MAX_FAILURES: Final = 100
 MAX_DEPTH: Final = 10
 MAX_NOTES: Final = 20
 MAX_TEXT: Final = 10_000
+MAX_STATE: Final = 50_000
 MAX_FRAMES: Final = 20
 REMOTE: Final = "Traceback where it was first raised:\n"
 
 _UNTYPED: Final = untyped_plan(careful=True)
+_TAGGED: Final = {plan.name: plan for plan in LEAVES.values() if not plan.native}
 _CONTROL: Final = (StopIteration, StopAsyncIteration)  # raised into a coroutine, these end up as another error
 _OURS_TO_RAISE: Final = (errors.LeaseLost, errors.NondeterminismError, errors.EngineBug)  # an attempt's own end
 _STATE: Final = ("hint", "execution", "step", "path", "name", "details")
@@ -61,6 +65,8 @@ class Failures:
 
     def register(self, cls: type[Exception]) -> None:
         """Let this class come back as itself."""
+        if not (isinstance(cls, type) and issubclass(cls, Exception)):
+            raise UsageError(f"{cls!r} is not an exception class", hint="Register classes derived from Exception.")
         self._classes[cls.__module__, cls.__qualname__] = cls
 
     def dump(self, error: BaseException) -> dict[str, Any]:
@@ -69,10 +75,20 @@ class Failures:
 
     def load(self, json: Any) -> Exception:
         """Read what a promise was rejected with."""
-        return _load(json, self._classes, MAX_DEPTH)
+        try:
+            return _load(json, self._classes, MAX_DEPTH)
+        except Exception as failed:  # a registered class may refuse notes and causes, say
+            return ApplicationError("a failure was recorded that can't be read", details=_clean(failed))
 
 
 # ---------------------------------------------------------------- writing
+
+
+def brief(error: BaseException, failed: Exception) -> dict[str, Any]:
+    """Write no more than what is certain of a failure that can't be written in full."""
+    name = type(error).__name__
+    left_out = [f"everything else: {type(failed).__name__}"]
+    return {"__type": "error", "message": message_of(error), "name": _clean(name), "left_out": left_out}
 
 
 class _Writer:
@@ -136,9 +152,7 @@ class _Writer:
 def message_of(error: BaseException) -> str:
     """Return an exception's text, whatever its `__str__` does."""
     try:
-        if isinstance(error, BaseExceptionGroup):
-            return _clean(error.message)
-        if isinstance(error, ResonateError):
+        if isinstance(error, BaseExceptionGroup | ResonateError):
             return _clean(error.message)
         return _clean(str(error))
     except Exception as failed:  # a user's __str__ raises what it likes
@@ -163,17 +177,39 @@ def _add_args(json: dict[str, Any], error: BaseException, left_out: list[str]) -
     written: list[Any] = []
     for index, arg in enumerate(args):
         try:
-            written.append(_plain(arg))
+            written.append(dump_argument(arg))
         except Exception as failed:  # an argument may be anything
             left_out.append(f"args[{index}]: {kind(arg)}: {_clean(failed)}")
             return
     json["args"] = written
 
 
-def _plain(value: Any) -> Any:
+def dump_argument(value: Any) -> Any:
+    """Write an exception's argument: plain JSON as it is; tuples, ids, times, bytes and the like under their name."""
+    cls = type(value)
+    if cls is tuple:
+        return {TAG: "tuple", VALUE: [dump_argument(item) for item in value]}
+    leaf = LEAVES.get(cls)
+    if leaf is not None and not leaf.native:
+        return {TAG: leaf.name, VALUE: leaf.dump(value)}
+    if cls is dict and TAG in value:
+        raise Misfit(f"the key {TAG!r} has a meaning of its own")
+    return _plain(value, MAX_TEXT)
+
+
+def load_argument(json: Any) -> Any:
+    """Read an exception's argument."""
+    if not isinstance(json, dict) or TAG not in json:
+        return _UNTYPED.load(json)
+    if json[TAG] == "tuple":
+        return tuple(load_argument(item) for item in json[VALUE])
+    return _TAGGED[json[TAG]].load(json[VALUE])
+
+
+def _plain(value: Any, limit: int) -> Any:
     """Return the value if it is plain JSON of bounded size; raise otherwise."""
     json = _UNTYPED.dump(value)
-    if len(write(json)) > MAX_TEXT:
+    if len(write(json)) > limit:
         raise Misfit("it is too long")
     return json
 
@@ -185,7 +221,7 @@ def _state(error: ResonateError, left_out: list[str]) -> dict[str, Any]:
         if value is None or value == "":
             continue
         try:
-            state[name] = _plain(value)
+            state[name] = _plain(value, MAX_STATE)
         except Exception as failed:  # details may be anything
             left_out.append(f"{name}: {kind(value)}: {_clean(failed)}")
     return state
@@ -240,7 +276,8 @@ def _rebuild(json: dict[str, Any], classes: Mapping[_Name, type[Exception]]) -> 
     message = _text(json.get("message"))
     try:
         error = _of_ours(cls, message, json) if issubclass(cls, ResonateError) and _is_ours(cls) else _of_args(cls, json)
-        return error if isinstance(error, Exception) and message_of(error) == message else None
+        same = message in (message_of(error), str(error))
+        return error if isinstance(error, Exception) and same else None
     except Exception:  # the class's constructor raises what it likes
         return None
 
@@ -260,7 +297,7 @@ def _of_ours(cls: type[ResonateError], message: str, json: dict[str, Any]) -> Ex
 
 def _of_args(cls: type[Exception], json: dict[str, Any]) -> Exception:
     args = json.get("args")
-    return cls(*args) if isinstance(args, list) else cls(_text(json.get("message")))
+    return cls(*map(load_argument, args)) if isinstance(args, list) else cls(_text(json.get("message")))
 
 
 def _application_error(json: dict[str, Any]) -> ApplicationError:

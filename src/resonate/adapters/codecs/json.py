@@ -16,7 +16,7 @@ from cattrs import Converter
 
 from resonate.adapters.codecs import text
 from resonate.adapters.codecs.book import PlanBook
-from resonate.adapters.codecs.failures import Failures
+from resonate.adapters.codecs.failures import Failures, brief
 from resonate.adapters.codecs.plan import Misfit, kind
 from resonate.core.protocol.records import NO_VALUE, Value
 from resonate.core.values import Call, Signature
@@ -55,7 +55,8 @@ class JsonCodec:
 
     def decode(self, value: Value, type_: Any = Any) -> Any:
         """Read `value` as `type_`. Raise `DecodingError` with the path to what does not fit."""
-        return self._read(value, lambda book, json: book.find(type_).load(json))
+        raw, json = _parse(value)
+        return self._fit(raw, json, lambda book, json: book.find(type_).load(json))
 
     def encode_call(self, call: Call, signature: Signature) -> Value:
         """Write a call, each argument by its declared type. Raise `EncodingError`."""
@@ -66,20 +67,25 @@ class JsonCodec:
 
         Raise `DecodingError`, or whatever `signature_of` raises.
         """
-        func, version = self._read(value, lambda _book, json: _callee(json))
+        raw, json = _parse(value)
+        func, version = self._fit(raw, json, lambda _book, json: _callee(json))
         signature = signature_of(func, version)
-        return self._read(value, lambda book, json: _load_call(book, json, signature))
+        return self._fit(raw, json, lambda book, json: _load_call(book, json, signature))
 
     # ------------------------------------------------------------ failures
 
     def encode_error(self, error: BaseException) -> Value:
         """Write a failure. Never raises: what can't be written is left out and said so."""
-        return Value(HEADERS, _base64(text.write(self._failures.dump(error))))
+        try:
+            raw = text.write(self._failures.dump(error))
+        except Exception as failed:  # an exception's own attributes may do anything
+            raw = text.write(brief(error, failed))
+        return Value(HEADERS, _base64(raw))
 
     def decode_error(self, value: Value) -> Exception:
         """Read a failure as the exception to raise. Never raises: what can't be rebuilt is an `ApplicationError`."""
         try:
-            json = self._read(value, lambda _book, json: json)
+            _raw, json = _parse(value)
         except DecodingError as error:
             return ApplicationError("a failure was recorded that can't be read", details=str(error))
         return self._failures.load(json)
@@ -111,12 +117,9 @@ class JsonCodec:
             return text.write(dump(self._careful))
         return raw
 
-    def _read(self, value: Value, load: Callable[[PlanBook, Any], Any]) -> Any:
-        raw = _raw(value)
+    def _fit(self, raw: bytes, json: Any, load: Callable[[PlanBook, Any], Any]) -> Any:
+        """Read a JSON value by its type; where the text holds what the quick way overlooks, the careful way."""
         try:
-            if raw is None:
-                return load(self._quick, None)
-            json = text.read(raw)
             book = self._careful if text.SENTINEL_END in raw else self._quick
             try:
                 return load(book, json)
@@ -129,7 +132,7 @@ class JsonCodec:
         except RecursionError:
             raise DecodingError("stored data is nested too deeply") from None
         except Exception as error:
-            msg = f"stored data is not JSON that fits: {error}"
+            msg = f"stored data does not fit: {type(error).__name__}: {error}"
             raise DecodingError(msg) from error
 
 
@@ -137,17 +140,23 @@ def _base64(raw: bytes) -> str:
     return binascii.b2a_base64(raw, newline=False).decode("ascii")
 
 
-def _raw(value: Value) -> bytes | None:
+def _parse(value: Value) -> tuple[bytes, Any]:
+    """Return the JSON text and the JSON value; no data is None."""
     if not value.data:
-        return None
+        return b"", None
     written_as = value.headers.get(CONTENT_TYPE, JSON) if value.headers else JSON
-    if written_as != JSON:
+    if not written_as.startswith(JSON):
         msg = f"the value was written as {written_as!r:.80}, which the JSON codec can't read"
         raise DecodingError(msg, hint="Use the codec that wrote it.")
     try:
-        return binascii.a2b_base64(value.data, strict_mode=True)
+        raw = binascii.a2b_base64(value.data, strict_mode=True)
     except ValueError as error:
-        msg = "stored data is not base64"
+        msg = f"stored data is not base64: {error}"
+        raise DecodingError(msg) from error
+    try:
+        return raw, text.read(raw)
+    except ValueError as error:
+        msg = f"stored data is not JSON: {error}"
         raise DecodingError(msg) from error
 
 

@@ -73,6 +73,18 @@ class Plan:
     inline: bool = False
 
 
+def later_plan(name: str, find: Callable[[], Plan]) -> Plan:
+    """Return a stand-in for a plan that is still being made, inside of itself."""
+
+    def dump(value: Any) -> Any:
+        return find().dump(value)
+
+    def load(value: Any) -> Any:
+        return find().load(value)
+
+    return Plan(name=name, dump=dump, load=load, writes=frozenset({NULL, bool, int, float, str, list, dict}))
+
+
 def kind(value: object) -> str:
     """Name a value's type as users know it."""
     return "None" if value is None else type(value).__qualname__

@@ -45,6 +45,7 @@ def union_plan(name: str, plans: list[Plan]) -> Plan:
     by_tag = {member.plan.name: member.plan for member in members if member.tagged}
     if len(by_tag) != sum(member.tagged for member in members):
         raise Misfit(f"two members of {name} have the same name")
+    objects = [member.plan for member in members if dict in member.plan.writes]
     kinds = Counter(json for plan in plans for json in plan.writes)
 
     def checked(member: _Member, value: Any) -> Any:
@@ -72,6 +73,8 @@ def union_plan(name: str, plans: list[Plan]) -> Plan:
 
     def load(value: Any) -> Any:
         if by_tag and type(value) is dict:
+            if TAG not in value and len(objects) == 1:  # no tag, but other SDKs can mean only this one
+                return objects[0].load(value)
             return _load_tagged(value, by_tag, name)
         plan = by_json.get(type(value))
         if plan is None:
