@@ -10,7 +10,7 @@ Policies run in the worker; they do not travel.
 
 from __future__ import annotations
 
-from typing import Any, Final, Protocol
+from typing import Final, Protocol, cast
 
 from attrs import Attribute, field, frozen
 
@@ -50,7 +50,7 @@ class RetryPolicy(Protocol):
 def is_permanent(error: BaseException, non_retryable: tuple[type[BaseException], ...] = ()) -> bool:
     """Say whether no policy retries `error`.
 
-    That is an interruption (no `Exception`), one of `PERMANENT` or `non_retryable`, or a group that holds such an error.
+    That is an interruption (no `Exception`), one of `PERMANENT` or `non_retryable`, or a group that holds one.
     """
     if not isinstance(error, Exception) or isinstance(error, PERMANENT + non_retryable):
         return True
@@ -105,12 +105,14 @@ def _check_jitter(_self: object, _attribute: Attribute[float], value: object) ->
         raise UsageError(message)
 
 
-def _check_non_retryable(_self: object, _attribute: Attribute[Any], value: object) -> None:
-    if not isinstance(value, tuple) or not all(
-        isinstance(each, type) and issubclass(each, BaseException) for each in value
-    ):
+def _check_non_retryable(_self: object, _attribute: Attribute[tuple[type[BaseException], ...]], value: object) -> None:
+    if not isinstance(value, tuple) or not all(map(_is_exception_type, cast("tuple[object, ...]", value))):
         message = f"non_retryable is a tuple of exception types, not {value!r}."
         raise UsageError(message, hint="Write non_retryable=(ValueError,), with the comma.")
+
+
+def _is_exception_type(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseException)
 
 
 @frozen
