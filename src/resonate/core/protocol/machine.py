@@ -8,11 +8,37 @@ Law 4: the cost of a step does not grow with history (but for the searches and a
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
+from resonate.core.protocol import drains, promises, schedules, searches, tasks, timeouts
 from resonate.core.protocol.effects import Effect
 from resonate.core.protocol.reads import Reads
-from resonate.core.protocol.requests import Rejection, Request
+from resonate.core.protocol.requests import (
+    PromiseCreate,
+    PromiseGet,
+    PromiseRegisterCallback,
+    PromiseRegisterListener,
+    PromiseSearch,
+    PromiseSettle,
+    Rejection,
+    Request,
+    ScheduleCreate,
+    ScheduleDelete,
+    ScheduleGet,
+    ScheduleSearch,
+    TaskAcquire,
+    TaskContinue,
+    TaskCreate,
+    TaskFence,
+    TaskFulfill,
+    TaskGet,
+    TaskHalt,
+    TaskHeartbeat,
+    TaskRelease,
+    TaskSearch,
+    TaskSuspend,
+)
 from resonate.core.protocol.settings import DEFAULT_SETTINGS, Settings
 from resonate.core.protocol.steps import (
     CallbackDrain,
@@ -39,14 +65,51 @@ __all__ = [
 
 R = TypeVar("R")
 
+# The handlers are typed by their own request; a table over all of them can't be, so each entry is checked by the tests.
+_HANDLERS: Final[Mapping[type[Request[Any]], Callable[..., tuple[Any, tuple[Effect, ...]]]]] = {
+    PromiseGet: promises.get,
+    PromiseCreate: promises.create,
+    PromiseSettle: promises.settle,
+    PromiseRegisterCallback: promises.register_callback,
+    PromiseRegisterListener: promises.register_listener,
+    PromiseSearch: searches.promises,
+    TaskGet: tasks.get,
+    TaskCreate: tasks.create,
+    TaskAcquire: tasks.acquire,
+    TaskFence: tasks.fence,
+    TaskHeartbeat: tasks.heartbeat,
+    TaskSuspend: tasks.suspend,
+    TaskFulfill: tasks.fulfill,
+    TaskRelease: tasks.release,
+    TaskHalt: tasks.halt,
+    TaskContinue: tasks.continue_,
+    TaskSearch: searches.tasks,
+    ScheduleCreate: schedules.create,
+    ScheduleGet: schedules.get,
+    ScheduleDelete: schedules.delete,
+    ScheduleSearch: searches.schedules,
+}
+
+_STEPS: Final[Mapping[type[InternalStep], Callable[..., tuple[Effect, ...]]]] = {
+    PromiseTimeout: timeouts.time_out,
+    CallbackDrain: drains.callback,
+    ListenerDrain: drains.listener,
+    LeaseTimeout: timeouts.expire,
+    RetryDispatch: timeouts.dispatch,
+    ScheduleFire: schedules.fire,
+}
+
 
 def handle(
     request: Request[R], reads: Reads, now: int, settings: Settings = DEFAULT_SETTINGS
 ) -> tuple[R | Rejection, tuple[Effect, ...]]:
     """Do one request at `now`; return the reply and what to write."""
-    raise NotImplementedError
+    handler = _HANDLERS.get(type(request))
+    if handler is None:
+        return Rejection(400, f"{type(request).__name__} is no request of the protocol"), ()
+    return handler(request, reads, now, settings)
 
 
 def fire(step: InternalStep, reads: Reads, now: int, settings: Settings = DEFAULT_SETTINGS) -> tuple[Effect, ...]:
     """Do one internal step at `now`; return what to write, nothing if it is not due."""
-    raise NotImplementedError
+    return _STEPS[type(step)](step, reads, now, settings)
