@@ -2,7 +2,8 @@
 
 Law 1: all instants are UTC.
 Law 2: five fields are minute, hour, day of month, month, day of week; six put seconds first, seven put the year last.
-Law 3: days of the week count from 1 = Sunday to 7 = Saturday; 0 is refused. Names (MON-FRI, JAN) and words (@daily) mean the same everywhere.
+Law 3: days of the week count from 1 = Sunday to 7 = Saturday; 0 is refused. Names (MON-FRI, JAN) and words (@daily)
+mean the same everywhere.
 Law 4: day of month and day of week must both match.
 Law 5: an expression that never matches is refused.
 

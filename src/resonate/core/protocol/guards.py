@@ -27,7 +27,7 @@ def is_timer(tags: Mapping[str, str]) -> bool:
 
 
 def is_external(tags: Mapping[str, str]) -> bool:
-    """Tell whether a promise may be awaited and listened to, and is settled by the clock: timer, targeted or external."""
+    """Tell whether a promise is a timer, targeted or external: may be awaited, and is settled by the clock."""
     return TARGET in tags or tags.get(TIMER) == "true" or tags.get(EXTERNAL) == "true"
 
 

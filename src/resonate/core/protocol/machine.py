@@ -1,6 +1,6 @@
-"""The server as a pure machine: a request or an internal step, what is stored, and the instant, give the reply and the writes.
+"""The server as a pure machine: a request or an internal step, what is stored and the instant give reply and writes.
 
-Law 1: one step is one transaction: it reads one snapshot, does not see its own writes, and its effects are applied together.
+Law 1: one step is one transaction: it reads one snapshot, does not see its own writes, all its effects are applied.
 Law 2: every reply and every guard uses the projected view: past its deadline a promise reads as settled.
 Law 3: a refusal is a `Rejection` and writes nothing; no request, however malformed, raises.
 Law 4: the cost of a step does not grow with history (but for the searches and a preload).
@@ -9,7 +9,7 @@ Law 4: the cost of a step does not grow with history (but for the searches and a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar, cast
 
 from resonate.core.protocol import drains, promises, schedules, searches, tasks, timeouts
 from resonate.core.protocol.effects import Effect
@@ -65,39 +65,48 @@ __all__ = [
 
 R = TypeVar("R")
 
-# The handlers are typed by their own request; a table over all of them can't be, so each entry is checked by the tests.
-_HANDLERS: Final[Mapping[type[Request[Any]], Callable[..., tuple[Any, tuple[Effect, ...]]]]] = {
-    PromiseGet: promises.get,
-    PromiseCreate: promises.create,
-    PromiseSettle: promises.settle,
-    PromiseRegisterCallback: promises.register_callback,
-    PromiseRegisterListener: promises.register_listener,
-    PromiseSearch: searches.promises,
-    TaskGet: tasks.get,
-    TaskCreate: tasks.create,
-    TaskAcquire: tasks.acquire,
-    TaskFence: tasks.fence,
-    TaskHeartbeat: tasks.heartbeat,
-    TaskSuspend: tasks.suspend,
-    TaskFulfill: tasks.fulfill,
-    TaskRelease: tasks.release,
-    TaskHalt: tasks.halt,
-    TaskContinue: tasks.continue_,
-    TaskSearch: searches.tasks,
-    ScheduleCreate: schedules.create,
-    ScheduleGet: schedules.get,
-    ScheduleDelete: schedules.delete,
-    ScheduleSearch: searches.schedules,
-}
+_Handler: TypeAlias = Callable[[Any, Reads, int, Settings], tuple[Any, tuple[Effect, ...]]]
+_Step: TypeAlias = Callable[[Any, Reads, int, Settings], tuple[Effect, ...]]
 
-_STEPS: Final[Mapping[type[InternalStep], Callable[..., tuple[Effect, ...]]]] = {
-    PromiseTimeout: timeouts.time_out,
-    CallbackDrain: drains.callback,
-    ListenerDrain: drains.listener,
-    LeaseTimeout: timeouts.expire,
-    RetryDispatch: timeouts.dispatch,
-    ScheduleFire: schedules.fire,
-}
+# Each handler takes its own request only, which no type of a table can say; hence the casts.
+_HANDLERS: Final = cast(
+    "Mapping[type[Request[Any]], _Handler]",
+    {
+        PromiseGet: promises.get,
+        PromiseCreate: promises.create,
+        PromiseSettle: promises.settle,
+        PromiseRegisterCallback: promises.register_callback,
+        PromiseRegisterListener: promises.register_listener,
+        PromiseSearch: searches.promises,
+        TaskGet: tasks.get,
+        TaskCreate: tasks.create,
+        TaskAcquire: tasks.acquire,
+        TaskFence: tasks.fence,
+        TaskHeartbeat: tasks.heartbeat,
+        TaskSuspend: tasks.suspend,
+        TaskFulfill: tasks.fulfill,
+        TaskRelease: tasks.release,
+        TaskHalt: tasks.halt,
+        TaskContinue: tasks.continue_,
+        TaskSearch: searches.tasks,
+        ScheduleCreate: schedules.create,
+        ScheduleGet: schedules.get,
+        ScheduleDelete: schedules.delete,
+        ScheduleSearch: searches.schedules,
+    },
+)
+
+_STEPS: Final = cast(
+    "Mapping[type[InternalStep], _Step]",
+    {
+        PromiseTimeout: timeouts.time_out,
+        CallbackDrain: drains.callback,
+        ListenerDrain: drains.listener,
+        LeaseTimeout: timeouts.expire,
+        RetryDispatch: timeouts.dispatch,
+        ScheduleFire: schedules.fire,
+    },
+)
 
 
 def handle(

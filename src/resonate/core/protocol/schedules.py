@@ -1,6 +1,6 @@
 """The schedule requests and the firing of a schedule.
 
-Law 1: every occurrence from `next_run_at` to now makes its promise, oldest first, as if it had been created at its instant.
+Law 1: every occurrence from `next_run_at` to now makes its promise, oldest first, created at its instant.
 Law 2: one firing makes at most `MAX_OCCURRENCES` promises; a schedule that is further behind stays due.
 Law 3: an occurrence whose promise exists already changes nothing but the schedule's clock.
 """

@@ -272,7 +272,7 @@ def continue_(request: TaskContinue, reads: Reads, now: int, _settings: Settings
 
 
 def hold(id: str, version: int | None, event: TaskEvent, reads: Reads, now: int) -> Held | Rejection:
-    """Return the task, its promise and the state after `event`; refuse if absent, in no such state, or at another version.
+    """Return the task, its promise and the state after `event`, or the refusal: absent, wrong state, other version.
 
     A `version` of None is any.
     """

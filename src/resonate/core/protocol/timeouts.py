@@ -1,7 +1,7 @@
 """What the clock does to promises and tasks: deadlines, leases, dispatches.
 
 Law 1: a deadline is enforced for every external promise, targeted or not, and for no internal one.
-Law 2: nothing dead is offered again: a lease or a dispatch that comes due past the deadline enforces the deadline instead.
+Law 2: nothing dead is offered again: a lease or a dispatch that comes due past the deadline enforces the deadline.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ Law 3: `bool` is no integer, and a plain string is no state.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, cast
 
 from resonate.core.protocol.records import NO_HEADERS, NO_VALUE, PromiseState, TaskState, Value
 from resonate.core.protocol.requests import PromiseCreate, PromiseRegisterCallback, PromiseSettle, TaskRef
@@ -44,7 +44,7 @@ def int_wrong(name: str, value: object, least: int = 0) -> str | None:
 def texts_wrong(name: str, value: object) -> str | None:
     """Refuse what is not a mapping of strings to strings."""
     if isinstance(value, Mapping):
-        for key, text in value.items():
+        for key, text in cast("Mapping[object, object]", value).items():
             if type(key) is not str or type(text) is not str:
                 break
             if not (key.isascii() and text.isascii()) and not (_is_text(key) and _is_text(text)):
@@ -111,7 +111,7 @@ def refs_wrong(tasks: object) -> str | None:
     """Refuse a heartbeat over something else than tasks at versions, or over none."""
     if not isinstance(tasks, tuple) or not tasks:
         return "tasks must name at least one task"
-    for ref in tasks:
+    for ref in cast("tuple[object, ...]", tasks):
         wrong = ref_wrong(ref.id, ref.version) if type(ref) is TaskRef else "tasks must be ids with versions"
         if wrong is not None:
             return wrong
@@ -123,7 +123,7 @@ def suspend_wrong(id: str, actions: object) -> str | None:
     if not isinstance(actions, tuple) or not actions:
         return "a task cannot be suspended without a promise to wait for"
     seen: set[str] = set()
-    for action in actions:
+    for action in cast("tuple[object, ...]", actions):
         if type(action) is not PromiseRegisterCallback:
             return "the actions of task.suspend must be promise.register_callback"
         wrong = id_wrong("awaited", action.awaited)
