@@ -74,7 +74,7 @@ class PromiseRecord:
     state: PromiseState
     param: Value = NO_VALUE
     value: Value = NO_VALUE
-    tags: Mapping[str, str] = field(factory=dict)
+    tags: Mapping[str, str] = field(factory=dict[str, str])
     timeout_at: int
     created_at: int
     settled_at: int | None = None
@@ -101,7 +101,7 @@ class ScheduleRecord:
     promise_id: str
     promise_timeout: int
     promise_param: Value = NO_VALUE
-    promise_tags: Mapping[str, str] = field(factory=dict)
+    promise_tags: Mapping[str, str] = field(factory=dict[str, str])
     created_at: int
     next_run_at: int
     last_run_at: int | None = None

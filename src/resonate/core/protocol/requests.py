@@ -162,7 +162,7 @@ class PromiseCreate(Request[PromiseReply]):
     id: str
     timeout_at: int
     param: Value = NO_VALUE
-    tags: Mapping[str, str] = field(factory=dict)
+    tags: Mapping[str, str] = field(factory=dict[str, str])
 
 
 @frozen(kw_only=True)
@@ -199,7 +199,7 @@ class PromiseSearch(Request[PromisePage]):
 
     kind: ClassVar[str] = "promise.search"
     state: PromiseState | None = None
-    tags: Mapping[str, str] = field(factory=dict)
+    tags: Mapping[str, str] = field(factory=dict[str, str])
     limit: int = 100
     cursor: str | None = None
 
@@ -319,7 +319,7 @@ class TaskSearch(Request[TaskPage]):
 
     kind: ClassVar[str] = "task.search"
     state: TaskState | None = None
-    tags: Mapping[str, str] = field(factory=dict)
+    tags: Mapping[str, str] = field(factory=dict[str, str])
     limit: int = 100
     cursor: str | None = None
 
@@ -337,7 +337,7 @@ class ScheduleCreate(Request[ScheduleReply]):
     promise_id: str
     promise_timeout: int
     promise_param: Value = NO_VALUE
-    promise_tags: Mapping[str, str] = field(factory=dict)
+    promise_tags: Mapping[str, str] = field(factory=dict[str, str])
 
 
 @frozen
@@ -361,7 +361,7 @@ class ScheduleSearch(Request[SchedulePage]):
     """Page through schedules by id; `tags` match the promise tags. `limit` is 1 to 1000."""
 
     kind: ClassVar[str] = "schedule.search"
-    tags: Mapping[str, str] = field(factory=dict)
+    tags: Mapping[str, str] = field(factory=dict[str, str])
     limit: int = 100
     cursor: str | None = None
 
