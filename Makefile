@@ -12,6 +12,9 @@ READY := $(VENV)/ready
 # Prints a gate's name before it runs, so that the last name printed is the one that failed.
 gate = @printf '\n== %s\n' "$(1)"
 
+# Material for MkDocs is maintained until May 2027; until its successor is chosen, its notice is noise.
+export NO_MKDOCS_2_WARNING := 1
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test check bench docs format generate clean \
 	gate-lint gate-format gate-mypy gate-pyright gate-imports gate-docs gate-examples gate-generated gate-coverage
@@ -23,7 +26,7 @@ demo: $(READY) ## run the checkout example
 	$(BIN)/python examples/checkout.py
 
 test: $(READY) ## run the tests, in random order
-	$(BIN)/python -m pytest -q -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
 
 check: gate-lint gate-format gate-imports gate-mypy gate-pyright gate-generated gate-examples gate-docs gate-coverage ## run every gate that CI runs
 	@printf '\nAll gates passed.\n'
@@ -74,7 +77,7 @@ gate-generated: $(READY)
 
 gate-examples: $(READY)
 	$(call gate,examples in the documentation)
-	@$(BIN)/python -m pytest -q -n 2 tests/docs
+	@$(BIN)/python -m pytest -n 2 tests/docs
 
 gate-docs: $(READY)
 	$(call gate,documentation (mkdocs --strict))
@@ -82,7 +85,7 @@ gate-docs: $(READY)
 
 gate-coverage: $(READY)
 	$(call gate,branch coverage of core/ is 100 %)
-	@$(BIN)/python -m pytest -q -n 2 --cov=resonate.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 tests
+	@$(BIN)/python -m pytest -n 2 --cov=resonate.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 tests
 
 # ---------------------------------------------------------------- the venv
 
