@@ -28,7 +28,7 @@ class Signature:
     """
 
     positional: tuple[Any, ...] = ()
-    keyword: Mapping[str, Any] = field(factory=dict)
+    keyword: Mapping[str, Any] = field(factory=dict[str, Any])
     rest: Any = None
     extra: Any = None
     returns: Any = Any
@@ -46,7 +46,7 @@ class Call:
 
     func: str
     args: tuple[object, ...] = ()
-    kwargs: Mapping[str, object] = field(factory=dict)
+    kwargs: Mapping[str, object] = field(factory=dict[str, object])
     version: int | None = None
 
 

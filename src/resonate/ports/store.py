@@ -63,8 +63,9 @@ class Store(Protocol):
         ...
 
     def messages(self) -> AsyncIterator[Message]:
-        """Yield the messages to this connection until `stop`. One consumer. At-most-once: a message may be
-        lost (an `Execute` comes again, an `Unblock` does not), repeated or stale.
+        """Yield the messages to this connection until `stop`. One consumer.
+
+        At-most-once: a message may be lost (an `Execute` comes again, an `Unblock` does not), repeated or stale.
         """
         ...
 

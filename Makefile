@@ -1,0 +1,97 @@
+# What a developer types, and what CI runs. Needs python3 (3.11 or later) and make; the rest comes from pip.
+# `make test PYTHON=python3.12` uses that interpreter, in a .venv-3.12 of its own.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+
+# python3 has .venv; any other interpreter has a venv named for its version.
+VENV := $(if $(filter python3,$(PYTHON)),.venv,.venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
+BIN := $(VENV)/bin
+READY := $(VENV)/ready
+
+# Prints a gate's name before it runs, so that the last name printed is the one that failed.
+gate = @printf '\n== %s\n' "$(1)"
+
+# Material for MkDocs is maintained until May 2027; until its successor is chosen, its notice is noise.
+export NO_MKDOCS_2_WARNING := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench docs format generate clean \
+	gate-lint gate-format gate-mypy gate-pyright gate-imports gate-docs gate-examples gate-generated gate-coverage
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 18
+
+demo: $(READY) ## run the checkout example
+	$(BIN)/python examples/checkout.py
+
+test: $(READY) ## run the tests, in random order
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+check: gate-lint gate-format gate-imports gate-mypy gate-pyright gate-generated gate-examples gate-docs gate-coverage ## run every gate that CI runs
+	@printf '\nAll gates passed.\n'
+
+bench: $(READY) ## run the benchmarks; prints tables, writes benchmarks.json
+	$(BIN)/python -m benchmarks --json benchmarks.json
+
+docs: $(READY) ## build the documentation into site/
+	$(BIN)/mkdocs build --strict --quiet
+
+format: $(READY) ## format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+
+generate: $(READY) ## write anew what the documentation takes from the code
+	$(BIN)/python -m tests.docs.generated
+
+clean: ## remove the venvs, the caches and what was built
+	rm -rf .venv .venv-* site dist build .coverage .coverage.* benchmarks.json
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---------------------------------------------------------------- gates
+
+gate-lint: $(READY)
+	$(call gate,ruff check)
+	@$(BIN)/ruff check
+
+gate-format: $(READY)
+	$(call gate,ruff format --check (make format mends it))
+	@$(BIN)/ruff format --check
+
+gate-imports: $(READY)
+	$(call gate,import-linter)
+	@$(BIN)/lint-imports
+
+gate-mypy: $(READY)
+	$(call gate,mypy --strict)
+	@$(BIN)/mypy
+
+gate-pyright: $(READY)
+	$(call gate,pyright (strict))
+	@$(BIN)/pyright --pythonpath $(BIN)/python
+
+gate-generated: $(READY)
+	$(call gate,generated text in the documentation (make generate mends it))
+	@$(BIN)/python -m tests.docs.generated --check
+
+gate-examples: $(READY)
+	$(call gate,examples in the documentation)
+	@$(BIN)/python -m pytest -n 2 tests/docs
+
+gate-docs: $(READY)
+	$(call gate,documentation (mkdocs --strict))
+	@$(BIN)/mkdocs build --strict --quiet
+
+gate-coverage: $(READY)
+	$(call gate,branch coverage of core/ is 100 %)
+	@$(BIN)/python -m pytest -n 2 --cov=resonate.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 tests
+
+# ---------------------------------------------------------------- the venv
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else "$(PYTHON) is Python %d.%d; 3.11 or later is needed (make ... PYTHON=python3.12)" % v)'
+	@echo "Installing into $(VENV) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv --clear $(VENV)
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@

@@ -1,0 +1,219 @@
+"""A small harness: medians over rounds, ratios to a baseline, growth from N to 2N.
+
+Law 1: rounds of all benches are interleaved, so that a slow moment of the machine falls on all of them alike.
+Law 2: what is reported is the median of the rounds; the fastest and the slowest stand beside it.
+Law 3: a growth is judged by the ratio of neighbouring sizes: doubling the size doubles the time of linear work (2.0)
+and quadruples that of quadratic work (4.0).
+"""
+
+from __future__ import annotations
+
+import gc
+import platform
+import statistics
+import time
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+from attrs import field, frozen
+
+Timer: TypeAlias = Callable[[], float]
+
+
+@frozen
+class Bench:
+    """One thing to time.
+
+    Args:
+        name: what is timed, as the table shows it.
+        run: does one round; awaited once per round, and once before to warm up.
+        units: how much work a round does, to report time per unit.
+        unit: what a unit is called.
+        baseline: name of the bench whose time per unit this one's is divided by; None for no ratio.
+    """
+
+    name: str
+    run: Callable[[], Awaitable[object]]
+    units: int = 1
+    unit: str = "op"
+    baseline: str | None = None
+
+
+@frozen
+class Growth:
+    """One thing to time at growing sizes.
+
+    Args:
+        name: what is timed, as the table shows it.
+        run: does one round at the given size.
+        sizes: the sizes, each twice the one before.
+        unit: what is counted by the size.
+        limit: the ratio between neighbouring sizes that must not be passed (linear work has 2.0); None for no limit.
+    """
+
+    name: str
+    run: Callable[[int], Awaitable[object]]
+    sizes: Sequence[int] = field(converter=tuple)
+    unit: str = "op"
+    limit: float | None = None
+
+    @sizes.validator
+    def _doubles(self, _attribute: object, sizes: tuple[int, ...]) -> None:
+        if len(sizes) < 2 or any(b != 2 * a for a, b in pairwise(sizes)):
+            msg = f"the sizes of {self.name!r} must double from one to the next, not {sizes}"
+            raise ValueError(msg)
+
+
+Scenario: TypeAlias = Bench | Growth
+
+
+@frozen
+class Timing:
+    """The rounds of one bench, or of one size of a growth, in seconds."""
+
+    rounds: tuple[float, ...]
+    units: int
+
+    @property
+    def median(self) -> float:
+        """Seconds of the median round."""
+        return statistics.median(self.rounds)
+
+    @property
+    def per_unit(self) -> float:
+        """Seconds per unit of work in the median round."""
+        return self.median / self.units
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the figures as JSON values."""
+        return {
+            "units": self.units,
+            "rounds_s": list(self.rounds),
+            "median_s": self.median,
+            "min_s": min(self.rounds),
+            "max_s": max(self.rounds),
+            "per_unit_us": self.per_unit * 1e6,
+            "units_per_s": 1 / self.per_unit if self.per_unit else None,
+        }
+
+
+@frozen
+class Report:
+    """What was measured: timings of each bench, and of each growth by size."""
+
+    benches: dict[Bench, Timing]
+    growths: dict[Growth, dict[int, Timing]]
+
+    def ratio(self, bench: Bench) -> float | None:
+        """Return the bench's time per unit over its baseline's; None without a baseline that was measured."""
+        timings = {other.name: timing for other, timing in self.benches.items()}
+        base = timings.get(bench.baseline) if bench.baseline else None
+        return self.benches[bench].per_unit / base.per_unit if base and base.per_unit else None
+
+    def steps(self, growth: Growth) -> list[float]:
+        """Return the ratio of each size's time to that of the size before it."""
+        medians = [self.growths[growth][size].median for size in growth.sizes]
+        return [b / a if a else 1.0 for a, b in pairwise(medians)]
+
+    def broken_limits(self) -> list[str]:
+        """Return a sentence for each growth whose median step passes its limit."""
+        return [
+            f"{growth.name}: doubling the size takes {step:.2f} times as long; the limit is {growth.limit:.2f}"
+            for growth in self.growths
+            if growth.limit is not None and (step := statistics.median(self.steps(growth))) > growth.limit
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return everything as JSON values."""
+        return {
+            "python": platform.python_version(),
+            "implementation": platform.python_implementation(),
+            "machine": platform.machine(),
+            "benches": [
+                {"name": bench.name, "unit": bench.unit, "ratio": self.ratio(bench)} | timing.as_json()
+                for bench, timing in self.benches.items()
+            ],
+            "growths": [
+                {
+                    "name": growth.name,
+                    "unit": growth.unit,
+                    "limit": growth.limit,
+                    "steps": self.steps(growth),
+                    "sizes": [{"size": size} | timing.as_json() for size, timing in by_size.items()],
+                }
+                for growth, by_size in self.growths.items()
+            ],
+        }
+
+
+async def measure(scenarios: Iterable[Scenario], *, rounds: int = 5, timer: Timer = time.perf_counter) -> Report:
+    """Run every scenario once to warm up, then `rounds` times in turns."""
+    chosen = list(scenarios)
+    benches = {one: list[float]() for one in chosen if isinstance(one, Bench)}
+    growths = {one: {size: list[float]() for size in one.sizes} for one in chosen if isinstance(one, Growth)}
+    for number in range(rounds + 1):
+        for bench, taken in benches.items():
+            seconds = await _time(bench.run(), timer)
+            taken.extend([seconds] if number else [])
+        for growth, by_size in growths.items():
+            for size, taken in by_size.items():
+                seconds = await _time(growth.run(size), timer)
+                taken.extend([seconds] if number else [])
+    return Report(
+        {bench: Timing(tuple(taken), bench.units) for bench, taken in benches.items()},
+        {
+            growth: {size: Timing(tuple(taken), size) for size, taken in by_size.items()}
+            for growth, by_size in growths.items()
+        },
+    )
+
+
+async def _time(round_: Awaitable[object], timer: Timer) -> float:
+    gc.collect()  # each round pays for its own garbage only
+    started = timer()
+    await round_
+    return timer() - started
+
+
+def table(report: Report) -> str:
+    """Draw the report for a terminal."""
+    parts: list[str] = []
+    if report.benches:
+        rows = [["bench", "median", "min", "max", "per unit", "units/s", "ratio"]]
+        for bench, timing in report.benches.items():
+            ratio = report.ratio(bench)
+            rows.append(
+                [
+                    bench.name,
+                    seconds(timing.median),
+                    seconds(min(timing.rounds)),
+                    seconds(max(timing.rounds)),
+                    f"{seconds(timing.per_unit)}/{bench.unit}",
+                    f"{1 / timing.per_unit:,.0f}" if timing.per_unit else "-",
+                    f"{ratio:.2f}x {bench.baseline}" if ratio else "",
+                ]
+            )
+        parts.append(_aligned(rows))
+    for growth, by_size in report.growths.items():
+        rows = [[f"{growth.name} ({growth.unit})", "median", "per unit", "step"]]
+        steps = ["", *(f"{step:.2f}" for step in report.steps(growth))]
+        for (size, timing), step in zip(by_size.items(), steps, strict=True):
+            rows.append([f"{size:,}", seconds(timing.median), seconds(timing.per_unit), step])
+        parts.append(_aligned(rows))
+    return "\n\n".join(parts)
+
+
+def seconds(value: float) -> str:
+    """Write a duration with the unit that suits it."""
+    for factor, unit in ((1, "s"), (1e3, "ms"), (1e6, "us")):
+        if value * factor >= 1:
+            return f"{value * factor:.2f} {unit}"
+    return f"{value * 1e9:.0f} ns"
+
+
+def _aligned(rows: list[list[str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
+    lines.insert(1, "-" * max(map(len, lines)))
+    return "\n".join(lines)

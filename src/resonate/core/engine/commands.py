@@ -1,0 +1,140 @@
+"""What the engine asks its driver for, and what it is told.
+
+Law 1: both are closed unions of frozen values; the engine never calls anyone.
+Law 2: a command names what to do, the driver decides nothing: an arm of its match is one call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from attrs import field, frozen
+
+from resonate.core.protocol.records import PromiseRecord
+from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
+from resonate.core.registry import Function
+from resonate.core.retry import RetryPolicy
+from resonate.errors import ResonateError
+
+# ---------------------------------------------------------------- commands
+
+
+@frozen
+class Write:
+    """Do this write under the task's fence; answer with `PromiseKnown` or `WriteRefused`."""
+
+    action: PromiseCreate | PromiseSettle
+
+
+@frozen
+class Start:
+    """Create the promise of an independent execution, outside the fence's lineage; answer like `Write`."""
+
+    action: PromiseCreate
+
+
+@frozen(kw_only=True)
+class RunStep:
+    """Run this step until it returns, or fails for good; answer with `StepReturned` or `StepFailed`.
+
+    `deadline` is epoch ms: the step is interrupted there, and no retry is scheduled past it.
+    """
+
+    id: str
+    function: Function
+    args: tuple[object, ...] = ()
+    kwargs: Mapping[str, object] = field(factory=dict)
+    retry: RetryPolicy
+    deadline: int
+
+
+@frozen
+class CancelStep:
+    """Interrupt this step; whatever it answers is ignored."""
+
+    id: str
+
+
+@frozen
+class Watch:
+    """Tell (`PromiseKnown`) when this promise settles, while the task stays acquired."""
+
+    id: str
+
+
+@frozen
+class Unwatch:
+    """Nobody waits for this promise any more."""
+
+    id: str
+
+
+@frozen
+class Wake:
+    """Step again at this instant (epoch ms) if nothing else comes first. A later `Wake` replaces it."""
+
+    at: int
+
+
+@frozen
+class Suspend:
+    """Nothing is left to do until one of these promises settles.
+
+    Answer with a new attempt, or with `PromiseKnown` for each promise of a redirect.
+    """
+
+    awaiting: tuple[str, ...]
+
+
+@frozen
+class Fulfill:
+    """The execution is over, with this outcome for its own promise."""
+
+    action: PromiseSettle
+
+
+@frozen
+class Stop:
+    """Stop driving; nothing is lost, and another attempt (of other code) may go on."""
+
+    error: ResonateError
+
+
+Command: TypeAlias = Write | Start | RunStep | CancelStep | Watch | Unwatch | Wake | Suspend | Fulfill | Stop
+
+# ---------------------------------------------------------------- events
+
+
+@frozen
+class PromiseKnown:
+    """This is how the store has this promise."""
+
+    promise: PromiseRecord
+
+
+@frozen
+class WriteRefused:
+    """The store refused to write this promise, by the rules; the error goes to whoever awaits it."""
+
+    id: str
+    error: ResonateError
+
+
+@frozen
+class StepReturned:
+    """A step returned this value."""
+
+    id: str
+    value: object
+
+
+@frozen
+class StepFailed:
+    """A step failed, with no attempt left."""
+
+    id: str
+    error: BaseException
+
+
+Event: TypeAlias = PromiseKnown | WriteRefused | StepReturned | StepFailed

@@ -1,0 +1,90 @@
+"""What made a promise, written in its param's headers from the first version on, and compared at each replay.
+
+Law 1: two askings are the same if kind, call and arguments are; the call site is told, never compared.
+Law 2: a promise without these headers (another SDK's) matches anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Final
+
+from attrs import frozen
+
+from resonate.core.protocol.records import PromiseRecord, Value
+from resonate.errors import NondeterminismError
+
+KIND: Final = "resonate:kind"
+CALL: Final = "resonate:call"
+ARGS: Final = "resonate:args"
+SITE: Final = "resonate:site"
+CALLER: Final = "resonate:caller"
+
+
+class Kind(StrEnum):
+    """What a workflow can ask for."""
+
+    RUN = "run"
+    RPC = "rpc"
+    DETACHED = "detached"
+    SLEEP = "sleep"
+    TIMER = "timer"
+    PROMISE = "promise"
+    RECORD = "record"
+
+
+def fingerprint(data: str | None) -> str:
+    """Return a short hash of encoded arguments; equal data, equal hash, in every process."""
+    return "" if data is None else blake2b(data.encode(), digest_size=8).hexdigest()
+
+
+@frozen
+class Identity:
+    """Who asked for a promise, and what for."""
+
+    kind: Kind
+    call: str = ""
+    args: str = ""
+    site: str = ""
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers that carry it."""
+        found = {KIND: self.kind.value}
+        if self.call:
+            found[CALL] = self.call
+        if self.args:
+            found[ARGS] = self.args
+        if self.site:
+            found[SITE] = self.site
+        return found
+
+    def on(self, value: Value, more: Mapping[str, str]) -> Value:
+        """Return `value` with these headers and `more` beside its own."""
+        return Value({**value.headers, **self.headers(), **more}, value.data)
+
+    def difference(self, record: PromiseRecord) -> NondeterminismError | None:
+        """Return the error to report if `record` was made by another asking."""
+        headers = record.param.headers
+        kind = headers.get(KIND)
+        if kind is None:
+            return None
+        if kind == self.kind and headers.get(CALL, "") == self.call and headers.get(ARGS, "") == self.args:
+            return None
+        recorded = _describe(kind, headers.get(CALL, ""), headers.get(ARGS, ""), headers.get(SITE, ""))
+        asked = _describe(self.kind, self.call, self.args, self.site)
+        return NondeterminismError(
+            f"The workflow no longer asks for what its history records at {record.id}: "
+            f"recorded is {recorded}; asked for now is {asked}.",
+            hint="Restore the code, or register the change as a new version; "
+            "the execution is kept and goes on once they match.",
+            step=record.id,
+        )
+
+
+def _describe(kind: str, call: str, args: str, site: str) -> str:
+    text = f"{kind} {call}".strip()
+    if args:
+        text += f" with arguments #{args}"
+    return f"{text} at {site}" if site else text
