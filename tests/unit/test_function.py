@@ -278,12 +278,15 @@ def test_a_generator_workflow_returns_what_its_generator_returns():
     def bare(ctx) -> Generator:
         yield
 
+    def old_and_bare(ctx) -> typing.Generator:
+        yield
+
     def unsaid(ctx):
         yield
 
     assert describe(lazy.generator).signature.returns is float
-    returns = [describe(fn).signature.returns for fn in (full, annotated, iterator, bare, unsaid)]
-    assert returns == [str, list[int], Any, Any, Any]
+    returns = [describe(fn).signature.returns for fn in (full, annotated, iterator, bare, old_and_bare, unsaid)]
+    assert returns == [str, list[int], Any, Any, Any, Any]
 
 
 def test_methods_partials_and_objects_have_the_types_of_what_they_call():
@@ -434,6 +437,11 @@ def test_a_call_instead_of_a_function_is_recognised():
 @pytest.mark.parametrize("name", ["", " ", "a\0b", "a\nb", "\ud800", "x" * 257, 42, b"x"])
 def test_a_bad_name_is_refused(name):
     assert "a function's name is printable text" in refusal(plain_step, name=name)
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "shop.charge", "Gebühr 2", "λ"])
+def test_a_good_name_is_kept(name):
+    assert describe(plain_step, name=name).name == name
 
 
 @pytest.mark.parametrize("version", [0, -1, True, 1.0, "1", None])

@@ -83,6 +83,10 @@ def test_what_is_below_a_root_sorts_right_after_it():
     assert after_root.index("root2") < after_root.index("root10")
 
 
+def test_leading_zeros_do_not_make_a_number_text():
+    assert sorted(["a10", "a2", "a01", "a1"], key=ids.natural_key) == ["a01", "a1", "a2", "a10"]
+
+
 @given(st.text(alphabet="a01:.²٣", max_size=6), st.text(alphabet="a01:.²٣", max_size=6))
 def test_different_ids_have_different_keys(left, right):
     assert (ids.natural_key(left) == ids.natural_key(right)) == (left == right)

@@ -1,5 +1,6 @@
 import asyncio
 import math
+import sys
 from datetime import timedelta
 from fractions import Fraction
 
@@ -118,6 +119,11 @@ def test_jitter_is_the_share_that_is_drawn(jitter, draw, expected):
     assert Constant(1, jitter=jitter).next_delay(1, ERROR, draw) == expected
 
 
+@pytest.mark.parametrize("policy", [Constant, Linear, Exponential])
+def test_jitter_is_off_by_default(policy):
+    assert policy().next_delay(1, ERROR, 0.5) == 1000
+
+
 POLICIES = st.one_of(
     st.builds(Constant, st.floats(0, 1e12), jitter=st.floats(0, 1)),
     st.builds(Linear, st.floats(0, 1e12), jitter=st.floats(0, 1)),
@@ -138,7 +144,7 @@ def test_delays_never_shrink(policy, failures):
     assert policy.next_delay(failures, ERROR) <= policy.next_delay(failures + 1, ERROR)
 
 
-@pytest.mark.parametrize("factor", [1.0000001, 2, 1e308])
+@pytest.mark.parametrize("factor", [1.0000001, 2, sys.float_info.max])
 def test_a_million_failures_do_not_overflow(factor):
     policy = Exponential(1, factor, 30)
     assert 0 < policy.next_delay(10**6, ERROR) <= 30_000
