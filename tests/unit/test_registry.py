@@ -102,6 +102,7 @@ def test_a_long_list_of_names_is_cut():
     text = failure(made, "zzz")
     assert "job019 and 5 more." in text
     assert "job020" not in text
+    assert "more" not in failure(registry(*(describe(charge, name=f"job{i:03}") for i in range(20))), "zzz")
 
 
 def test_an_unknown_version_is_answered_with_the_known_ones():

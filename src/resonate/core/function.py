@@ -280,7 +280,7 @@ def _check_rest(fn: Callable[..., Any], params: Parameters, types_: Mapping[str,
     for param in params:
         for marked in (_CONTEXT, _INFO):
             if mentions(types_.get(param.name), *marked):
-                message = f"{_where(fn)} takes a {marked[1]} as {param.name!r}; only the first parameter can be one."
+                message = f"{_where(fn)} takes {marked[1]} as {param.name!r}; only the first parameter can be that."
                 raise UsageError(message, hint=_cure(params[0], marked[1]))
 
 
