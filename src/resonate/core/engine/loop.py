@@ -84,6 +84,10 @@ class Host(Protocol):
         """Forget `handle`."""
         ...
 
+    def task_started(self, task: GuardedCoroutine[Any]) -> None:
+        """Take note of a new task."""
+        ...
+
     def task_ended(self, task: GuardedCoroutine[Any], result: object, error: BaseException | None) -> None:
         """Take note that a task's body returned or raised; called inside the turn, before anyone who awaits it."""
         ...
@@ -169,7 +173,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
         self._host = host
         self._now = now
         self._ready: deque[asyncio.Handle] = deque()
-        self._tasks: set[GuardedCoroutine[Any]] = set()
+        self._tasks: dict[GuardedCoroutine[Any], asyncio.Task[Any]] = {}
         self._closed = False
         self._halted = False
 
@@ -266,14 +270,19 @@ class DurableLoop(asyncio.AbstractEventLoop):
 
     def _start(self, body: Coroutine[Any, Any, T], branch: Branch, context: Context) -> asyncio.Task[T]:
         guarded = GuardedCoroutine(body, self, self._host, branch.scope)
-        self._tasks.add(guarded)
         task: asyncio.Task[T] = asyncio.Task(guarded, loop=self, context=context)
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - a parked task is no leak
+        self._tasks[guarded] = task
+        self._host.task_started(guarded)
         return task
 
     def forget(self, task: GuardedCoroutine[Any]) -> None:
         """Let go of a task that has ended."""
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
+
+    def tasks_of(self, scope: Any) -> list[asyncio.Task[Any]]:
+        """Return the live tasks of a scope, in the order in which they were started."""
+        return [task for guarded, task in self._tasks.items() if guarded.scope is scope]
 
     def get_debug(self) -> bool:
         """Return False: asyncio's debug mode reads clocks."""
@@ -300,7 +309,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
         """Close every task where it stands; `finally` blocks run, with nothing durable left to reach."""
         self._closed = self._halted = True
         self._ready.clear()
-        tasks, self._tasks = self._tasks, set()
+        tasks, self._tasks = self._tasks, {}
         for task in tasks:
             task.close()
         self._ready.clear()

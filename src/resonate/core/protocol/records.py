@@ -17,6 +17,11 @@ from attrs import field, frozen
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
+def no_tags() -> dict[str, str]:
+    """Return the tags of what has none."""
+    return {}
+
+
 class PromiseState(StrEnum):
     """The states of a durable promise; every state but `PENDING` is final."""
 
@@ -74,7 +79,7 @@ class PromiseRecord:
     state: PromiseState
     param: Value = NO_VALUE
     value: Value = NO_VALUE
-    tags: Mapping[str, str] = field(factory=dict[str, str])
+    tags: Mapping[str, str] = field(factory=no_tags)
     timeout_at: int
     created_at: int
     settled_at: int | None = None
@@ -101,7 +106,7 @@ class ScheduleRecord:
     promise_id: str
     promise_timeout: int
     promise_param: Value = NO_VALUE
-    promise_tags: Mapping[str, str] = field(factory=dict[str, str])
+    promise_tags: Mapping[str, str] = field(factory=no_tags)
     created_at: int
     next_run_at: int
     last_run_at: int | None = None

@@ -21,6 +21,7 @@ from resonate.core.protocol.records import (
     TaskRecord,
     TaskState,
     Value,
+    no_tags,
 )
 
 # ---------------------------------------------------------------- replies
@@ -162,7 +163,7 @@ class PromiseCreate(Request[PromiseReply]):
     id: str
     timeout_at: int
     param: Value = NO_VALUE
-    tags: Mapping[str, str] = field(factory=dict[str, str])
+    tags: Mapping[str, str] = field(factory=no_tags)
 
 
 @frozen(kw_only=True)
@@ -199,7 +200,7 @@ class PromiseSearch(Request[PromisePage]):
 
     kind: ClassVar[str] = "promise.search"
     state: PromiseState | None = None
-    tags: Mapping[str, str] = field(factory=dict[str, str])
+    tags: Mapping[str, str] = field(factory=no_tags)
     limit: int = 100
     cursor: str | None = None
 
@@ -319,7 +320,7 @@ class TaskSearch(Request[TaskPage]):
 
     kind: ClassVar[str] = "task.search"
     state: TaskState | None = None
-    tags: Mapping[str, str] = field(factory=dict[str, str])
+    tags: Mapping[str, str] = field(factory=no_tags)
     limit: int = 100
     cursor: str | None = None
 
@@ -337,7 +338,7 @@ class ScheduleCreate(Request[ScheduleReply]):
     promise_id: str
     promise_timeout: int
     promise_param: Value = NO_VALUE
-    promise_tags: Mapping[str, str] = field(factory=dict[str, str])
+    promise_tags: Mapping[str, str] = field(factory=no_tags)
 
 
 @frozen
@@ -361,7 +362,7 @@ class ScheduleSearch(Request[SchedulePage]):
     """Page through schedules by id; `tags` match the promise tags. `limit` is 1 to 1000."""
 
     kind: ClassVar[str] = "schedule.search"
-    tags: Mapping[str, str] = field(factory=dict[str, str])
+    tags: Mapping[str, str] = field(factory=no_tags)
     limit: int = 100
     cursor: str | None = None
 

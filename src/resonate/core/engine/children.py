@@ -1,0 +1,198 @@
+"""A child: one durable promise that a workflow asked for and has not been told the result of.
+
+Law 1: a child moves along `TRANSITIONS` and no other way.
+Law 2: its future is completed by a delivery, or canceled by the workflow; never both.
+Law 3: an abandoned child is no longer heard of; what is still owed to the store for it (its cancellation) is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
+from typing import Any, Final, Generic, Protocol, TypeVar
+
+from resonate.core.engine.identity import Identity
+from resonate.core.engine.loop import Future, TimerHandle
+from resonate.core.protocol.records import PromiseRecord
+from resonate.core.registry import Function
+from resonate.core.retry import RetryPolicy
+from resonate.errors import EngineBug
+
+T = TypeVar("T")
+
+
+class Role(Enum):
+    """What a child is to its workflow."""
+
+    STEP = auto()
+    WORKFLOW = auto()
+    REMOTE = auto()
+    TIMER = auto()
+    PROMISE = auto()
+    RECORD = auto()
+    DETACHED = auto()
+
+
+LOCAL: Final = frozenset({Role.STEP, Role.WORKFLOW})
+"""Run here, in this attempt."""
+EXTERNAL: Final = frozenset({Role.REMOTE, Role.TIMER, Role.PROMISE})
+"""Settled by others: a task can be suspended on these."""
+OWED: Final = frozenset({Role.STEP, Role.WORKFLOW, Role.REMOTE, Role.DETACHED})
+"""A workflow does not settle before these have (a detached one: before it is started)."""
+OWNED: Final = frozenset({Role.STEP, Role.WORKFLOW, Role.TIMER})
+"""Abandoning one of these settles its promise as canceled: nobody else has a use for it."""
+KNOWN_BY_CREATION: Final = frozenset({Role.RECORD, Role.DETACHED})
+"""All there is to know of these is that they exist."""
+
+
+class Phase(Enum):
+    """Where a child stands."""
+
+    ASKED = auto()
+    OPEN = auto()
+    SETTLING = auto()
+    SETTLED = auto()
+    DELIVERED = auto()
+    ABANDONED = auto()
+
+
+class Change(Enum):
+    """What moves a child."""
+
+    CREATED = auto()
+    FINISHED = auto()
+    SETTLES = auto()
+    DELIVERS = auto()
+    ABANDONS = auto()
+
+
+TRANSITIONS: Final[Mapping[tuple[Phase, Change], Phase]] = {
+    (Phase.ASKED, Change.CREATED): Phase.OPEN,
+    (Phase.ASKED, Change.SETTLES): Phase.SETTLED,
+    (Phase.ASKED, Change.ABANDONS): Phase.ABANDONED,
+    (Phase.OPEN, Change.FINISHED): Phase.SETTLING,
+    (Phase.OPEN, Change.SETTLES): Phase.SETTLED,
+    (Phase.OPEN, Change.ABANDONS): Phase.ABANDONED,
+    (Phase.SETTLING, Change.SETTLES): Phase.SETTLED,
+    (Phase.SETTLING, Change.ABANDONS): Phase.ABANDONED,
+    (Phase.SETTLED, Change.DELIVERS): Phase.DELIVERED,
+    (Phase.SETTLED, Change.ABANDONS): Phase.ABANDONED,
+}
+
+
+class Listener(Protocol):
+    """What a child's future tells its execution."""
+
+    def awaited(self, child: Child) -> None:
+        """Somebody began to wait for the child."""
+        ...
+
+    def abandoned(self, child: Child) -> None:
+        """The workflow canceled the child's future."""
+        ...
+
+
+class Durable(Future[T], Generic[T]):
+    """The result of a durable call, inside a workflow: await it, cancel it, or hand its `id` out.
+
+    It belongs to the durable loop of its workflow; awaiting it anywhere else is refused.
+    """
+
+    _child: Child
+    _listener: Listener
+
+    @property
+    def id(self) -> str:
+        """The id of the durable promise behind it."""
+        return self._child.id
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Stop waiting. A step or workflow that runs here is canceled with it and its promise settled
+        `rejected_canceled`; a remote one is left alone. Return False if the result is already here.
+        """
+        if self.done():
+            return False
+        self._listener.abandoned(self._child)
+        return super().cancel(msg)
+
+    def add_done_callback(self, fn: Callable[[Future[T]], object], *, context: Any = None) -> None:
+        """Call `fn` with this future once it is done."""
+        if not self.done():
+            self._listener.awaited(self._child)
+        super().add_done_callback(fn, context=context)
+
+
+class Child:
+    """See the module's text. Mutable; owned by one execution."""
+
+    __slots__ = (
+        "__weakref__",
+        "acknowledged",
+        "awaited",
+        "convert",
+        "function",
+        "future",
+        "handle",
+        "id",
+        "identity",
+        "phase",
+        "record",
+        "retry",
+        "returns",
+        "role",
+        "running",
+        "scope",
+        "suffix",
+        "watched",
+        "written",
+    )
+
+    def __init__(
+        self,
+        *,
+        id: str,  # noqa: A002 - the protocol's own word
+        role: Role,
+        scope: Any,
+        suffix: str,
+        identity: Identity,
+        function: Function | None = None,
+        retry: RetryPolicy | None = None,
+        returns: Any = Any,
+    ) -> None:
+        self.id = id
+        self.role = role
+        self.scope = scope
+        self.suffix = suffix
+        self.identity = identity
+        self.function = function
+        self.retry = retry
+        self.returns = returns
+        self.phase = Phase.ASKED
+        self.record: PromiseRecord | None = None
+        self.future: Durable[Any] | None = None
+        self.acknowledged: Future[Any] | None = None
+        self.handle: TimerHandle | None = None
+        self.convert: Callable[[PromiseRecord], object] | None = None
+        self.running: Any = None
+        self.watched = False
+        self.awaited = 0
+        self.written: str | None = None
+
+    def move(self, change: Change) -> None:
+        """Take one transition. Raise `EngineBug` for one that the table does not have."""
+        try:
+            self.phase = TRANSITIONS[self.phase, change]
+        except KeyError:
+            msg = f"A child that is {self.phase.name} cannot take {change.name} ({self.id})."
+            raise EngineBug(msg) from None
+
+    @property
+    def awaitable(self) -> Durable[Any]:
+        """The future that the workflow is given."""
+        assert self.future is not None  # noqa: S101 - a child gets its future where it is made
+        return self.future
+
+    @property
+    def gone(self) -> bool:
+        """Whether the workflow will not hear of it (any more)."""
+        return self.phase is Phase.ABANDONED or self.phase is Phase.DELIVERED

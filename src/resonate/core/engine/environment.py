@@ -1,0 +1,77 @@
+"""What all executions of one worker share: ports in the core's nouns, defaults, and factories of impure things.
+
+Law 1: an execution reaches the world through this value alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from attrs import field, frozen
+
+from resonate.core.protocol.dialect import OURS, Dialect
+from resonate.core.registry import Registry
+from resonate.core.retry import STEP_RETRY, RetryPolicy
+from resonate.core.trace import LifecycleEvent
+from resonate.core.values import Codec
+from resonate.errors import UsageError
+
+DAY_MS = 86_400_000
+
+
+class Dependencies:
+    """Objects that functions ask for by name or type, instead of importing them."""
+
+    def __init__(self, found: Mapping[object, object] | None = None) -> None:
+        self._found: dict[object, object] = dict(found or {})
+
+    def set(self, key: str | type, value: object) -> None:
+        """Register `value` under `key`; a later call replaces an earlier one."""
+        self._found[key] = value
+
+    def get(self, key: str | type) -> Any:
+        """Return what is registered under `key`. Raise `UsageError` if nothing is."""
+        try:
+            return self._found[key]
+        except KeyError:
+            name = key if isinstance(key, str) else key.__name__
+            msg = f"No dependency is registered under {name!r}."
+            raise UsageError(msg, hint="Call resonate.set_dependency with it before the worker starts.") from None
+
+
+class Random(Protocol):
+    """A seeded generator, as `random.Random` is."""
+
+    def getrandbits(self, k: int, /) -> int:
+        """Return `k` random bits."""
+        ...
+
+
+@frozen(kw_only=True)
+class Environment:
+    """What an execution is given.
+
+    Args:
+        codec: writes and reads values.
+        registry: finds functions.
+        address: turns a target (a group's name or an address; None for this worker's group) into an address.
+        random: makes a generator from a seed; equal seeds, equal streams, in every process.
+        logger: makes the logger of a scope (function, execution id, promise id, is it replaying).
+        observe: hears of every lifecycle event, or None when nobody listens.
+        timeout_ms: how long a promise may stay pending unless its options say otherwise.
+        step_retry: the policy of steps that name none.
+        many: an execution with more promises than this is reported once.
+    """
+
+    codec: Codec
+    registry: Registry
+    address: Callable[[str | None], str]
+    random: Callable[[str], Any]
+    logger: Callable[[str, str, Callable[[], bool]], Any]
+    observe: Callable[[LifecycleEvent], None] | None = None
+    dialect: Dialect = OURS
+    dependencies: Dependencies = field(factory=Dependencies)
+    timeout_ms: int = DAY_MS
+    step_retry: RetryPolicy = STEP_RETRY
+    many: int = 1000

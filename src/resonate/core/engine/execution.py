@@ -1,0 +1,924 @@
+"""An execution: one workflow run from its history to the point where it is blocked, done, or stopped.
+
+Law 1: nothing here awaits, and nothing is called outside but pure functions and the environment's factories.
+Law 2: `step(events, now) -> commands` is the only way in and out; what is asked for in one turn comes out together.
+Law 3: the workflow hears of results one at a time, each followed by running until idle, in the recorded order
+    (see `deliveries`).
+Law 4: what the history already says is neither asked for nor done again.
+Law 5: no command leaves after a `Stop`, a `Fulfill` or a `Suspend` until the next attempt.
+
+Theory of operation. The body runs on a durable loop. Each durable call draws an id from the branch of the task that
+makes it, and becomes a `Child`: found in the history, or asked for by a `Write`. What the store says of a child comes
+back as `PromiseKnown`; a local child that is open is run (a step by the driver, a workflow as a task of the same
+loop), and settled by another `Write` when it ends. Settled children wait in a heap for their delivery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from heapq import heappop, heappush
+from itertools import islice
+from typing import TYPE_CHECKING, Any, assert_never
+
+from attrs import define, evolve
+
+from resonate.core import ids, trace
+from resonate.core.engine import commands as do
+from resonate.core.engine.children import (
+    KNOWN_BY_CREATION,
+    LOCAL,
+    OWED,
+    OWNED,
+    Change,
+    Child,
+    Durable,
+    Phase,
+    Role,
+)
+from resonate.core.engine.deliveries import HEADER, Deliveries
+from resonate.core.engine.identity import Identity, Kind, fingerprint
+from resonate.core.engine.loop import (
+    Branch,
+    CancelledError,
+    DurableLoop,
+    GuardedCoroutine,
+    TimerHandle,
+    current_branch,
+)
+from resonate.core.engine.outcome import outcome_of
+from resonate.core.engine.scope import PATIENCE, Scope
+from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, Tag, Value
+from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
+from resonate.core.registry import Form, Function
+from resonate.errors import (
+    ApplicationError,
+    CodecError,
+    EngineBug,
+    ResonateError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from resonate.core.engine.environment import Environment
+    from resonate.core.values import Call
+
+ACK, RESULT = 0, 1
+FEW = 8
+"""Up to so many unrecorded deliveries are simply written with each write of a turn."""
+
+
+@define
+class _Draft:
+    """A write that is asked for and not sent yet; `carries` says that it depends on what was delivered."""
+
+    action: PromiseCreate | PromiseSettle
+    child: Child
+    carries: bool
+
+    def sealed(self, header: str | None) -> PromiseCreate | PromiseSettle:
+        """Return the request to send, with identity and deliveries in its headers."""
+        more = {} if header is None else {HEADER: header}
+        match self.action:
+            case PromiseCreate():
+                self.child.written = header
+                return evolve(self.action, param=self.child.identity.on(self.action.param, more))
+            case PromiseSettle(value=value) if more:
+                return evolve(self.action, value=Value({**value.headers, **more}, value.data))
+            case _:
+                return self.action
+
+
+def settled_at(record: PromiseRecord) -> int:
+    """Return when a settled promise was."""
+    return record.timeout_at if record.settled_at is None else record.settled_at
+
+
+def _body(function: Function, context: object, call: Call) -> Coroutine[Any, Any, Any]:
+    try:
+        body = function.fn(context, *call.args, **call.kwargs)
+    except TypeError as error:  # the recorded arguments do not fit the function
+        return _failing(error)
+    return _run_generator(body) if function.form is Form.GENERATOR else body
+
+
+async def _failing(error: Exception) -> Any:
+    raise error
+
+
+async def _run_generator(generator: Generator[Any, Any, Any]) -> Any:
+    """Drive a generator workflow: what it yields is awaited, what comes of that is sent or thrown back in."""
+    try:
+        awaitable = next(generator)
+        while True:
+            try:
+                value = await awaitable
+            except BaseException as error:  # noqa: BLE001 - all of it is the generator's to handle
+                awaitable = generator.throw(error)
+            else:
+                awaitable = generator.send(value)
+    except StopIteration as end:
+        return end.value
+    finally:
+        generator.close()
+
+
+class Execution:
+    """See the module's text.
+
+    Args:
+        env: what all executions of a worker share.
+        context_of: makes the Context that a scope's body is given.
+        promise: the execution's own promise, pending.
+        function: the workflow.
+        call: its arguments, decoded.
+        history: every promise that is known of earlier attempts, in any order.
+        version: the task's version.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        context_of: Callable[[Execution, Scope], object],
+        promise: PromiseRecord,
+        function: Function,
+        call: Call,
+        history: Iterable[PromiseRecord] = (),
+        version: int = 1,
+    ) -> None:
+        self.env = env
+        self._context_of = context_of
+        self.id = promise.id
+        self.promise = promise
+        self.function = function
+        self.call = call
+        self.version = version
+        self._separator = env.dialect.separator
+        self._origin = ids.origin(promise.id, self._separator)
+        self._branch_tag = promise.tags.get(Tag.BRANCH, promise.id)
+        self._observe = env.observe
+        self.now = promise.created_at
+        self.loop = DurableLoop(self, promise.created_at)
+        self.deliveries = Deliveries()
+        self._history: dict[str, PromiseRecord] = {}
+        self._children: dict[str, Child] = {}  # asked for, not delivered, not abandoned
+        self._abandoned: dict[str, Child] = {}  # canceled while a write of theirs is under way
+        self._tokens: dict[str, Child] = {}  # what may be delivered, once known
+        self._deliverable: list[tuple[int, str, int, Child]] = []
+        self._known_tokens: set[str] = set()
+        self._timers: dict[int, Child] = {}
+        self._alarms: list[tuple[int, str]] = []
+        self._writes: dict[str, _Draft] = {}
+        self._under_way: dict[str, int] = {}
+        self._others: list[do.Command] = []
+        self._running: set[str] = set()
+        self._ending: list[Scope] = []
+        self._open_external: dict[str, Child] = {}  # what a suspended task waits for
+        self._unregistered: dict[str, Child] = {}  # of those: no suspension has named it yet
+        self._unwatched: dict[str, Child] = {}  # of those: nobody tells while the task stays acquired
+        self._nested: dict[str, Child] = {}  # workflows that run here as children
+        self._count = 0
+        self._stopped: ResonateError | None = None
+        self._outcome: PromiseSettle | None = None
+        self._ended = False
+        self._dead = False
+        self.replaying = False
+        self._root = Scope(id=promise.id, function=function, timeout_at=promise.timeout_at)
+        self._branch = Branch(promise.id, self._root, self._separator)
+        self._learn(history)
+
+    # ------------------------------------------------------------ the driver's side
+
+    def start(self, now: int) -> list[do.Command]:
+        """Run the body from its beginning, over the history. Called once."""
+        self.now = now
+        self.replaying = bool(self._history)
+        self._emit(trace.Spawn(self.id))
+        self._begin(self._root, self._branch, self.call)
+        return self._turn()
+
+    def step(self, events: Sequence[do.Event], now: int) -> list[do.Command]:
+        """Take in what has happened and return what to do next; with no events, see whether a timer is due."""
+        self.now = now
+        for event in events:
+            match event:
+                case do.PromiseKnown():
+                    self._promise_known(event.promise)
+                case do.StepReturned():
+                    self._step_returned(event.id, event.value)
+                case do.StepFailed():
+                    self._step_failed(event.id, event.error)
+                case do.WriteRefused():
+                    self._write_refused(event.id, event.error)
+                case _:
+                    assert_never(event)
+        self._fire_due_timers()
+        return self._turn()
+
+    def suspended(self) -> None:
+        """Take note that the store accepted the last `Suspend`: this attempt is over."""
+        self._unregistered.clear()
+
+    def resume(self, promise: PromiseRecord, news: Iterable[PromiseRecord], version: int, now: int) -> list[do.Command]:
+        """Begin another attempt in place: the task came back while the body is still here, parked."""
+        self.promise = promise
+        self.version = version
+        self.now = now
+        if self._observe is not None:
+            self._emit(trace.Spawn(self.id))
+            for child_id in self._nested:
+                self._emit(trace.Spawn(child_id))
+        for record in news:
+            self._promise_known(record)
+        self._fire_due_timers()
+        return self._turn()
+
+    def close(self) -> None:
+        """Give the execution up: its tasks are closed where they stand, and its durable calls refuse from now on."""
+        self._dead = True
+        self.loop.close()
+
+    @property
+    def awaiting(self) -> tuple[str, ...]:
+        """Ids of the promises whose results the workflow does not have yet."""
+        return tuple(self._children)
+
+    # ------------------------------------------------------------ the workflow's side (Context calls these)
+
+    def ask(  # noqa: PLR0913 - the one door for every durable call
+        self,
+        role: Role,
+        identity: Identity,
+        *,
+        scope: Scope,
+        param: Value = NO_VALUE,
+        id: str | None = None,  # noqa: A002 - the protocol's own word
+        timeout_ms: int | None = None,
+        tags: Mapping[str, str] | None = None,
+        function: Function | None = None,
+        retry: Any = None,
+        returns: Any = Any,
+        convert: Any = None,
+        branch: Branch | None = None,
+    ) -> Child:
+        """Make the child for a durable call: found in the history, or asked for.
+
+        It counts on `branch`, or on that of the task that calls.
+        """
+        calling = self._calling_branch()
+        branch = branch or calling
+        child_id = branch.next_id() if id is None else id
+        child = Child(
+            id=child_id,
+            role=role,
+            scope=scope,
+            suffix=self._suffix(child_id, custom=id is not None),
+            identity=identity,
+            function=function,
+            retry=retry,
+            returns=returns,
+        )
+        child.convert = convert
+        future: Durable[Any] = Durable(loop=self.loop)
+        future._child = child  # noqa: SLF001 - a future is made with its child, here alone
+        future._listener = self  # noqa: SLF001 - as above
+        child.future = future
+        if self._stopped is not None:
+            return child  # the attempt is over; the body runs to its next await and no further
+        if child_id in self._children or child_id in self._abandoned:
+            msg = f"The id {child_id} is already in use in this workflow."
+            raise UsageError(msg, hint="Give each call an id of its own, or none.", execution=self.id)
+        self._children[child_id] = child
+        self._tokens[child.suffix] = child
+        scope.children[child_id] = child
+        if role in OWED:
+            scope.owed += 1
+        self._counted()
+        self._announce(child)
+        known = self._history.pop(child_id, None)
+        if known is None:
+            self.replaying = False
+            self._create(child, param, timeout_ms, tags)
+        else:
+            self._recognize(child, known)
+        return child
+
+    def acknowledge(self, child: Child) -> Any:
+        """Return a future that has the child's own future once its promise is durable."""
+        acknowledged = self.loop.create_future()
+        child.acknowledged = acknowledged
+        if self._stopped is None and not child.gone:
+            self._tokens[child.suffix + "!"] = child
+            if child.record is not None:
+                self._offer(child.record.created_at, child, ACK)
+        return acknowledged
+
+    def _calling_branch(self) -> Branch:
+        if self._dead or self._ended:
+            msg = "A durable call was made on an execution that is over."
+            raise UsageError(msg, hint="Use a Context only inside its own workflow, while it runs.", execution=self.id)
+        if not self.loop.is_running():
+            msg = "A durable call was made from outside of its workflow."
+            raise UsageError(
+                msg,
+                hint="Use the Context in the workflow's own code; a step takes `info: Info` instead.",
+                execution=self.id,
+            )
+        return current_branch() or self._branch
+
+    def _suffix(self, child_id: str, *, custom: bool) -> str:
+        if custom:
+            return "=" + fingerprint(child_id)
+        return child_id[len(self.id) + 1 :]
+
+    def _create(self, child: Child, param: Value, timeout_ms: int | None, tags: Mapping[str, str] | None) -> None:
+        timeout_at = self.now + (self.env.timeout_ms if timeout_ms is None else timeout_ms)
+        if child.role is Role.RECORD:
+            timeout_at = self.promise.created_at  # born settled: its param is all there is to it
+        if child.role is not Role.DETACHED:
+            timeout_at = min(timeout_at, child.scope.timeout_at)
+        action = PromiseCreate(id=child.id, timeout_at=timeout_at, param=param, tags=self._tags(child, tags))
+        self._writes[child.id] = _Draft(action, child, carries=True)
+
+    def _tags(self, child: Child, more: Mapping[str, str] | None) -> dict[str, str]:
+        tags = dict(more or {})
+        tags[Tag.ORIGIN] = self._origin
+        tags[Tag.PARENT] = child.scope.id
+        match child.role:
+            case Role.STEP | Role.WORKFLOW:
+                tags[Tag.SCOPE] = "local"
+                tags[Tag.BRANCH] = self._branch_tag
+            case Role.REMOTE:
+                tags[Tag.SCOPE] = "global"
+                tags[Tag.BRANCH] = child.id
+            case Role.DETACHED:
+                tags[Tag.SCOPE] = "global"
+                tags[Tag.ORIGIN] = tags[Tag.PARENT] = tags[Tag.BRANCH] = child.id
+            case Role.TIMER:
+                tags[Tag.TIMER] = "true"
+                tags[Tag.SCOPE] = "global"
+                tags[Tag.BRANCH] = self._branch_tag
+                if self.env.dialect.targeted_timers:
+                    tags[Tag.TARGET] = self.env.address(None)
+                    tags[Tag.BRANCH] = child.id
+            case Role.RECORD:
+                tags[Tag.TIMER] = "true"
+                tags[Tag.SCOPE] = "local"
+                tags[Tag.BRANCH] = self._branch_tag
+            case Role.PROMISE:
+                tags[Tag.EXTERNAL] = "true"
+                tags[Tag.SCOPE] = "global"
+                tags[Tag.BRANCH] = self._branch_tag
+            case _:
+                assert_never(child.role)
+        return tags
+
+    def _counted(self) -> None:
+        self._count += 1
+        if self._count == self.env.many + 1:
+            self._emit(trace.ManyPromises(self.id, self._count))
+
+    # ------------------------------------------------------------ what the loop tells (Host)
+
+    def task_started(self, task: GuardedCoroutine[Any]) -> None:
+        """Count a task of a scope."""
+        task.scope.tasks += 1
+
+    def task_ended(self, task: GuardedCoroutine[Any], result: object, error: BaseException | None) -> None:
+        """Take note of a task's end; the end of a scope's body is the scope's outcome."""
+        self.loop.forget(task)
+        scope: Scope = task.scope
+        scope.tasks -= 1
+        if task is scope.body:
+            scope.ended(result, error)
+        if scope.over:
+            self._ending.append(scope)
+
+    def timer_started(self, handle: TimerHandle, delay: float) -> None:
+        """Make a durable timer for something that asyncio schedules (a sleep, a timeout)."""
+        if delay <= 0:
+            self.loop.fire(handle)
+            return
+        branch = current_branch() or self._branch
+        child = self.ask(
+            Role.TIMER,
+            Identity(Kind.TIMER),
+            scope=branch.scope,
+            timeout_ms=round(min(delay, 1e12) * 1000) or 1,
+        )
+        child.handle = handle
+        self._timers[id(handle)] = child
+
+    def timer_canceled(self, handle: TimerHandle) -> None:
+        """Cancel the timer behind `handle`."""
+        child = self._timers.pop(id(handle), None)
+        if child is not None and not child.gone:
+            self.abandoned(child)
+
+    # ------------------------------------------------------------ what a child's future tells (Listener)
+
+    def awaited(self, child: Child) -> None:
+        """Report that the workflow waits for `child`."""
+        if self._observe is not None and child.awaited != self.version and not child.gone:
+            child.awaited = self.version
+            self._emit(trace.Await(child.scope.id, child.id))
+
+    def abandoned(self, child: Child) -> None:
+        """Stop waiting for `child`, and cancel it where it is ours to cancel."""
+        if self._dead or self._stopped is not None or child.gone or child.id not in self._children:
+            return
+        phase = child.phase
+        child.move(Change.ABANDONS)
+        self._let_go(child)
+        if child.awaited:
+            self._emit(trace.Resume(child.scope.id, child.id))
+        if child.watched:
+            self._others.append(do.Unwatch(child.id))
+        if phase is Phase.ASKED:
+            if self._writes.pop(child.id, None) is None:
+                self._abandoned[child.id] = child  # its creation is under way: cancel it when it is known
+            else:
+                self._owes_no_more(child)
+            return
+        if phase is Phase.OPEN and child.role in OWNED:
+            self._cancel_open(child)
+        else:
+            self._owes_no_more(child)
+
+    def _cancel_open(self, child: Child) -> None:
+        if child.role is Role.WORKFLOW:
+            scope: Scope = child.running
+            scope.canceled = True
+            self._abandoned[child.id] = child
+            for task in self.loop.tasks_of(scope):
+                task.cancel()
+            return  # it settles, canceled, when its body has ended
+        if child.role is Role.STEP:
+            self._running.discard(child.id)
+            self._others.append(do.CancelStep(child.id))
+            self._emit(trace.Return(child.id, PromiseState.REJECTED_CANCELED))
+        self._owes_no_more(child)
+        self._settle(child, PromiseState.REJECTED_CANCELED, NO_VALUE, by_workflow=True)
+
+    def _let_go(self, child: Child) -> None:
+        """Drop a child from all that could still deliver it."""
+        self._children.pop(child.id, None)
+        self._tokens.pop(child.suffix, None)
+        self._tokens.pop(child.suffix + "!", None)
+        self._no_longer_open(child)
+        if child.handle is not None:
+            self._timers.pop(id(child.handle), None)
+
+    def _no_longer_open(self, child: Child) -> None:
+        if self._open_external.pop(child.id, None) is not None:
+            self._unregistered.pop(child.id, None)
+            self._unwatched.pop(child.id, None)
+
+    def _owes_no_more(self, child: Child) -> None:
+        scope: Scope = child.scope
+        if scope.children.pop(child.id, None) is not None:
+            if child.role in OWED:
+                scope.owed -= 1
+            if scope.over:
+                self._ending.append(scope)
+
+    # ------------------------------------------------------------ what the store says
+
+    def _learn(self, records: Iterable[PromiseRecord]) -> None:
+        for record in records:
+            self._history[record.id] = record
+            self.deliveries.learn(record.param.headers)
+            self.deliveries.learn(record.value.headers)
+
+    def _promise_known(self, record: PromiseRecord) -> None:
+        mark = self._under_way.pop(record.id, None)
+        if mark is not None:
+            self.deliveries.recorded(mark)
+        child = self._children.get(record.id)
+        if child is not None:
+            if child.phase is Phase.ASKED:
+                self._recognize(child, record)
+            elif record.state is not PromiseState.PENDING and child.phase is not Phase.SETTLED:
+                self._settled(child, record)
+            return
+        child = self._abandoned.get(record.id)
+        if child is None:
+            return
+        if record.state is not PromiseState.PENDING or child.role not in OWNED:
+            self._abandoned.pop(record.id)
+            self._owes_no_more(child)
+        elif child.running is None:  # created after all, after it was abandoned
+            self._abandoned.pop(record.id)
+            self._owes_no_more(child)
+            self._settle(child, PromiseState.REJECTED_CANCELED, NO_VALUE, by_workflow=True)
+
+    def _recognize(self, child: Child, record: PromiseRecord) -> None:
+        """Match a child that was asked for with what the store has at its id."""
+        difference = child.identity.difference(record)
+        if difference is not None:
+            self._stop(difference)
+            return
+        if record.param.headers.get(HEADER) != child.written:
+            self.deliveries.learn(record.param.headers)  # an earlier attempt's write
+        child.record = record
+        if child.acknowledged is not None:
+            self._offer(record.created_at, child, ACK)
+        if child.role in KNOWN_BY_CREATION:
+            child.move(Change.SETTLES)
+            self._emit(trace.Dedup(child.id))
+            self._offer(record.created_at, child, RESULT)
+        elif record.state is PromiseState.PENDING:
+            child.move(Change.CREATED)
+            self._open(child, record)
+        else:
+            self._emit(trace.Dedup(child.id))
+            self._settled(child, record)
+
+    def _open(self, child: Child, record: PromiseRecord) -> None:
+        match child.role:
+            case Role.STEP:
+                self._emit(trace.Spawn(child.id))
+                self._run_step(child, record)
+            case Role.WORKFLOW:
+                self._emit(trace.Spawn(child.id))
+                self._run_workflow(child, record)
+            case Role.TIMER:
+                self._emit(trace.Block(child.id))
+                self._open_external[child.id] = self._unregistered[child.id] = child
+                heappush(self._alarms, (record.timeout_at, child.id))
+            case Role.REMOTE | Role.PROMISE:
+                self._emit(trace.Block(child.id))
+                self._open_external[child.id] = self._unregistered[child.id] = self._unwatched[child.id] = child
+            case _:
+                msg = f"A child of role {child.role.name} is never open ({child.id})."
+                raise EngineBug(msg)
+
+    def _run_step(self, child: Child, record: PromiseRecord) -> None:
+        function = child.function
+        assert function is not None  # noqa: S101 - a step is asked for with its function
+        child.running = True
+        try:
+            call = self.env.codec.decode_call(record.param, lambda _name, _version: function.signature)
+        except CodecError as error:
+            child.move(Change.FINISHED)
+            self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
+            return
+        self._running.add(child.id)
+        self._others.append(
+            do.RunStep(
+                id=child.id,
+                function=function,
+                args=call.args,
+                kwargs=call.kwargs,
+                retry=child.retry or function.retry or self.env.step_retry,
+                deadline=record.timeout_at,
+            )
+        )
+
+    def _run_workflow(self, child: Child, record: PromiseRecord) -> None:
+        function = child.function
+        assert function is not None  # noqa: S101 - a workflow is asked for with its function
+        scope = Scope(id=child.id, function=function, timeout_at=record.timeout_at, child=child)
+        child.running = scope
+        try:
+            call = self.env.codec.decode_call(record.param, lambda _name, _version: function.signature)
+        except CodecError as error:
+            child.move(Change.FINISHED)
+            self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
+            return
+        self._nested[child.id] = child
+        self._begin(scope, Branch(child.id, scope, self._separator), call)
+
+    def _begin(self, scope: Scope, branch: Branch, call: Call) -> None:
+        scope.context = self._context_of(self, scope)
+        task = self.loop.spawn(_body(scope.function, scope.context, call), branch)
+        scope.body = task.get_coro()
+
+    def _settled(self, child: Child, record: PromiseRecord) -> None:
+        if child.role in LOCAL:
+            self._running.discard(child.id)
+            if child.phase is not Phase.ASKED and child.running is not None:
+                self._emit(trace.Return(child.id, record.state))
+            if child.phase is Phase.OPEN and child.running is not None:
+                self._overtaken(child)
+        child.move(Change.SETTLES)
+        child.record = record
+        self._no_longer_open(child)
+        self._offer(settled_at(record), child, RESULT)
+
+    def _overtaken(self, child: Child) -> None:
+        """Someone else settled what still runs here: stop it."""
+        if child.role is Role.STEP:
+            self._others.append(do.CancelStep(child.id))
+        else:
+            child.running.canceled = True
+            for task in self.loop.tasks_of(child.running):
+                task.cancel()
+
+    def _write_refused(self, child_id: str, error: ResonateError) -> None:
+        self._under_way.pop(child_id, None)
+        child = self._children.get(child_id)
+        if child is None:
+            child = self._abandoned.pop(child_id, None)
+            if child is not None:
+                self._owes_no_more(child)
+            return
+        self._running.discard(child_id)
+        child.move(Change.ABANDONS)
+        self._let_go(child)
+        self._emit(trace.Dedup(child.id))
+        for future in (child.acknowledged, child.future):
+            if future is not None and not future.done():
+                future.set_exception(error)
+        self._owes_no_more(child)
+
+    # ------------------------------------------------------------ what steps say
+
+    def _step_returned(self, child_id: str, value: object) -> None:
+        child = self._finished(child_id)
+        if child is None:
+            return
+        try:
+            encoded = self.env.codec.encode(value, child.returns)
+        except CodecError as error:
+            error.execution, error.step = self.id, child_id
+            self._emit(trace.CodecFailed(child_id, getattr(error, "path", ""), str(error)))
+            self._settle(child, PromiseState.REJECTED, self._encode_error(child_id, error))
+            return
+        self._settle(child, PromiseState.RESOLVED, encoded)
+
+    def _step_failed(self, child_id: str, error: BaseException) -> None:
+        child = self._finished(child_id)
+        if child is not None:
+            state = PromiseState.REJECTED_CANCELED if isinstance(error, CancelledError) else PromiseState.REJECTED
+            self._settle(child, state, self._encode_error(child_id, error))
+
+    def _finished(self, child_id: str) -> Child | None:
+        child = self._children.get(child_id)
+        if child is None or child_id not in self._running:
+            return None
+        self._running.discard(child_id)
+        child.move(Change.FINISHED)
+        return child
+
+    def _encode_error(self, step: str, error: BaseException) -> Value:
+        if isinstance(error, ResonateError) and error.step is None:
+            error.execution, error.step = self.id, step
+        return self.env.codec.encode_error(error)
+
+    def _settle(self, child: Child, state: PromiseState, value: Value, *, by_workflow: bool = False) -> None:
+        action = PromiseSettle(id=child.id, state=state, value=value)
+        self._writes[child.id] = _Draft(action, child, carries=by_workflow)
+
+    # ------------------------------------------------------------ turns
+
+    def _fire_due_timers(self) -> None:
+        """Read pending timers as the store would: settled at their deadline, once it has passed."""
+        while self._alarms and self._alarms[0][0] <= self.now:
+            due, child_id = heappop(self._alarms)
+            child = self._children.get(child_id)
+            if child is not None and child.phase is Phase.OPEN and child.record is not None:
+                self._settled(
+                    child,
+                    PromiseRecord(
+                        id=child_id,
+                        state=PromiseState.RESOLVED,
+                        timeout_at=due,
+                        created_at=child.record.created_at,
+                        settled_at=due,
+                    ),
+                )
+
+    def _turn(self) -> list[do.Command]:
+        self.loop.run_until_idle()
+        while self._stopped is None:
+            following = self._next_delivery()
+            if following is not None:
+                self._deliver(*following)
+            elif not self._end_scopes():
+                break
+            self.loop.run_until_idle()
+        return self._commands()
+
+    def _offer(self, instant: int, child: Child, what: int) -> None:
+        token = child.suffix if what is RESULT else child.suffix + "!"
+        self._known_tokens.add(token)
+        heappush(self._deliverable, (instant, child.id, what, child))
+
+    def _next_delivery(self) -> tuple[int, Child, int] | None:
+        if len(self._children) > 1 and (expected := self._expected()) is not None:
+            child = self._tokens[expected]
+            if expected not in self._known_tokens:
+                return None  # the record says that this came first: wait for it
+            what = ACK if expected.endswith("!") else RESULT
+            assert child.record is not None  # noqa: S101 - it was offered, so it is known
+            return child.record.created_at if what is ACK else settled_at(child.record), child, what
+        while self._deliverable:
+            instant, _, what, child = heappop(self._deliverable)
+            token = child.suffix if what is RESULT else child.suffix + "!"
+            if self._tokens.get(token) is child and token in self._known_tokens:
+                return instant, child, what
+        return None
+
+    def _expected(self) -> str | None:
+        """Return the next recorded token that can still be delivered, passing over what has settled as a whole."""
+        while (token := self.deliveries.expected()) is not None and token not in self._tokens:
+            self.deliveries.skip()
+        return token
+
+    def _deliver(self, instant: int, child: Child, what: int) -> None:
+        token = child.suffix if what is RESULT else child.suffix + "!"
+        self.deliveries.delivered(token, free=len(self._children) == 1)
+        self._known_tokens.discard(token)
+        del self._tokens[token]
+        self.loop.move_to(instant)
+        if what is ACK:
+            assert child.acknowledged is not None  # noqa: S101 - only then is an acknowledgement offered
+            if not child.acknowledged.done():
+                child.acknowledged.set_result(child.id if child.role is Role.DETACHED else child.future)
+            return
+        child.move(Change.DELIVERS)
+        del self._children[child.id]
+        self._hand_over(child)
+        self._owes_no_more(child)
+
+    def _hand_over(self, child: Child) -> None:
+        record, future = child.record, child.future
+        assert record is not None and future is not None  # noqa: S101, PT018 - a settled child has both
+        self._nested.pop(child.id, None)
+        if child.handle is not None:
+            self._timers.pop(id(child.handle), None)
+            self.loop.fire(child.handle)
+            return
+        if child.awaited:
+            self._emit(trace.Resume(child.scope.id, child.id))
+        if future.done():
+            return
+        if child.convert is not None:
+            future.set_result(child.convert(record))
+            return
+        value, error = outcome_of(self.env.codec, record, child.returns)
+        if error is None:
+            future.set_result(value)
+        elif isinstance(error, StopIteration | StopAsyncIteration):  # a future can't hold these
+            future.set_exception(ApplicationError(str(error), name=type(error).__name__, step=child.id))
+        else:
+            future.set_exception(error)
+
+    # ------------------------------------------------------------ ends
+
+    def _end_scopes(self) -> bool:
+        """End what can be ended; return whether that gave the loop something to do."""
+        progress = False
+        while self._ending:
+            scope = self._ending.pop()
+            if not scope.over or scope.owed:
+                continue
+            if scope.tasks:
+                if scope.cleanups < PATIENCE:
+                    scope.cleanups += 1
+                    for task in self.loop.tasks_of(scope):
+                        task.cancel()
+                    progress = True
+                continue
+            self._end_scope(scope)
+            progress = True
+        return progress
+
+    def _end_scope(self, scope: Scope) -> None:
+        scope.over = False  # once only
+        for child in list(scope.children.values()):
+            if child.future is not None:
+                child.future.cancel()
+        state, value = self._verdict(scope)
+        child = scope.child
+        if child is None:
+            self._emit(trace.Return(scope.id, state))
+            self._outcome = PromiseSettle(id=scope.id, state=state, value=value)
+        elif child.id in self._abandoned:
+            self._emit(trace.Return(child.id, PromiseState.REJECTED_CANCELED))
+            self._nested.pop(child.id, None)
+            self._settle(child, PromiseState.REJECTED_CANCELED, NO_VALUE, by_workflow=True)
+        elif child.phase is Phase.OPEN:
+            child.move(Change.FINISHED)
+            self._settle(child, state, value)
+
+    def _verdict(self, scope: Scope) -> tuple[PromiseState, Value]:
+        error = scope.error
+        if error is None:
+            try:
+                value = self.env.codec.encode(scope.outcome, scope.function.signature.returns)
+            except CodecError as failed:
+                failed.execution, failed.step = self.id, scope.id
+                self._emit(trace.CodecFailed(scope.id, getattr(failed, "path", ""), str(failed)))
+                error = failed
+            else:
+                return PromiseState.RESOLVED, value
+        state = PromiseState.REJECTED_CANCELED if isinstance(error, CancelledError) else PromiseState.REJECTED
+        return state, self._encode_error(scope.id, error)
+
+    def _stop(self, error: ResonateError) -> None:
+        error.execution = self.id
+        self._stopped = error
+        self.loop.halt()
+
+    def _commands(self) -> list[do.Command]:
+        """Return what this turn asks for, and what the attempt waits for if that is all."""
+        if self._stopped is not None:
+            self._ended = True
+            return [do.Stop(self._stopped)]
+        out: list[do.Command] = []
+        if self._writes:
+            self._send_writes(out)
+        if self._others:
+            out.extend(self._others)
+            self._others = []
+        if self._under_way:
+            return out
+        if self._outcome is not None:
+            self._ended = True
+            out.append(do.Fulfill(self._outcome))
+        elif self._running:
+            self._watch(out)
+        else:
+            self._block(out)
+        return out
+
+    def _send_writes(self, out: list[do.Command]) -> None:
+        """Send the drafts, each with the deliveries that it depends on and that are not known to be recorded.
+
+        Many deliveries are not written many times: then one write goes ahead with them, and the rest follow it.
+        """
+        header = self.deliveries.header()
+        drafts, self._writes = self._writes, {}
+        if header is None:
+            for draft in drafts.values():
+                self._under_way[draft.action.id] = 0
+                out.append(do.Write(draft.sealed(None)))
+            return
+        alone, mark, ahead = self.deliveries.pending > FEW, self.deliveries.mark, False
+        for promise_id, draft in drafts.items():
+            if not draft.carries:
+                self._under_way[promise_id] = 0
+                out.append(do.Write(draft.sealed(None)))
+            elif alone and ahead:
+                self._writes[promise_id] = draft
+            else:
+                ahead = True
+                self._under_way[promise_id] = mark
+                out.append(do.Write(draft.sealed(header)))
+
+    def _watch(self, out: list[do.Command]) -> None:
+        """Steps run, so the task can't be suspended: hear of the rest by other means."""
+        self.replaying = False
+        while self._alarms and self._alarms[0][1] not in self._children:
+            heappop(self._alarms)
+        if self._alarms:
+            out.append(do.Wake(self._alarms[0][0]))
+        unwatched, self._unwatched = self._unwatched, {}
+        for child in unwatched.values():
+            child.watched = True
+            out.append(do.Watch(child.id))
+
+    def _block(self, out: list[do.Command]) -> None:
+        self.replaying = False
+        if not self._open_external:
+            self._starve(out)
+            return
+        awaiting = self._open_external
+        if self.env.dialect.keeps_resumes:  # earlier suspensions are remembered: name what is new, or any one
+            awaiting = self._unregistered or dict(islice(self._open_external.items(), 1))
+        if self._observe is not None:
+            for child_id in self._nested:
+                self._emit(trace.Suspend(child_id))
+            self._emit(trace.Suspend(self.id))
+        out.append(do.Suspend(tuple(awaiting)))
+
+    def _starve(self, out: list[do.Command]) -> None:
+        """Fail a body that waits for something that nothing durable will ever bring about."""
+        if not self._root.over:
+            self._root.ended(
+                None,
+                UsageError(
+                    f"The workflow {self.function.name} waits for something that nothing will ever settle "
+                    "(a bare future, an event that is never set, an empty queue).",
+                    hint="Await durable calls; hand values between tasks of the same workflow.",
+                    execution=self.id,
+                ),
+            )
+        self._end_scope(self._root)
+        self._writes.clear()
+        self._ended = True
+        assert self._outcome is not None  # noqa: S101 - ending the root's scope sets it
+        out.append(do.Fulfill(self._outcome))
+
+    # ------------------------------------------------------------ events
+
+    def _announce(self, child: Child) -> None:
+        if self._observe is None:
+            return
+        event = trace.Run if child.role in LOCAL else trace.Rpc
+        self._emit(event(child.scope.id, child.id))
+
+    def _emit(self, event: trace.LifecycleEvent) -> None:
+        if self._observe is not None:
+            self._observe(event)
