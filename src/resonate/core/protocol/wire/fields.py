@@ -45,7 +45,7 @@ def dumps(value: Json) -> bytes:
         return orjson.dumps(value)
     except TypeError as error:
         raise UsageError(
-            f"a request cannot be written as JSON: {error}",
+            f"this cannot be written as JSON: {error}",
             hint="Ids, tags and data must be valid Unicode, and integers must fit 64 bits.",
         ) from error
 
