@@ -21,7 +21,7 @@ from tests.unit.protocol.world import EXTERNAL, TARGET, World
 def world() -> World:
     world = World()
     for id in ("c", "a", "e", "b", "d"):
-        world.create(id, EXTERNAL | {"n": id, "odd": "ace".__contains__(id) and "yes" or "no"})
+        world.create(id, EXTERNAL | {"n": id, "odd": "yes" if id in "ace" else "no"})
     return world
 
 

@@ -466,6 +466,11 @@ def test_halt_stops_a_task_and_clears_lease_and_retry(world: World, state: TaskS
     assert world.tasks["t"] == Task("t", TaskState.HALTED, version)
 
 
+def test_halting_a_halted_task_writes_nothing(world: World) -> None:
+    in_state(world, TaskState.HALTED)
+    assert handle(TaskHalt("t"), world, world.now) == (Done(), ())
+
+
 def test_halt_refuses_absent_and_fulfilled_tasks(world: World) -> None:
     assert status(world.ask(TaskHalt("t"))) == 404
     in_state(world, TaskState.FULFILLED)

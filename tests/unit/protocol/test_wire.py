@@ -292,7 +292,7 @@ HEAD = {"corrId": "7", "version": VERSION}
         ({"kind": "k", "head": {"corrId": 7, "version": VERSION}, "data": {}}, "k", "0", "corrId must be a string"),
         ({"kind": "k", "head": {"corrId": "7"}, "data": {}}, "k", "7", "version must be a string"),
         ({"kind": "k", "head": HEAD | {"auth": 1}, "data": {}}, "k", "7", "auth must be a string"),
-        ({"kind": "k", "head": HEAD}, "k", "7", "data must be an object"),
+        ({"kind": "k", "head": HEAD}, "k", "7", "data must be present"),
         ({"kind": "", "head": HEAD, "data": 1}, "", "7", "kind must be a non-empty string"),
         ({"kind": "k", "head": HEAD | {"version": "1"}, "data": 1}, "k", "7", "data must be an object"),
         ({"kind": "k", "head": HEAD | {"version": "1"}, "data": {}}, "k", "7", "version 1 is not supported"),
