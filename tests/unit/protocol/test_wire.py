@@ -190,17 +190,21 @@ def test_every_request_has_a_form() -> None:
 # ---------------------------------------------------------------- round trips
 
 
-@given(st.sampled_from(REQUESTS).flatmap(lambda kind: REQUEST[kind]), texts, st.none() | texts)
-@settings(deadline=None)
-def test_a_request_survives_the_wire(request_: Request[Any], corr_id: str, auth: str | None) -> None:
+@pytest.mark.parametrize("kind", REQUESTS, ids=lambda kind: kind.kind)
+@given(data=st.data(), corr_id=texts, auth=st.none() | texts)
+@settings(deadline=None, max_examples=20)
+def test_a_request_survives_the_wire(
+    kind: type[Request[Any]], data: st.DataObject, corr_id: str, auth: str | None
+) -> None:
+    request_ = data.draw(REQUEST[kind])
     incoming = decode_request(encode_request(request_, corr_id, auth))
     assert incoming == Incoming(kind=request_.kind, corr_id=corr_id, auth=auth, request=request_)
 
 
-@given(st.data())
-@settings(deadline=None)
-def test_a_reply_survives_the_wire(data: st.DataObject) -> None:
-    kind = data.draw(st.sampled_from(REQUESTS))
+@pytest.mark.parametrize("kind", REQUESTS, ids=lambda kind: kind.kind)
+@given(data=st.data())
+@settings(deadline=None, max_examples=20)
+def test_a_reply_survives_the_wire(kind: type[Request[Any]], data: st.DataObject) -> None:
     request = data.draw(REQUEST[kind])
     reply = data.draw(REPLY[kind] | refusals)
     incoming = decode_request(encode_request(request, "7"))
@@ -427,6 +431,13 @@ def test_a_redirect_is_a_status_or_a_flag(data: object, status: int) -> None:
 @pytest.mark.parametrize("status", [400, 401, 404, 409, 500, 503])
 def test_a_refusal_is_a_string_or_an_object(data: object, message: str, status: int) -> None:
     assert answer(PromiseGet("p"), data, status) == Rejection(status, message)
+
+
+@pytest.mark.parametrize("inner", [PromiseReply(RECORD), Rejection(404, "gone")])
+def test_the_reply_of_a_fenced_action_is_inside(inner: PromiseReply | Rejection) -> None:
+    request = TaskFence(id="t", version=1, action=PromiseSettle(id="p", state=PromiseState.RESOLVED))
+    sent = encode_reply(decode_request(encode_request(request, "7")), FenceReply(inner))
+    assert decode_reply(request, "7", sent) == FenceReply(inner)
 
 
 def test_a_refusal_need_not_echo() -> None:
