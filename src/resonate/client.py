@@ -142,6 +142,13 @@ class Resonate:
         await parts.worker.stop(self._settings.grace_ms)
         await self._close(parts)
 
+    async def _kill(self) -> None:
+        """Drop everything without another request, as if the process had died. For tests."""
+        parts = self._parts
+        if parts is not None:
+            await parts.worker.kill()
+            await self._close(parts)
+
     async def _close(self, parts: wiring.Parts) -> None:
         self._parts = None
         parts.alarms.stop()

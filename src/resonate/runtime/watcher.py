@@ -31,7 +31,7 @@ LONGEST_POLL_MS = 5_000
 class _Entry:
     """One promise that somebody waits for."""
 
-    __slots__ = ("alarm", "asking", "callbacks", "futures", "polls")
+    __slots__ = ("alarm", "asking", "callbacks", "futures", "polls", "told")
 
     def __init__(self) -> None:
         self.futures: list[asyncio.Future[PromiseRecord]] = []
@@ -39,7 +39,7 @@ class _Entry:
         self.asking: asyncio.Task[None] | None = None
         self.alarm: Alarm | None = None
         self.polls = 0
-
+        self.told = False  # a message is sure to come
 
 class Watcher:
     """See the module's text. Belongs to one event loop.
@@ -140,7 +140,7 @@ class Watcher:
             entry.alarm = None
 
     def _look_after(self, promise_id: str, entry: _Entry) -> None:
-        if self._attended(promise_id) or entry.asking is not None:
+        if self._attended(promise_id) or entry.asking is not None or entry.told:
             return
         if entry.alarm is None:
             entry.asking = asyncio.get_running_loop().create_task(self._ask(promise_id, entry))
@@ -150,7 +150,7 @@ class Watcher:
             reply = await self._store.send(
                 PromiseRegisterListener(awaited=promise_id, address=self._store.unicast)
             )
-            delay = REFRESH_MS
+            delay = REFRESH_MS if self._store.dialect.loses_messages else None
             if isinstance(reply, Rejection) and reply.status == Status.UNPROCESSABLE:
                 reply = await self._store.send(PromiseGet(promise_id))  # one that sends no messages: poll it
                 delay = min(POLL_MS * 2**entry.polls, LONGEST_POLL_MS)
@@ -163,6 +163,8 @@ class Watcher:
         match reply:
             case PromiseReply(promise=promise) if promise.state is not PromiseState.PENDING:
                 self.told(promise)
+            case PromiseReply() if delay is None:
+                entry.told = True
             case PromiseReply():
                 entry.alarm = self._alarms.set(self._clock.now() + delay, lambda: self._ask_again(promise_id, entry))
             case Rejection(status=Status.NOT_FOUND):

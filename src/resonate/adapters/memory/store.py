@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from resonate.core.protocol.dialect import OURS, Dialect
+from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.records import Message
 from resonate.core.protocol.requests import Rejection, Request
 from resonate.errors import UsageError
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from resonate.adapters.memory.server import MemoryServer
 
 R = TypeVar("R")
+
+DIALECT = Dialect(loses_messages=False)
 
 
 class MemoryStore:
@@ -31,8 +33,8 @@ class MemoryStore:
 
     @property
     def dialect(self) -> Dialect:
-        """Our own."""
-        return OURS
+        """Our own machine's; messages cross no network."""
+        return DIALECT
 
     @property
     def unicast(self) -> str:
