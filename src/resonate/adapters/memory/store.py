@@ -77,9 +77,7 @@ class MemoryStore:
         while self._loop is not None:
             while self._queue:
                 yield self._queue.popleft()
-            if self._loop is None:
-                return
-            self._waiting = self._loop.create_future()
+            self._waiting = asyncio.get_running_loop().create_future()
             try:
                 if not self._queue:
                     await self._waiting
