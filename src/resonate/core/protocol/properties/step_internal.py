@@ -11,16 +11,18 @@ from resonate.core.protocol.properties.view import Cause, Move, Step
 from resonate.core.protocol.records import TaskState
 from resonate.core.protocol.snapshot import PromiseSnapshot
 
-_EDGES: Final = frozenset({
-    (None, TaskState.PENDING),
-    (None, TaskState.FULFILLED),
-    (TaskState.PENDING, TaskState.FULFILLED),
-    (TaskState.ACQUIRED, TaskState.PENDING),
-    (TaskState.ACQUIRED, TaskState.FULFILLED),
-    (TaskState.SUSPENDED, TaskState.PENDING),
-    (TaskState.SUSPENDED, TaskState.FULFILLED),
-    (TaskState.HALTED, TaskState.FULFILLED),
-})
+_EDGES: Final = frozenset(
+    {
+        (None, TaskState.PENDING),
+        (None, TaskState.FULFILLED),
+        (TaskState.PENDING, TaskState.FULFILLED),
+        (TaskState.ACQUIRED, TaskState.PENDING),
+        (TaskState.ACQUIRED, TaskState.FULFILLED),
+        (TaskState.SUSPENDED, TaskState.PENDING),
+        (TaskState.SUSPENDED, TaskState.FULFILLED),
+        (TaskState.HALTED, TaskState.FULFILLED),
+    }
+)
 
 
 def _task_edges(s: Step) -> Iterable[tuple[TaskState | None, TaskState]]:

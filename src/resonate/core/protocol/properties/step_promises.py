@@ -19,12 +19,14 @@ from resonate.core.protocol.snapshot import PromiseSnapshot
 
 MovedPromise: TypeAlias = Move[PromiseSnapshot]
 
-_EDGES: Final = frozenset({
-    (PromiseState.PENDING, PromiseState.RESOLVED),
-    (PromiseState.PENDING, PromiseState.REJECTED),
-    (PromiseState.PENDING, PromiseState.REJECTED_CANCELED),
-    (PromiseState.PENDING, PromiseState.REJECTED_TIMEDOUT),
-})
+_EDGES: Final = frozenset(
+    {
+        (PromiseState.PENDING, PromiseState.RESOLVED),
+        (PromiseState.PENDING, PromiseState.REJECTED),
+        (PromiseState.PENDING, PromiseState.REJECTED_CANCELED),
+        (PromiseState.PENDING, PromiseState.REJECTED_TIMEDOUT),
+    }
+)
 
 
 def _kept(s: Step) -> Iterable[MovedPromise]:

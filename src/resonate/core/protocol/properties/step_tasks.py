@@ -22,20 +22,22 @@ from resonate.core.protocol.snapshot import TaskSnapshot
 
 MovedTask: TypeAlias = Move[TaskSnapshot]
 
-_EDGES: Final = frozenset({
-    (TaskState.PENDING, TaskState.ACQUIRED),
-    (TaskState.PENDING, TaskState.HALTED),
-    (TaskState.PENDING, TaskState.FULFILLED),
-    (TaskState.ACQUIRED, TaskState.PENDING),
-    (TaskState.ACQUIRED, TaskState.SUSPENDED),
-    (TaskState.ACQUIRED, TaskState.HALTED),
-    (TaskState.ACQUIRED, TaskState.FULFILLED),
-    (TaskState.SUSPENDED, TaskState.PENDING),
-    (TaskState.SUSPENDED, TaskState.HALTED),
-    (TaskState.SUSPENDED, TaskState.FULFILLED),
-    (TaskState.HALTED, TaskState.PENDING),
-    (TaskState.HALTED, TaskState.FULFILLED),
-})
+_EDGES: Final = frozenset(
+    {
+        (TaskState.PENDING, TaskState.ACQUIRED),
+        (TaskState.PENDING, TaskState.HALTED),
+        (TaskState.PENDING, TaskState.FULFILLED),
+        (TaskState.ACQUIRED, TaskState.PENDING),
+        (TaskState.ACQUIRED, TaskState.SUSPENDED),
+        (TaskState.ACQUIRED, TaskState.HALTED),
+        (TaskState.ACQUIRED, TaskState.FULFILLED),
+        (TaskState.SUSPENDED, TaskState.PENDING),
+        (TaskState.SUSPENDED, TaskState.HALTED),
+        (TaskState.SUSPENDED, TaskState.FULFILLED),
+        (TaskState.HALTED, TaskState.PENDING),
+        (TaskState.HALTED, TaskState.FULFILLED),
+    }
+)
 
 
 def _kept(s: Step) -> Iterable[MovedTask]:
@@ -183,7 +185,7 @@ def consistent_task_birth_couples_promise_birth(s: Step, id: str) -> bool:
 
 @over_each(_entering(TaskState.ACQUIRED))
 def consistent_task_acquisition_is_atomic(m: MovedTask) -> bool:
-    """A task becomes acquired in one step: pid, ttl, expires_at = now + ttl, a version more, no dispatch, no resumes."""
+    """A task becomes acquired in one step: pid, ttl, expires_at = now + ttl, version + 1, no dispatch, no resumes."""
     new = m.new
     leased = is_leased(new) and new.expires_at == m.now + (new.ttl or 0)
     return leased and new.version == m.old.version + 1 and new.retry_at is None and not new.resumes
