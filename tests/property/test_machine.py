@@ -35,7 +35,7 @@ def run(steps: int, *, same_each_time: bool) -> tuple[int, Counter[str]]:
     run_state_machine_as_test(
         Run,
         settings=settings(
-            max_examples=steps * 13 // 10 // STEPS_PER_EXAMPLE,
+            max_examples=steps * 5 // 4 // STEPS_PER_EXAMPLE,
             stateful_step_count=STEPS_PER_EXAMPLE,
             derandomize=same_each_time,
             database=None,

@@ -82,7 +82,16 @@ class Model:
 
     def due(self, now: int) -> list[InternalStep]:
         """Return the internal steps that are due."""
-        return [*self._drains(), *(step for at, step in self._timed() if at <= now)]
+        return [*self.drains(), *(step for at, step in self._timed() if at <= now)]
+
+    def drains(self) -> list[InternalStep]:
+        """Return the drains that are due: one for each callback and listener of each settled promise."""
+        drains: list[InternalStep] = []
+        for id, promise in self.promises.items():
+            if promise.record.state is not PromiseState.PENDING:
+                drains += [CallbackDrain(id, awaiter) for awaiter in promise.callbacks]
+                drains += [ListenerDrain(id, address) for address in promise.listeners]
+        return drains
 
     def next_due(self) -> int | None:
         """Return the first instant at which the clock makes a step due; None if it never does."""
@@ -97,12 +106,6 @@ class Model:
             schedules=tuple(self.schedules[id] for id in sorted(self.schedules)),
             outbox=tuple(self.outbox[key] for key in sorted(self.outbox)),
         )
-
-    def _drains(self) -> Iterator[InternalStep]:
-        for id, promise in self.promises.items():
-            if promise.record.state is not PromiseState.PENDING:
-                yield from (CallbackDrain(id, awaiter) for awaiter in promise.callbacks)
-                yield from (ListenerDrain(id, address) for address in promise.listeners)
 
     def _timed(self) -> Iterator[tuple[int, InternalStep]]:
         for id, promise in self.promises.items():
