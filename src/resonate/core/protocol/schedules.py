@@ -138,7 +138,7 @@ def _occurrence(schedule: ScheduleRecord, id: str, instant: int, now: int) -> tu
         Tag.PREFIX.value: id,
     }
     timeout_at = min(instant + schedule.promise_timeout, NEVER)
-    record = new_record(id, timeout_at, schedule.promise_param, tags, instant, now)
+    record = new_record(id, timeout_at, schedule.promise_param, tags, created_at=instant, now=now)
     return PutPromise(Promise(record, id)), PutTask(new_task(record, now))
 
 
