@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from resonate.core.protocol.properties import Cause, Census
+from resonate.core.protocol.properties.reading import is_external
 from resonate.core.protocol.records import PromiseRecord, PromiseState, TaskState, Value
 from resonate.core.protocol.requests import (
     ClaimReply,
@@ -55,8 +56,6 @@ from resonate.core.protocol.steps import (
 )
 from resonate.testing.model import Model
 
-T = TypeVar("T")
-
 START = 1_000_000
 RETRY_INTERVAL = 50
 
@@ -74,24 +73,28 @@ headrooms = st.sampled_from([1_000, 100_000, 100, 10, 1, 0, -7])
 values = st.sampled_from([Value(), Value(data="x"), Value(headers={"k": "v"})])
 states = st.sampled_from(PromiseState)
 addresses = st.sampled_from([*ADDRESSES, *ADDRESSES, "poll://nobody", "mailto:me", ""])
-tags = st.sampled_from([
-    {"resonate:target": WORKERS},
-    {"resonate:external": "true"},
-    {"resonate:timer": "true"},
-    {"resonate:target": "http://workers/1", "resonate:branch": "a", "resonate:external": "true"},
-    {},
-    {"resonate:timer": "1", "resonate:external": "yes", "resonate:branch": "b"},
-    {"resonate:target": WORKERS, "resonate:timer": "true"},
-    {"resonate:target": ""},
-])
-targeted = st.sampled_from([
-    {"resonate:target": WORKERS},
-    {"resonate:target": WORKERS},
-    {"resonate:target": "http://workers/1", "resonate:branch": "a"},
-    {"resonate:target": WORKERS, "resonate:timer": "true"},
-    {},
-])
-delays = st.sampled_from(["+20", "+300", "-20", "+200000", "soon"])
+tags = st.sampled_from(
+    [
+        {"resonate:target": WORKERS},
+        {"resonate:external": "true"},
+        {"resonate:timer": "true"},
+        {"resonate:target": "http://workers/1", "resonate:branch": "a", "resonate:external": "true"},
+        {},
+        {"resonate:timer": "1", "resonate:external": "yes", "resonate:branch": "b"},
+        {"resonate:target": WORKERS, "resonate:timer": "true"},
+        {"resonate:target": ""},
+    ]
+)
+targeted = st.sampled_from(
+    [
+        {"resonate:target": WORKERS},
+        {"resonate:target": WORKERS},
+        {"resonate:target": "http://workers/1", "resonate:branch": "a"},
+        {"resonate:target": WORKERS, "resonate:timer": "true"},
+        {},
+    ]
+)
+delays = st.sampled_from(["+10", "+100", "+1000", "-20", "soon"])
 crons = st.sampled_from(["* * * * *", "30 0 * * * *", "0 * * * *", "0 0 30 2 *", "0 9 * * 0", "now and then"])
 templates = st.sampled_from(["{{.id}}.{{.timestamp}}", "a", "b"])
 
@@ -99,8 +102,8 @@ templates = st.sampled_from(["{{.id}}.{{.timestamp}}", "a", "b"])
 class ProtocolMachine(RuleBasedStateMachine):
     """One store from empty, and what happens to it."""
 
-    steps = 0
-    bites: Counter[str] = Counter()
+    steps: ClassVar[int] = 0
+    bites: ClassVar[Counter[str]] = Counter()
 
     def __init__(self) -> None:
         super().__init__()
@@ -134,8 +137,11 @@ class ProtocolMachine(RuleBasedStateMachine):
     def fire(self, step: InternalStep) -> None:
         self.story.append((self.now, step))
         self.fired = step
+        before = self.model.promises.copy()
         self.model.fire(step, self.now)
         self._check(Cause.INTERNAL)
+        settled = [p.record for id, p in before.items() if p.record is not self.model.promises[id].record]
+        assert all(is_external(record.tags) for record in settled), self._tale("the clock settles an internal promise")
         if not isinstance(step, ScheduleFire):  # one that is far behind catches up over several firings
             assert step not in self.model.due(self.now), self._tale("a step that was fired is due again at once")
 
@@ -158,6 +164,9 @@ class ProtocolMachine(RuleBasedStateMachine):
     def task(self, pick: int, *states: TaskState) -> str:
         return self.id(pick, [t.id for t in self.model.tasks.values() if t.state in states])
 
+    def resumed(self, pick: int) -> str:
+        return self.id(pick, [t.id for t in self.model.tasks.values() if t.resumes and t.state is TaskState.ACQUIRED])
+
     def pending(self, pick: int) -> str:
         pending = {id: p for id, p in self.model.promises.items() if p.record.state is PromiseState.PENDING}
         awaited = [id for id, p in pending.items() if p.callbacks or p.listeners]
@@ -179,8 +188,13 @@ class ProtocolMachine(RuleBasedStateMachine):
     def deadline(self, headroom: int) -> int:
         return self.now + headroom
 
-    @initialize(headroom=st.sampled_from([100_000, 1_000, 20]), ttl=st.sampled_from([5_000, 10]), awaited=st.booleans())
-    def start(self, headroom: int, ttl: int, awaited: bool) -> None:
+    @initialize(
+        headroom=st.sampled_from([100_000, 1_000, 20]),
+        ttl=st.sampled_from([5_000, 10]),
+        awaited=st.booleans(),
+        parked=st.booleans(),
+    )
+    def start(self, headroom: int, ttl: int, awaited: bool, parked: bool) -> None:
         """Leave no run without something to work on: which rules a run has at all is left to chance."""
         deadline = self.deadline(headroom)
         for id in ("a", "b"):
@@ -192,6 +206,9 @@ class ProtocolMachine(RuleBasedStateMachine):
         for id in ("c", "d", "e") if awaited else ():
             self.ask(PromiseRegisterCallback(awaited=id, awaiter="a"))
             self.ask(PromiseRegisterListener(awaited=id, address=ADDRESSES[0]))
+        if parked:
+            actions = tuple(PromiseRegisterCallback(awaited=id, awaiter="b") for id in ("d", "e"))
+            self.ask(TaskSuspend(id="b", version=1, actions=actions))
 
     # ------------------------------------------------------------ promises
 
@@ -245,7 +262,10 @@ class ProtocolMachine(RuleBasedStateMachine):
     @rule(some=st.lists(picks, max_size=3), slip=slips, pid=pids)
     def heartbeat(self, some: list[int], slip: int, pid: str) -> None:
         ids = [self.task(pick, TaskState.ACQUIRED) for pick in some]
+        before = self.model.tasks.copy()
         self.ask(TaskHeartbeat(pid=pid, tasks=tuple(TaskRef(id, self.version(id, slip)) for id in ids)))
+        touched = [task for id, task in self.model.tasks.items() if task is not before[id]]
+        assert {task.pid for task in touched} <= {pid}, self._tale("a heartbeat extends another's lease")
 
     @rule(pick=picks, slip=slips, some=st.lists(picks, max_size=3))
     def suspend(self, pick: int, slip: int, some: list[int]) -> None:
@@ -255,7 +275,7 @@ class ProtocolMachine(RuleBasedStateMachine):
 
     @rule(pick=picks, first=picks, second=picks)
     def suspend_properly(self, pick: int, first: int, second: int) -> None:
-        id = self.task(pick, TaskState.ACQUIRED)
+        id = self.resumed(pick) if pick % 2 else self.task(pick, TaskState.ACQUIRED)
         awaited = sorted({self.awaitable_pending(first), self.awaitable_pending(second)} - {id})
         actions = tuple(PromiseRegisterCallback(awaited=other, awaiter=id) for other in awaited)
         self.ask(TaskSuspend(id=id, version=self.version(id, 0), actions=actions))

@@ -1,4 +1,4 @@
-"""The names of the protocol's properties, written down apart from the code, so that none can be lost or renamed unseen."""
+"""The names of the protocol's properties, written down apart from the code: none is lost or renamed unseen."""
 
 from __future__ import annotations
 

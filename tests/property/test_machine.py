@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from typing import ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -23,14 +24,14 @@ NEVER_BITE: dict[str, str] = {}
 
 
 def asked_steps(config: pytest.Config) -> int | None:
-    asked = config.getoption("--machine-steps", default=None) or os.environ.get("RESONATE_MACHINE_STEPS")
+    asked = config.getoption("machine_steps", None) or os.environ.get("RESONATE_MACHINE_STEPS")
     return int(asked) if asked else None
 
 
 def run(steps: int, *, same_each_time: bool) -> tuple[int, Counter[str]]:
     class Run(ProtocolMachine):
-        steps = 0
-        bites: Counter[str] = Counter()
+        steps: ClassVar[int] = 0
+        bites: ClassVar[Counter[str]] = Counter()
 
     run_state_machine_as_test(
         Run,

@@ -210,9 +210,7 @@ class Model:
     def _put_promise(self, promise: Promise) -> None:
         id = promise.record.id
         known = self.promises.get(id)
-        self.promises[id] = (
-            evolve(known, record=promise.record) if known else PromiseSnapshot(record=promise.record)
-        )
+        self.promises[id] = evolve(known, record=promise.record) if known else PromiseSnapshot(record=promise.record)
         self.homes[id] = promise.home
 
     def _put_task(self, task: Task) -> None:

@@ -98,8 +98,9 @@ def consistent_obligation_discharge_requires_settled(s: Step, promise: str) -> b
 
 @over_each_seeing(_consumed_callbacks)
 def consistent_callback_consumption_resumes_awaiter(s: Step, callback: Pair) -> bool:
-    """A callback that is consumed is noted in the resumes of its awaiter's task, and makes it pending if it was
-    suspended; a task that is fulfilled, or whose promise is past its deadline, it leaves alone.
+    """A callback that is consumed is noted in the resumes of its awaiter's task, and makes it pending if suspended.
+
+    A task that is fulfilled, or whose promise is past its deadline, it leaves alone.
     """
     awaited, awaiter = callback
     before, after = s.a.tasks.get(awaiter), s.b.tasks.get(awaiter)

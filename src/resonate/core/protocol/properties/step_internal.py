@@ -38,8 +38,9 @@ def _changed_state(s: Step) -> Iterable[Move[PromiseSnapshot]]:
 
 @over_each(_task_edges)
 def consistent_task_state_edge_internal_admissible(edge: tuple[TaskState | None, TaskState]) -> bool:
-    """The server alone may make a task (by a schedule), make it pending again, resume or fulfil it; it never acquires,
-    suspends, halts or continues one.
+    """The server alone may make a task (by a schedule), make it pending again, resume or fulfil it.
+
+    It never acquires, suspends, halts or continues one.
     """
     return edge in _EDGES
 

@@ -183,8 +183,10 @@ def consistent_promise_state_edge_admissible(m: MovedPromise) -> bool:
 
 @over_each(_settling)
 def consistent_promise_settlement_stamp(m: MovedPromise) -> bool:
-    """A promise settles in one of two ways: by a client, stamped now, before its deadline and not as rejected_timedout;
-    or by its deadline, stamped at it, once it has come, with the verdict of its timer tag and its value untouched.
+    """A promise settles in one of two ways: by a client, or by its deadline.
+
+    By a client: stamped now, before its deadline, and not as rejected_timedout. By its deadline: once that has come,
+    stamped at it, with the verdict of its timer tag and its value untouched.
     """
     new = m.new.record
     by_client = new.settled_at == m.now < new.timeout_at and new.state is not PromiseState.REJECTED_TIMEDOUT
@@ -200,9 +202,10 @@ def preserved_timedout_is_server_owned(m: MovedPromise) -> bool:
 
 @over_each_seeing(_born)
 def consistent_new_promise_born_clean(s: Step, p: PromiseSnapshot) -> bool:
-    """A promise is born with no callbacks, no listeners and no value, in one of two shapes: pending and before its
-    deadline, created now (by a schedule: at an occurrence not after now); or past its deadline, created and settled at
-    it with the verdict of its timer tag.
+    """A promise is born with no callbacks, no listeners and no value, in one of two shapes.
+
+    Pending and before its deadline, created now (by a schedule: at an occurrence not after now); or past its deadline,
+    created and settled at it with the verdict of its timer tag.
     """
     record = p.record
     created_in_time = record.created_at == s.now or (s.cause is Cause.INTERNAL and record.created_at < s.now)

@@ -157,8 +157,10 @@ def preserved_task_halted_only_reenters_via_pending(m: MovedTask) -> bool:
 
 @over_each_seeing(_born)
 def consistent_task_birth_state(s: Step, t: TaskSnapshot) -> bool:
-    """A task is born without resumes in one of three shapes: pending, version 0, to be dispatched now or after its
-    promise's delay; acquired, version 1, under a lease that ends at now + ttl; fulfilled, version 0, cleared.
+    """A task is born without resumes, in one of three shapes.
+
+    Pending, version 0, to be dispatched now or after its promise's delay; acquired, version 1, under a lease that ends
+    at now + ttl; fulfilled, version 0, cleared.
     """
     if t.resumes:
         return False
@@ -173,8 +175,9 @@ def consistent_task_birth_state(s: Step, t: TaskSnapshot) -> bool:
 
 @over_each_seeing(_births)
 def consistent_task_birth_couples_promise_birth(s: Step, id: str) -> bool:
-    """A task is born in the same step as its promise, which has a target, and fulfilled exactly if that is born
-    settled; a promise with a target is born in the same step as its task.
+    """A task and its promise, which has a target, are born in the same step.
+
+    The task is born fulfilled exactly if the promise is born settled.
     """
     promise, task = s.b.promises.get(id), s.b.tasks.get(id)
     if promise is None or task is None or TARGET not in promise.record.tags:
@@ -211,8 +214,9 @@ def preserved_task_lease_holder_stable(m: MovedTask) -> bool:
 
 @over_each(_lease_moved)
 def consistent_task_lease_fields_move_together(m: MovedTask) -> bool:
-    """A lease is set whole as the task becomes acquired, cleared whole as it stops being, and between these only its
-    end moves.
+    """A lease is set whole as the task becomes acquired and cleared whole as it stops being so.
+
+    Between these only its end moves.
     """
     if is_acquired(m.old) and is_acquired(m.new):
         return (m.old.pid, m.old.ttl) == (m.new.pid, m.new.ttl)
