@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import collections
-import collections.abc as abc
 import dataclasses
 import types
 import typing
+from collections import abc
 from enum import Enum
 from typing import Annotated, Any, Final, Literal, NewType, TypeVar, Union, get_args, get_origin
 
@@ -14,7 +14,7 @@ import attrs
 from cattrs import Converter
 
 from resonate.adapters.codecs import classes, containers, leaves, unions
-from resonate.adapters.codecs.foreign import Foreign, foreign_plan, unknown_plan
+from resonate.adapters.codecs.foreign import Foreign, unknown_plan
 from resonate.adapters.codecs.plan import NULL, Plan, later_plan
 from resonate.adapters.codecs.untyped import untyped_plan
 
@@ -38,10 +38,13 @@ class PlanBook:
     """
 
     def __init__(self, converter: Converter | None, *, careful: bool) -> None:
-        self._plans: dict[Any, Plan] = {Any: untyped_plan(careful=careful)}
-        self._plans[object] = self._plans[Any]
-        self._untyped = untyped_plan(careful=True)
+        untyped = untyped_plan(careful=careful)
+        self._plans: dict[Any, Plan] = {**leaves.LEAVES, Any: untyped, object: untyped}
         self._foreign = None if converter is None else Foreign(converter)
+        if self._foreign is not None:
+            for cls in leaves.LEAVES:
+                if cls is not None and self._foreign.overrides(cls):
+                    self._plans[cls] = self._foreign.plan(cls, name_of(cls))
 
     def find(self, type_: Any) -> Plan:
         """Return the plan of a type. Raise `Misfit` for a type that no plan can be made of."""
@@ -55,9 +58,7 @@ class PlanBook:
 
     def _make(self, type_: Any) -> Plan:
         if self._foreign is not None and isinstance(type_, type) and self._foreign.overrides(type_):
-            return foreign_plan(type_, name_of(type_), self._foreign.converter, self._untyped)
-        if isinstance(type_, abc.Hashable) and type_ in leaves.LEAVES:
-            return leaves.LEAVES[type_]
+            return self._foreign.plan(type_, name_of(type_))
         return self._alias(type_) or self._container(type_) or self._class(type_)
 
     def _alias(self, type_: Any) -> Plan | None:
@@ -133,7 +134,7 @@ class PlanBook:
             if issubclass(cls, tuple) and hasattr(cls, "_fields"):
                 return classes.named_tuple_plan(type_, name, self.find)
             if self._foreign is not None and self._foreign.knows(cls):
-                return foreign_plan(cls, name, self._foreign.converter, self._untyped)
+                return self._foreign.plan(cls, name)
         return unknown_plan(name)
 
 

@@ -10,7 +10,7 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, NotRequired, Protocol, Required, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, Generic, NotRequired, Protocol, Required, TypeVar, get_args, get_origin, get_type_hints
 
 import attrs
 from attrs import frozen
@@ -274,6 +274,9 @@ def typed_dict_plan(type_: Any, name: str, find: Find) -> Plan:
     return Plan(name=name, dump=dump, load=load, writes=frozenset({dict}), exact=frozenset({dict}))
 
 
+_MARKERS: Final = (Required, NotRequired, getattr(typing, "ReadOnly", Required))
+
+
 def _hints(cls: type) -> dict[str, Any]:
     try:
         return get_type_hints(cls, include_extras=True)
@@ -283,16 +286,15 @@ def _hints(cls: type) -> dict[str, Any]:
 
 def _is_required(cls: Any, key: str, hint: Any) -> bool:
     """Whether the key must be there; `__required_keys__` alone does not see markers in postponed annotations."""
-    while get_origin(hint) is getattr(typing, "ReadOnly", None):
+    while (marker := get_origin(hint)) in _MARKERS:
+        if marker in {Required, NotRequired}:
+            return marker is Required
         hint = get_args(hint)[0]
-    if get_origin(hint) in {Required, NotRequired}:
-        return get_origin(hint) is Required
     return key in cls.__required_keys__
 
 
 def _bare(type_: Any) -> Any:
     """Strip `Required[]`, `NotRequired[]` and, where Python has it, `ReadOnly[]`."""
-    markers = (Required, NotRequired, getattr(typing, "ReadOnly", Required))
-    while get_origin(type_) in markers:
+    while get_origin(type_) in _MARKERS:
         type_ = get_args(type_)[0]
     return type_
