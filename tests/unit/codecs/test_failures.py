@@ -1,5 +1,7 @@
 """Failures cross as themselves where that is safe, and as `ApplicationError` where not; nothing here ever raises."""
 
+# ruff: noqa: B904, TRY301 - how exceptions are raised is what is tested
+
 import asyncio
 import base64
 import builtins
@@ -87,9 +89,16 @@ def test_the_attributes_of_this_librarys_errors_come_back():
 
 @pytest.mark.parametrize(
     "error",
-    [asyncio.CancelledError(), KeyboardInterrupt(), SystemExit(3), GeneratorExit(), StopIteration(1), StopAsyncIteration()],
+    [
+        asyncio.CancelledError(),
+        KeyboardInterrupt(),
+        SystemExit(3),
+        GeneratorExit(),
+        StopIteration(1),
+        StopAsyncIteration(),
+    ],
     ids=label,
-)  # fmt: skip
+)
 def test_what_would_steer_the_interpreter_does_not_come_back_as_itself(error):
     back = trip(error)
     assert type(back) is ApplicationError
@@ -176,7 +185,7 @@ def test_causes_contexts_and_notes_come_along():
         try:
             raise KeyError("k")
         except KeyError:
-            raise ValueError("v")  # noqa: B904 - the context is what is tested
+            raise ValueError("v")
     except ValueError as error:
         back = trip(error)
     assert back.__cause__ is None
@@ -247,7 +256,9 @@ class Ruder(Exception):
         raise RuntimeError("no args")
 
 
-@pytest.mark.parametrize("error", [Rude(), Ruder(), ValueError("\ud800"), ValueError({"\ud800": 1})], ids=lambda e: type(e).__name__)
+@pytest.mark.parametrize(
+    "error", [Rude(), Ruder(), ValueError("\ud800"), ValueError({"\ud800": 1})], ids=lambda e: type(e).__name__
+)
 def test_odd_exceptions_are_written_all_the_same(error):
     back = trip(error)
     assert isinstance(back, Exception)
@@ -260,7 +271,13 @@ def test_every_standard_exception_can_be_written_and_read():
 
 
 def test_a_name_in_the_data_is_not_imported_nor_looked_up_elsewhere():
-    for module, name in (("os", "system"), ("builtins", "eval"), ("builtins", "exit"), ("subprocess", "Popen"), (__name__, "OutOfStock")):
+    for module, name in (
+        ("os", "system"),
+        ("builtins", "eval"),
+        ("builtins", "exit"),
+        ("subprocess", "Popen"),
+        (__name__, "OutOfStock"),
+    ):
         data = {"__type": "error", "message": "a", "module": module, "type": name, "args": ["a"]}
         back = codec.decode_error(Value({}, base64.b64encode(json.dumps(data).encode()).decode()))
         assert type(back) is ApplicationError

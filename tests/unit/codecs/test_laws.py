@@ -5,6 +5,7 @@ import os
 import string
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -55,7 +56,7 @@ def test_generated_values_come_back_equal_or_are_refused(type_):
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(string.printable),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats() | st.text(string.printable),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(string.printable), inner),
     max_leaves=20,
 )
@@ -64,12 +65,7 @@ JSON = st.recursive(
 @settings(deadline=None)
 @given(JSON)
 def test_plain_json_needs_no_type(value):
-    try:
-        stored = codec.encode(value)
-    except EncodingError as error:
-        assert "64 bits" in str(error)
-        return
-    assert same(codec.decode(stored), value)
+    assert same(codec.decode(codec.encode(value)), value)
 
 
 ANYTHING = st.recursive(
@@ -127,18 +123,69 @@ def test_the_same_value_is_the_same_bytes_in_every_process():
 def hostile():
     """Data that no codec of ours wrote: noise, base64 of noise, and JSON that nearly looks right."""
     words = st.sampled_from(
-        ["$type", "value", "__type", "error", "aggregate_error", "message", "errors", "cause", "args", "kwargs", "func",
-         "module", "type", "builtins", "resonate.errors", "ValueError", "OSError", "ExceptionGroup", "PromiseTimedOut",
-         "ImportError", "EncodingError", "state", "notes", "stack", "details", "path", "tuple", "UUID", "bytes", "Decimal",
-         "ZoneInfo", "Europe", "/etc/passwd", "Card", "Cash", "__INF__", "__NAN__", "version", "name", "number", "amount",
-         "sku", "price", "items", "id", "P1D", "2024-01-01T00:00:00+00:00[../x]", "1E+999999", "sNaN", "1/0"]
-    )  # fmt: skip
+        # fmt: off
+        [
+            "$type",
+            "value",
+            "__type",
+            "error",
+            "aggregate_error",
+            "message",
+            "errors",
+            "cause",
+            "args",
+            "kwargs",
+            "func",
+            "module",
+            "type",
+            "builtins",
+            "resonate.errors",
+            "ValueError",
+            "OSError",
+            "ExceptionGroup",
+            "PromiseTimedOut",
+            "ImportError",
+            "EncodingError",
+            "state",
+            "notes",
+            "stack",
+            "details",
+            "path",
+            "tuple",
+            "UUID",
+            "bytes",
+            "name",
+            "ZoneInfo",
+            "Europe",
+            "/etc/passwd",
+            "Card",
+            "Cash",
+            "__INF__",
+            "__NAN__",
+            "version",
+            "number",
+            "amount",
+            "id",
+            "sku",
+            "price",
+            "items",
+            "P1D",
+            "2024-01-01T00:00:00+00:00[../x]",
+            "1E+999999",
+            "sNaN",
+            "1/0",
+            "Decimal",
+        ]
+        # fmt: on
+    )
     json = st.recursive(
         st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | words,
         lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=8),
         max_leaves=30,
     )
-    encoded = json.map(orjson.dumps) | st.binary() | st.sampled_from([b"[" * 5000, b'{"a":' * 1100, b"9" * 5000, b"1e999"])
+    encoded = (
+        json.map(orjson.dumps) | st.binary() | st.sampled_from([b"[" * 5000, b'{"a":' * 1100, b"9" * 5000, b"1e999"])
+    )
     data = encoded.map(lambda raw: base64.b64encode(raw).decode()) | st.text() | st.none()
     headers = st.dictionaries(st.sampled_from(["content-type", "x"]), st.text() | st.just("application/json"))
     return st.builds(Value, headers, data)
@@ -147,20 +194,16 @@ def hostile():
 @settings(max_examples=500, deadline=None)
 @given(hostile(), st.sampled_from(TYPES))
 def test_hostile_values_are_values_or_codec_errors(value, type_):
-    try:
+    with suppress(CodecError):
         codec.decode(value, type_)
-    except CodecError as error:
-        assert str(error)
 
 
 @settings(max_examples=300, deadline=None)
 @given(hostile(), st.lists(st.sampled_from(TYPES), max_size=3))
 def test_hostile_calls_are_calls_or_codec_errors(value, types):
     for signature in (UNTYPED, Signature(positional=tuple(types), extra=str)):
-        try:
+        with suppress(CodecError):
             assert isinstance(codec.decode_call(value, lambda _func, _version, found=signature: found), Call)
-        except CodecError as error:
-            assert str(error)
 
 
 @settings(max_examples=500, deadline=None)

@@ -2,10 +2,11 @@
 
 import base64
 import math
+from collections import namedtuple
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 from uuid import UUID
 
 import attrs
@@ -274,7 +275,7 @@ def test_encoding_changes_nothing_of_the_value():
 
 
 def test_a_named_tuple_without_types_holds_plain_json():
-    plain = NamedTuple("plain", [("a", Any)])
+    plain = namedtuple("plain", ["a"])  # noqa: PYI024 - an untyped one is what is tested
     assert codec.decode(codec.encode(plain([1]), plain), plain) == plain([1])
     with pytest.raises(EncodingError):
         codec.encode(plain((1,)), plain)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import types
 import typing
 from collections import abc
 from enum import Enum
 from typing import Annotated, Any, Final, Literal, NewType, TypeVar, Union, get_args, get_origin
 
-import attrs
 from cattrs import Converter
 
 from resonate.adapters.codecs import classes, containers, leaves, unions
@@ -18,9 +16,7 @@ from resonate.adapters.codecs.foreign import Foreign, unknown_plan
 from resonate.adapters.codecs.plan import NULL, Plan, later_plan
 from resonate.adapters.codecs.untyped import untyped_plan
 
-_LISTS: Final = frozenset(
-    {list, abc.Sequence, abc.MutableSequence, abc.Collection, abc.Iterable, abc.Reversible}
-)
+_LISTS: Final = frozenset({list, abc.Sequence, abc.MutableSequence, abc.Collection, abc.Iterable, abc.Reversible})
 _SETS: Final[dict[Any, Any]] = {
     set: set, abc.MutableSet: set, frozenset: frozenset, abc.Set: frozenset,
 }  # fmt: skip
@@ -126,15 +122,16 @@ class PlanBook:
         cls, name = get_origin(type_) or type_, name_of(type_)
         if typing.is_typeddict(cls):
             return classes.typed_dict_plan(type_, name, self.find)
-        if isinstance(cls, type):
-            if issubclass(cls, Enum):
-                return leaves.enum_plan(cls, name)
-            if attrs.has(cls) or dataclasses.is_dataclass(cls):
-                return classes.object_plan(type_, name, self.find)
-            if issubclass(cls, tuple) and hasattr(cls, "_fields"):
-                return classes.named_tuple_plan(type_, name, self.find)
-            if self._foreign is not None and self._foreign.knows(cls):
-                return self._foreign.plan(cls, name)
+        if not isinstance(cls, type):
+            return unknown_plan(name)
+        if issubclass(cls, Enum):
+            return leaves.enum_plan(cls, name)
+        if classes.has_fields(cls):
+            return classes.object_plan(type_, name, self.find)
+        if classes.is_named_tuple(cls):
+            return classes.named_tuple_plan(type_, name, self.find)
+        if self._foreign is not None and self._foreign.knows(cls):
+            return self._foreign.plan(cls, name)
         return unknown_plan(name)
 
 
@@ -160,5 +157,3 @@ def name_of(type_: Any) -> str:
     if origin is not None:
         return f"{name_of(origin)}[{', '.join(map(name_of, args))}]"
     return getattr(type_, "__qualname__", None) or getattr(type_, "__name__", None) or str(type_)
-
-

@@ -16,7 +16,7 @@ import attrs
 from attrs import frozen
 
 from resonate.adapters.codecs.containers import in_columns
-from resonate.adapters.codecs.plan import Find, Misfit, Plan, wrong
+from resonate.adapters.codecs.plan import Find, Misfit, Plan, is_list, is_object, wrong
 
 
 @frozen(kw_only=True)
@@ -41,6 +41,16 @@ class Part:
 
 
 # ---------------------------------------------------------------- reading classes
+
+
+def has_fields(cls: Any) -> bool:
+    """Whether this is an attrs class or a dataclass."""
+    return attrs.has(cls) or dataclasses.is_dataclass(cls)
+
+
+def is_named_tuple(cls: Any) -> bool:
+    """Whether this is a named tuple's class."""
+    return issubclass(cls, tuple) and hasattr(cls, "_fields")
 
 
 def substitute(type_: Any, variables: Mapping[Any, Any]) -> Any:
@@ -74,7 +84,8 @@ def _lineage(type_: Any) -> list[tuple[type, Mapping[Any, Any]]]:
 def _bind(cls: Any, args: tuple[Any, ...], values: dict[type, Mapping[Any, Any]]) -> None:
     variables = dict(zip(getattr(cls, "__parameters__", ()), args, strict=False))
     values.setdefault(cls, variables)
-    for base in vars(cls).get("__orig_bases__", cls.__bases__):
+    bases: tuple[Any, ...] = vars(cls).get("__orig_bases__", cls.__bases__)
+    for base in bases:
         if get_origin(base) in (Generic, Protocol):
             continue
         bound = substitute(base, variables)
@@ -166,14 +177,12 @@ def object_plan(type_: Any, name: str, find: Find) -> Plan:
     def load(value: Any) -> Any:
         return _construct(cls, name, _arguments(value, name, parts()[0]))
 
-    return Plan(
-        name=name, dump=dump, load=load, writes=frozenset({dict}), exact=frozenset({cls}), inline=True
-    )
+    return Plan(name=name, dump=dump, load=load, writes=frozenset({dict}), exact=frozenset({cls}), inline=True)
 
 
 def _arguments(value: Any, name: str, parts: Iterable[tuple[Part, Plan]]) -> dict[str, Any]:
     """Read the fields; those unknown are passed over, as a newer version of the class may have written them."""
-    if type(value) is not dict:
+    if not is_object(value):
         raise wrong(value, name)
     arguments: dict[str, Any] = {}
     for part, plan in parts:
@@ -224,7 +233,7 @@ def named_tuple_plan(type_: Any, name: str, find: Find) -> Plan:
         return in_columns(value, [plan.dump for plan in plans()])
 
     def load(value: Any) -> Any:
-        if type(value) is not list:
+        if not is_list(value):
             raise wrong(value, name)
         if not len(cls._fields) - len(cls._field_defaults) <= len(value) <= len(cls._fields):
             raise Misfit(f"{len(value)} elements where {name} is declared")
@@ -247,7 +256,7 @@ def typed_dict_plan(type_: Any, name: str, find: Find) -> Plan:
         return [key for key, hint in _hints(cls).items() if _is_required(cls, key, hint)]
 
     def dump(value: Any) -> dict[str, Any]:
-        if not isinstance(value, dict):
+        if not is_object(value):
             raise wrong(value, name)
         for key in value:
             if key not in plans():
@@ -255,7 +264,7 @@ def typed_dict_plan(type_: Any, name: str, find: Find) -> Plan:
         return convert(value, "dump")
 
     def load(value: Any) -> dict[str, Any]:
-        if type(value) is not dict:
+        if not is_object(value):
             raise wrong(value, name)
         return convert({key: item for key, item in value.items() if key in plans()}, "load")
 
