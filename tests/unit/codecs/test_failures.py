@@ -43,6 +43,7 @@ def written(error):
         ValueError(float("inf")),
         ValueError("__INF__x", Decimal("1.5"), b"raw"),
         FileNotFoundError(2, "No such file", "/nowhere"),
+        OSError(18, "Cross-device link", "/a", None, "/b"),
         ConnectionResetError(104, "reset"),
         UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
         UserWarning("careful"),

@@ -37,8 +37,8 @@ st.register_type_strategy(Box, lambda type_: st.builds(Box, st.from_type(type_._
 
 
 def same(a, b):
-    """Equal, where NaN equals NaN; values of one type, so their text tells them apart."""
-    return a == b or repr(a) == repr(b)
+    """Equal, where NaN equals NaN, and fold counts as little as it does to `==`."""
+    return a == b or repr(a).replace(", fold=1", "") == repr(b).replace(", fold=1", "")
 
 
 @pytest.mark.parametrize("type_", GENERATED, ids=label)
@@ -120,64 +120,17 @@ def test_the_same_value_is_the_same_bytes_in_every_process():
 # ---------------------------------------------------------------- law 3
 
 
+WORDS = """
+    $type value __type error aggregate_error message errors cause args kwargs func module type builtins name
+    resonate.errors ValueError OSError ExceptionGroup PromiseTimedOut ImportError EncodingError state notes stack
+    details path tuple UUID bytes Decimal ZoneInfo Europe /etc/passwd Card Cash __INF__ __NAN__ version number amount
+    sku price items id P1D 2024-01-01T00:00:00+00:00[../x] 1E+999999 sNaN 1/0
+""".split()  # noqa: SIM905 - as a list it would be a page long
+
+
 def hostile():
     """Data that no codec of ours wrote: noise, base64 of noise, and JSON that nearly looks right."""
-    words = st.sampled_from(
-        # fmt: off
-        [
-            "$type",
-            "value",
-            "__type",
-            "error",
-            "aggregate_error",
-            "message",
-            "errors",
-            "cause",
-            "args",
-            "kwargs",
-            "func",
-            "module",
-            "type",
-            "builtins",
-            "resonate.errors",
-            "ValueError",
-            "OSError",
-            "ExceptionGroup",
-            "PromiseTimedOut",
-            "ImportError",
-            "EncodingError",
-            "state",
-            "notes",
-            "stack",
-            "details",
-            "path",
-            "tuple",
-            "UUID",
-            "bytes",
-            "name",
-            "ZoneInfo",
-            "Europe",
-            "/etc/passwd",
-            "Card",
-            "Cash",
-            "__INF__",
-            "__NAN__",
-            "version",
-            "number",
-            "amount",
-            "id",
-            "sku",
-            "price",
-            "items",
-            "P1D",
-            "2024-01-01T00:00:00+00:00[../x]",
-            "1E+999999",
-            "sNaN",
-            "1/0",
-            "Decimal",
-        ]
-        # fmt: on
-    )
+    words = st.sampled_from(WORDS)
     json = st.recursive(
         st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False) | words,
         lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=8),

@@ -2,11 +2,13 @@
 
 import base64
 import math
+import sys
 from collections import namedtuple
 from collections.abc import Callable
+from dataclasses import InitVar, dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
 import attrs
@@ -174,6 +176,58 @@ def test_a_field_that_the_constructor_does_not_restore_is_refused():
     with pytest.raises(EncodingError) as caught:
         codec.encode(area, Area)
     assert caught.value.path == "total"
+
+
+def test_a_value_that_its_own_validators_would_refuse_is_refused():
+    @attrs.define(on_setattr=[])
+    class Positive:
+        x: int = attrs.field(validator=attrs.validators.gt(0))
+
+    value = Positive(1)
+    assert codec.decode(codec.encode(value, Positive), Positive) == value
+    value.x = 0
+    with pytest.raises(EncodingError, match="Positive refuses these values"):
+        codec.encode(value, Positive)
+
+
+def test_a_dataclass_that_needs_more_than_its_fields_is_refused():
+    @dataclass
+    class Seeded:
+        x: int
+        seed: InitVar[int]
+
+    with pytest.raises(EncodingError, match="Seeded refuses these values"):
+        codec.encode(Seeded(1, 2), Seeded)
+
+
+def test_a_class_that_happens_to_be_called_any_is_a_class():
+    named_any = attrs.make_class("Any", {"x": attrs.field(type=int)}, frozen=True)
+    for type_, value in ((named_any | None, named_any(1)), (dict[named_any, int], {named_any(1): 2})):
+        assert codec.decode(codec.encode(value, type_), type_) == value
+
+
+def test_annotations_that_lead_nowhere_are_named():
+    @attrs.define
+    class Lost:
+        x: "Nowhere"  # noqa: F821 - that is the point
+
+    with pytest.raises(EncodingError, match="Lost can't be resolved"):
+        codec.encode(Lost(1), Lost)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="the type statement is new in Python 3.12")
+def test_a_type_alias_may_refer_to_itself():
+    names = {}
+    exec("type Json = None | bool | int | float | str | list[Json] | dict[str, Json]", names)
+    value = {"a": [1, 2.5, {"b": None, "c": True}]}
+    assert text(codec.encode(value, names["Json"])) == '{"a":[1,2.5,{"b":null,"c":true}]}'
+    assert codec.decode(codec.encode(value, names["Json"]), names["Json"]) == value
+
+
+def test_type_variables_stand_for_their_bounds():
+    bounded, either = TypeVar("bounded", bound=Color), TypeVar("either", int, str)
+    for type_, value in ((list[bounded], [Color.RED]), (dict[str, either], {"a": 1, "b": "x"})):
+        assert codec.decode(codec.encode(value, type_), type_) == value
 
 
 def test_a_constructor_that_changes_its_argument_is_refused():

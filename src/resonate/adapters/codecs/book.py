@@ -7,7 +7,7 @@ import types
 import typing
 from collections import abc
 from enum import Enum
-from typing import Annotated, Any, Final, Literal, NewType, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, NewType, TypeGuard, TypeVar, Union, get_args, get_origin
 
 from cattrs import Converter
 
@@ -83,7 +83,7 @@ class PlanBook:
         plans = list(dict.fromkeys(self.find(member) for member in get_args(type_)))
         name = name_of(type_)
         for plan in plans:
-            if plan.name == "Any":
+            if plan.untyped:
                 return plan
         if len(plans) == 1:
             return plans[0]
@@ -119,10 +119,11 @@ class PlanBook:
         return containers.row_plan(name, tuple(self.find(arg) for arg in args))
 
     def _class(self, type_: Any) -> Plan:
-        cls, name = get_origin(type_) or type_, name_of(type_)
+        cls: Any = get_origin(type_) or type_
+        name = name_of(type_)
         if typing.is_typeddict(cls):
             return classes.typed_dict_plan(type_, name, self.find)
-        if not isinstance(cls, type):
+        if not _is_class(cls):
             return unknown_plan(name)
         if issubclass(cls, Enum):
             return leaves.enum_plan(cls, name)
@@ -130,9 +131,16 @@ class PlanBook:
             return classes.object_plan(type_, name, self.find)
         if classes.is_named_tuple(cls):
             return classes.named_tuple_plan(type_, name, self.find)
+        return self._unfamiliar(cls, name)
+
+    def _unfamiliar(self, cls: Any, name: str) -> Plan:
         if self._foreign is not None and self._foreign.knows(cls):
             return self._foreign.plan(cls, name)
         return unknown_plan(name)
+
+
+def _is_class(type_: Any) -> TypeGuard[type]:
+    return isinstance(type_, type)
 
 
 def _bound(variable: TypeVar) -> Any:

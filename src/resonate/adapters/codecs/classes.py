@@ -50,7 +50,7 @@ def has_fields(cls: Any) -> bool:
 
 def is_named_tuple(cls: Any) -> bool:
     """Whether this is a named tuple's class."""
-    return issubclass(cls, tuple) and hasattr(cls, "_fields")
+    return hasattr(cls, "_fields") and issubclass(cls, tuple)
 
 
 def substitute(type_: Any, variables: Mapping[Any, Any]) -> Any:
@@ -84,7 +84,8 @@ def _lineage(type_: Any) -> list[tuple[type, Mapping[Any, Any]]]:
 def _bind(cls: Any, args: tuple[Any, ...], values: dict[type, Mapping[Any, Any]]) -> None:
     variables = dict(zip(getattr(cls, "__parameters__", ()), args, strict=False))
     values.setdefault(cls, variables)
-    bases: tuple[Any, ...] = vars(cls).get("__orig_bases__", cls.__bases__)
+    own: dict[str, Any] = cls.__dict__
+    bases: tuple[Any, ...] = own.get("__orig_bases__", cls.__bases__)
     for base in bases:
         if get_origin(base) in (Generic, Protocol):
             continue
@@ -130,12 +131,14 @@ def _runs_code(cls: Any) -> bool:
         return True
     code = getattr(cls.__init__, "__code__", None)
     source = getattr(code, "co_filename", "")
+    taken = 0 if code is None else code.co_argcount + code.co_kwonlyargcount - 1
     generated = source == "<string>" or source.startswith("<attrs generated")  # by dataclasses, by attrs
     if not generated or cls.__new__ is not object.__new__:
         return True
     if attrs.has(cls):
-        return any(each.converter is not None or not each.init for each in attrs.fields(cls))
-    return any(not each.init for each in dataclasses.fields(cls))
+        return any(each.converter or each.validator or not each.init for each in attrs.fields(cls))
+    fields = dataclasses.fields(cls)
+    return len(fields) != taken or any(not each.init for each in fields)  # an InitVar is taken, and no field
 
 
 # ---------------------------------------------------------------- plans

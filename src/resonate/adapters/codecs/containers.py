@@ -133,6 +133,7 @@ def in_columns(values: Iterable[Any], converts: Iterable[Callable[[Any], Any]]) 
 def dict_plan(name: str, key: Plan, value: Plan, cls: type[Any] = dict) -> Plan:
     """Return the plan of `dict[K, V]`, of the abstract mappings, which come back as dicts, and of dict's subclasses."""
     dump_key, load_key = _key_functions(key)
+    make: Callable[[], Any] = cls
 
     def dump(mapping: Any) -> dict[str, Any]:
         if type(mapping) is not cls and not _is_like(mapping, cls, Mapping if cls is dict else cls):
@@ -155,7 +156,7 @@ def dict_plan(name: str, key: Plan, value: Plan, cls: type[Any] = dict) -> Plan:
             raise wrong(mapping, name)
         if cls is dict and key.own is str and all_of(mapping.values(), value.own):
             return mapping
-        out: Any = cls()
+        out = make()
         for written, item in mapping.items():
             try:
                 loaded = value.load(item)
@@ -180,7 +181,7 @@ def _inside_key(convert: Callable[[Any], Any], key: Any) -> Any:
 
 def _key_functions(key: Plan) -> tuple[Callable[[Any], str], Callable[[str], Any]]:
     """Return how keys are written and read: text as itself, everything else as its JSON text."""
-    if key.name == "Any":
+    if key.untyped:
         return _only_text, _only_text
     if key.writes == _TEXT:
         return key.dump, key.load

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeGuard
 
 from resonate import errors
 from resonate.adapters.codecs.leaves import LEAVES
-from resonate.adapters.codecs.plan import Misfit, is_list, is_object, kind
+from resonate.adapters.codecs.plan import Misfit, class_of, is_list, is_object, kind
 from resonate.adapters.codecs.text import write
 from resonate.adapters.codecs.unions import TAG, VALUE
 from resonate.adapters.codecs.untyped import untyped_plan
@@ -178,7 +178,9 @@ def _clean(value: object) -> str:
 
 
 def _add_args(json: dict[str, Any], error: BaseException, left_out: list[str]) -> None:
-    args = (*error.args, error.filename) if isinstance(error, OSError) and error.filename else error.args
+    args: tuple[Any, ...] = error.args
+    if isinstance(error, OSError) and error.filename:  # these are arguments, but not among `args`
+        args += (error.filename, None, error.filename2) if error.filename2 else (error.filename,)
     written: list[Any] = []
     for index, arg in enumerate(args):
         try:
@@ -191,7 +193,7 @@ def _add_args(json: dict[str, Any], error: BaseException, left_out: list[str]) -
 
 def dump_argument(value: Any) -> Any:
     """Write an exception's argument: plain JSON as it is; tuples, ids, times, bytes and the like under their name."""
-    cls: type[object] = type(value)
+    cls = class_of(value)
     if cls is tuple:
         return {TAG: "tuple", VALUE: [dump_argument(item) for item in value]}
     leaf = LEAVES.get(cls)

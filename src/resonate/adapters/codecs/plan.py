@@ -60,6 +60,7 @@ class Plan:
         own: values of exactly this class are their own JSON value, both ways.
         native: one of JSON's own scalars; stays untagged in a union.
         inline: writes an object of fields, into which a union's tag can go.
+        untyped: the plan of `Any`.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Plan:
     own: type | None = None
     native: bool = False
     inline: bool = False
+    untyped: bool = False
 
 
 def later_plan(name: str, find: Callable[[], Plan]) -> Plan:
@@ -83,6 +85,11 @@ def later_plan(name: str, find: Callable[[], Plan]) -> Plan:
         return find().load(value)
 
     return Plan(name=name, dump=dump, load=load, writes=frozenset({NULL, bool, int, float, str, list, dict}))
+
+
+def class_of(value: object) -> type:
+    """Return the value's class."""
+    return type(value)
 
 
 def is_list(value: Any) -> TypeGuard[list[Any]]:

@@ -1,7 +1,7 @@
 """Unions: untagged where the JSON alone tells the members apart, tagged where it does not.
 
-`int | str | None` is plain JSON. Of members that JSON writes alike, its own scalars stay bare and the others
-carry their name: classes with fields as `{"$type": "Card", "number": ...}`, the rest as `{"$type": "UUID", "value": ...}`.
+`int | str | None` is plain JSON. Of members that JSON writes alike, its own scalars stay bare and the others carry
+their name: classes with fields as `{"$type": "Card", "number": ...}`, the rest as `{"$type": "UUID", "value": ...}`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from resonate.adapters.codecs.plan import NULL, SIXTY_FOUR_BITS, Convert, Misfit, Plan, is_object, kind, wrong
+from resonate.adapters.codecs.plan import NULL, SIXTY_FOUR_BITS, Convert, Misfit, Plan, class_of, is_object, kind, wrong
 
 TAG: Final = "$type"
 VALUE: Final = "value"
@@ -59,7 +59,7 @@ def union_plan(name: str, plans: list[Plan]) -> Plan:
         return written
 
     def dump(value: Any) -> Any:
-        cls: type[object] = type(value)
+        cls = class_of(value)
         if cls in by_class:
             return checked(by_class[cls], value)
         deepest: Misfit | None = None
@@ -78,7 +78,7 @@ def union_plan(name: str, plans: list[Plan]) -> Plan:
             if TAG not in value and len(objects) == 1:  # no tag, but other SDKs can mean only this one
                 return objects[0].load(value)
             return _load_tagged(value, by_tag, name)
-        cls: type[object] = type(value)
+        cls = class_of(value)
         plan = by_json.get(cls)
         if plan is None:
             raise wrong(value, name)

@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable
 from typing import Any, Final
 
-from resonate.adapters.codecs.plan import NULL, SIXTY_FOUR_BITS, Misfit, Plan, is_list, is_object, kind
+from resonate.adapters.codecs.plan import NULL, SIXTY_FOUR_BITS, Misfit, Plan, class_of, is_list, is_object, kind
 from resonate.adapters.codecs.text import SENTINELS, sentinel
 
 _SCALARS: Final = frozenset({NULL, bool, int, str})
@@ -28,6 +28,7 @@ def untyped_plan(*, careful: bool) -> Plan:
         dump=_dump if careful else _dump_quickly,
         load=_revive if careful else _as_it_is,
         writes=_KINDS,
+        untyped=True,
     )
 
 
@@ -58,7 +59,7 @@ def _is_plain(value: Any) -> bool:
 
 def _dump(value: Any) -> Any:
     """Check every part, with the path to what is wrong; write the numbers that JSON lacks as sentinels."""
-    cls: type[object] = type(value)
+    cls = class_of(value)
     if cls is str:
         if value in SENTINELS:
             raise Misfit(f"the text {value!r} would be read back as a number", hint=_ANNOTATE)
