@@ -222,6 +222,7 @@ def test_a_type_alias_may_refer_to_itself():
     value = {"a": [1, 2.5, {"b": None, "c": True}]}
     assert text(codec.encode(value, names["Json"])) == '{"a":[1,2.5,{"b":null,"c":true}]}'
     assert codec.decode(codec.encode(value, names["Json"]), names["Json"]) == value
+    assert text(codec.encode(value, names["Json"] | None)) == text(codec.encode(value, names["Json"]))
 
 
 def test_type_variables_stand_for_their_bounds():

@@ -80,7 +80,7 @@ class PlanBook:
         return None
 
     def _union(self, type_: Any) -> Plan:
-        plans = list(dict.fromkeys(self.find(member) for member in get_args(type_)))
+        plans = list(dict.fromkeys(self.find(member) for member in _members(type_)))
         name = name_of(type_)
         for plan in plans:
             if plan.untyped:
@@ -137,6 +137,15 @@ class PlanBook:
         if self._foreign is not None and self._foreign.knows(cls):
             return self._foreign.plan(cls, name)
         return unknown_plan(name)
+
+
+def _members(union: Any) -> list[Any]:
+    """Return a union's members, those of unions behind `type X = ...` included."""
+    found: list[Any] = []
+    for member in get_args(union):
+        behind = member.__value__ if type(member).__name__ == "TypeAliasType" else None
+        found += _members(behind) if get_origin(behind) in {Union, types.UnionType} else [member]
+    return found
 
 
 def _is_class(type_: Any) -> TypeGuard[type]:
