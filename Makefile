@@ -35,7 +35,7 @@ bench: $(READY) ## run the benchmarks; prints tables, writes benchmarks.json
 	$(BIN)/python -m benchmarks --json benchmarks.json
 
 docs: $(READY) ## build the documentation into site/
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
 
 format: $(READY) ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix-only --quiet
@@ -81,7 +81,7 @@ gate-examples: $(READY)
 
 gate-docs: $(READY)
 	$(call gate,documentation (mkdocs --strict))
-	@$(BIN)/mkdocs build --strict --quiet
+	@$(BIN)/mkdocs build --strict # and not --quiet, under which warnings are not counted
 
 gate-coverage: $(READY)
 	$(call gate,branch coverage of core/ is 100 %)

@@ -1,0 +1,76 @@
+"""Durable execution for Python: ordinary functions that survive a crash.
+
+Every public name is here; each is documented where it is defined.
+"""
+
+from __future__ import annotations
+
+from resonate.adapters.codecs.json import JsonCodec
+from resonate.adapters.memory import MemoryServer
+from resonate.client import Resonate
+from resonate.core.engine.children import Durable
+from resonate.core.engine.context import Context
+from resonate.core.engine.info import Info
+from resonate.core.protocol.records import PromiseRecord, PromiseState, ScheduleRecord
+from resonate.core.retry import Constant, Exponential, Linear, Never, RetryPolicy
+from resonate.errors import (
+    ApplicationError,
+    AuthError,
+    CodecError,
+    Conflict,
+    DecodingError,
+    DeterminismError,
+    EncodingError,
+    EngineBug,
+    FunctionNotRegistered,
+    LeaseLost,
+    NetworkError,
+    NondeterminismError,
+    NonRetryableError,
+    NotFound,
+    PromiseCanceled,
+    PromiseTimedOut,
+    ResonateError,
+    ServerError,
+    StoreError,
+    UsageError,
+)
+from resonate.runtime.handle import Handle
+
+__all__ = [
+    "ApplicationError",
+    "AuthError",
+    "CodecError",
+    "Conflict",
+    "Constant",
+    "Context",
+    "DecodingError",
+    "DeterminismError",
+    "Durable",
+    "EncodingError",
+    "EngineBug",
+    "Exponential",
+    "FunctionNotRegistered",
+    "Handle",
+    "Info",
+    "JsonCodec",
+    "LeaseLost",
+    "Linear",
+    "MemoryServer",
+    "NetworkError",
+    "Never",
+    "NonRetryableError",
+    "NondeterminismError",
+    "NotFound",
+    "PromiseCanceled",
+    "PromiseRecord",
+    "PromiseState",
+    "PromiseTimedOut",
+    "Resonate",
+    "ResonateError",
+    "RetryPolicy",
+    "ScheduleRecord",
+    "ServerError",
+    "StoreError",
+    "UsageError",
+]

@@ -15,17 +15,20 @@ Duration: TypeAlias = float | timedelta
 
 LONGEST: Final = timedelta.max.total_seconds()
 
+_HUGE: Final = 1e300  # an int beyond this is no float, and is refused as this is
+
 
 def seconds(duration: object, what: str = "a duration") -> float:
     """Return `duration` in seconds. Raise `UsageError`, naming `what` it is, if it is none."""
     if isinstance(duration, timedelta):
         amount = duration.total_seconds()
     elif isinstance(duration, int | float) and not isinstance(duration, bool):
-        amount = _as_float(duration)
+        amount = float(max(-_HUGE, min(duration, _HUGE)))
     else:
         message = f"{what} is a number of seconds or a timedelta, not {type(duration).__name__}."
         raise UsageError(message)
-    if math.isnan(amount) or not 0 <= amount <= LONGEST:
+    # NaN is neither below nor above anything, so it is refused too.
+    if not 0 <= amount <= LONGEST:
         message = f"{what} is zero or more seconds and finite, not {amount}."
         raise UsageError(message)
     return amount
@@ -35,10 +38,3 @@ def milliseconds(duration: object, what: str = "a duration") -> int:
     """Return `duration` in whole milliseconds, rounded up so that a wait is never shorter than asked for."""
     # Rounding at a millionth of a millisecond first keeps 0.001 s from becoming 2 ms by a float's last bit.
     return math.ceil(round(seconds(duration, what) * 1000, 6))
-
-
-def _as_float(number: float) -> float:
-    try:
-        return float(number)
-    except OverflowError:
-        return math.copysign(math.inf, number)

@@ -11,7 +11,6 @@ import functools
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -238,7 +237,10 @@ def _qualname(fn: Callable[..., Any]) -> str:
 
 def _source(fn: Callable[..., Any]) -> str:
     code = getattr(inspect.unwrap(plain_function(fn)), "__code__", None)
-    return f"{PurePath(code.co_filename).name}:{code.co_firstlineno}" if code else "built-in"
+    if code is None:
+        return "built-in"
+    _, _, file = code.co_filename.replace("\\", "/").rpartition("/")
+    return f"{file}:{code.co_firstlineno}"
 
 
 # ---------------------------------------------------------------- what is refused
@@ -278,7 +280,7 @@ def _check_rest(fn: Callable[..., Any], params: Parameters, types_: Mapping[str,
     for param in params:
         for marked in (_CONTEXT, _INFO):
             if mentions(types_.get(param.name), *marked):
-                message = f"{_where(fn)} takes a {marked[1]} as {param.name!r}; only the first parameter can be one."
+                message = f"{_where(fn)} takes {marked[1]} as {param.name!r}; only the first parameter can be that."
                 raise UsageError(message, hint=_cure(params[0], marked[1]))
 
 

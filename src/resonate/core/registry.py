@@ -50,7 +50,7 @@ class Registry:
         versions = self._by_name.get(name)
         if not versions:
             raise self._unknown_name(name)
-        function = versions.get(sorted(versions)[-1] if version is None else version)
+        function = versions.get(max(tuple(versions)) if version is None else version)
         if function is None:
             raise _unknown_version(name, version, sorted(versions))
         return function

@@ -10,7 +10,9 @@ Policies run in the worker; they do not travel.
 
 from __future__ import annotations
 
-from typing import Final, Protocol, cast
+import sys
+from abc import ABC, abstractmethod
+from typing import Final, Protocol, TypeGuard, cast
 
 from attrs import Attribute, field, frozen
 
@@ -83,9 +85,8 @@ def _max_delay(value: Duration) -> float:
 
 
 def _check_factor(_self: object, _attribute: Attribute[float], value: object) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    # Written so that NaN, which is neither below nor above 1, is refused too.
-    if not (number and 1 <= value <= LONGEST):  # type: ignore[operator] # `number` has narrowed it
+    # NaN is neither below nor above anything, so it is refused too.
+    if not (_is_number(value) and 1 <= value <= sys.float_info.max):
         message = f"the factor of a retry policy is a finite number of at least 1, not {value!r}."
         raise UsageError(message, hint="Use Constant for delays that don't grow.")
 
@@ -99,8 +100,7 @@ def _check_max_retries(_self: object, _attribute: Attribute[int | None], value: 
 
 
 def _check_jitter(_self: object, _attribute: Attribute[float], value: object) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not (number and 0 <= value <= 1):  # type: ignore[operator] # `number` has narrowed it
+    if not (_is_number(value) and 0 <= value <= 1):
         message = f"jitter is the share of a delay that is drawn at random, from 0 to 1; not {value!r}."
         raise UsageError(message)
 
@@ -111,12 +111,16 @@ def _check_non_retryable(_self: object, _attribute: Attribute[tuple[type[BaseExc
         raise UsageError(message, hint="Write non_retryable=(ValueError,), with the comma.")
 
 
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def _is_exception_type(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, BaseException)
 
 
 @frozen
-class _Backoff:
+class _Backoff(ABC):
     """What the policies that try again share: a limit, jitter, and errors that they don't retry."""
 
     max_retries: int | None = field(default=None, kw_only=True, validator=_check_max_retries)
@@ -132,9 +136,10 @@ class _Backoff:
         wait = min(self._wait(failures), LONGEST)
         return milliseconds(wait * (1 - self.jitter * draw), "the delay of a retry policy")
 
+    @abstractmethod
     def _wait(self, failures: int) -> float:
         """Return the seconds to wait after `failures`, before jitter."""
-        raise NotImplementedError
+        ...
 
 
 @frozen

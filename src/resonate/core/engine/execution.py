@@ -524,13 +524,13 @@ class Execution:
             self._offer(record.created_at, child, ACK)
         if child.role in KNOWN_BY_CREATION:
             child.move(Change.SETTLES)
-            self._emit(trace.Dedup(child.id))
+            self._emit(trace.Dedup(child.id, PromiseState.RESOLVED))
             self._offer(record.created_at, child, RESULT)
         elif record.state is PromiseState.PENDING:
             child.move(Change.CREATED)
             self._open(child, record)
         else:
-            self._emit(trace.Dedup(child.id))
+            self._emit(trace.Dedup(child.id, record.state))
             self._settled(child, record)
 
     def _open(self, child: Child, record: PromiseRecord) -> None:
@@ -625,7 +625,7 @@ class Execution:
         self._running.discard(child_id)
         child.move(Change.ABANDONS)
         self._let_go(child)
-        self._emit(trace.Dedup(child.id))
+        self._emit(trace.Dedup(child.id, PromiseState.REJECTED))
         for future in (child.acknowledged, child.future):
             if future is not None and not future.done():
                 future.set_exception(error)
@@ -641,7 +641,7 @@ class Execution:
             encoded = self.env.codec.encode(value, child.returns)
         except CodecError as error:
             error.execution, error.step = self.id, child_id
-            self._emit(trace.CodecFailed(child_id, getattr(error, "path", ""), str(error)))
+            self._emit(trace.CodecFailed(id=child_id, path=getattr(error, "path", ""), message=str(error)))
             self._settle(child, PromiseState.REJECTED, self._encode_error(child_id, error))
             return
         self._settle(child, PromiseState.RESOLVED, encoded)
@@ -809,7 +809,7 @@ class Execution:
                 value = self.env.codec.encode(scope.outcome, scope.function.signature.returns)
             except CodecError as failed:
                 failed.execution, failed.step = self.id, scope.id
-                self._emit(trace.CodecFailed(scope.id, getattr(failed, "path", ""), str(failed)))
+                self._emit(trace.CodecFailed(id=scope.id, path=getattr(failed, "path", ""), message=str(failed)))
                 error = failed
             else:
                 return PromiseState.RESOLVED, value

@@ -145,10 +145,8 @@ def _expand(item: str, field: _Field) -> range:
     if match["all"]:
         return range(field.least, field.most + 1, step)
     low = _number(match["low"], field)
-    if match["high"]:
-        high = _number(match["high"], field)
-    else:
-        high = field.most if match["step"] else low
+    last = field.most if match["step"] else low
+    high = _number(match["high"], field) if match["high"] else last
     if low > high:
         raise _unreadable(item, field)
     return range(low, high + 1, step)

@@ -19,6 +19,7 @@ class Dialect:
         searches: promise.search and its siblings are served.
         keeps_resumes: task.suspend redirects when something settled since the last acquire, so that a
             suspend need not name what earlier suspends already registered.
+        loses_messages: a message may get lost on its way, so that whoever waits must also ask from time to time.
         delta_preload: task.acquire honours `delta`.
     """
 
@@ -28,6 +29,7 @@ class Dialect:
     searches: bool = True
     keeps_resumes: bool = True
     delta_preload: bool = True
+    loses_messages: bool = True
 
 
 OURS = Dialect()

@@ -12,11 +12,11 @@ from resonate.core.protocol.records import PromiseRecord, PromiseState, Tag
 from resonate.core.protocol.settings import Settings
 
 # Plain strings: a dict lookup by a `str` is faster than by a member of a `StrEnum`.
-TARGET: Final[str] = Tag.TARGET.value
-TIMER: Final[str] = Tag.TIMER.value
-EXTERNAL: Final[str] = Tag.EXTERNAL.value
-DELAY: Final[str] = Tag.DELAY.value
-BRANCH: Final[str] = Tag.BRANCH.value
+TARGET: Final[str] = Tag.TARGET
+TIMER: Final[str] = Tag.TIMER
+EXTERNAL: Final[str] = Tag.EXTERNAL
+DELAY: Final[str] = Tag.DELAY
+BRANCH: Final[str] = Tag.BRANCH
 
 _MAX_DELAY_DIGITS: Final = 16
 

@@ -147,7 +147,7 @@ def do_create(request: PromiseCreate, home: str | None, reads: Reads, now: int, 
     stored = reads.promise(request.id)
     if stored is not None:
         return PromiseReply(project(stored.record, now)), ()
-    record = new_record(request.id, request.timeout_at, request.param, tags, now, now)
+    record = new_record(request.id, request.timeout_at, request.param, tags, created_at=now, now=now)
     reply = PromiseReply(record)
     if TARGET in tags:
         return reply, (PutPromise(Promise(record, home)), PutTask(new_task(record, now)))
@@ -155,7 +155,7 @@ def do_create(request: PromiseCreate, home: str | None, reads: Reads, now: int, 
 
 
 def new_record(
-    id: str, timeout_at: int, param: Value, tags: Mapping[str, str], created_at: int, now: int
+    id: str, timeout_at: int, param: Value, tags: Mapping[str, str], *, created_at: int, now: int
 ) -> PromiseRecord:
     """Return a promise at birth: pending since `created_at`, or settled if its deadline is behind `now`."""
     if timeout_at > now:

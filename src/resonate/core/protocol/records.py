@@ -42,19 +42,19 @@ class TaskState(StrEnum):
     FULFILLED = "fulfilled"
 
 
-class Tag(StrEnum):
+class Tag:
     """The tags that servers and SDKs give a meaning to."""
 
-    TARGET = "resonate:target"
-    TIMER = "resonate:timer"
-    EXTERNAL = "resonate:external"
-    DELAY = "resonate:delay"
-    ORIGIN = "resonate:origin"
-    BRANCH = "resonate:branch"
-    PARENT = "resonate:parent"
-    PREFIX = "resonate:prefix"
-    SCOPE = "resonate:scope"
-    SCHEDULE = "resonate:schedule"
+    TARGET: Final = "resonate:target"
+    TIMER: Final = "resonate:timer"
+    EXTERNAL: Final = "resonate:external"
+    DELAY: Final = "resonate:delay"
+    ORIGIN: Final = "resonate:origin"
+    BRANCH: Final = "resonate:branch"
+    PARENT: Final = "resonate:parent"
+    PREFIX: Final = "resonate:prefix"
+    SCOPE: Final = "resonate:scope"
+    SCHEDULE: Final = "resonate:schedule"
 
 
 @frozen

@@ -131,14 +131,14 @@ def occurrence_id(schedule: ScheduleRecord, instant: int) -> str:
 def _occurrence(schedule: ScheduleRecord, id: str, instant: int, now: int) -> tuple[Effect, ...]:
     tags = {
         **schedule.promise_tags,
-        Tag.SCHEDULE.value: schedule.id,
-        Tag.ORIGIN.value: id,
-        Tag.BRANCH.value: id,
-        Tag.PARENT.value: id,
-        Tag.PREFIX.value: id,
+        Tag.SCHEDULE: schedule.id,
+        Tag.ORIGIN: id,
+        Tag.BRANCH: id,
+        Tag.PARENT: id,
+        Tag.PREFIX: id,
     }
     timeout_at = min(instant + schedule.promise_timeout, NEVER)
-    record = new_record(id, timeout_at, schedule.promise_param, tags, instant, now)
+    record = new_record(id, timeout_at, schedule.promise_param, tags, created_at=instant, now=now)
     return PutPromise(Promise(record, id)), PutTask(new_task(record, now))
 
 

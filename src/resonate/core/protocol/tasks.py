@@ -105,7 +105,7 @@ def create(request: TaskCreate, reads: Reads, now: int, settings: Settings) -> A
 
 def _create_claimed(request: TaskCreate, now: int) -> Answer[ClaimReply]:
     action = request.action
-    record = new_record(action.id, action.timeout_at, action.param, action.tags, now, now)
+    record = new_record(action.id, action.timeout_at, action.param, action.tags, created_at=now, now=now)
     if record.state is PromiseState.PENDING:
         state = TASK_BIRTHS[TaskBirth.CREATE_ACQUIRED]
         task = Task(record.id, state, 1, request.pid, request.ttl, now + request.ttl)

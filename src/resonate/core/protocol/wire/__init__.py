@@ -7,7 +7,6 @@ of what servers in the field do: null is absent, unknown members are ignored.
 
 from resonate.core.protocol.wire.fields import VERSION
 from resonate.core.protocol.wire.messages import decode_message, encode_message
-from resonate.core.protocol.wire.records import promise_from_wire, promise_to_wire
 from resonate.core.protocol.wire.replies import decode_reply, encode_reply
 from resonate.core.protocol.wire.requests import Incoming, decode_request, encode_request
 
@@ -20,6 +19,4 @@ __all__ = [
     "encode_message",
     "encode_reply",
     "encode_request",
-    "promise_from_wire",
-    "promise_to_wire",
 ]

@@ -22,8 +22,8 @@ T = TypeVar("T")
 StateT = TypeVar("StateT", bound=StrEnum)
 
 
-class Malformed(Exception):  # noqa: N818  (a signal within this package, not an error anyone sees)
-    """A member is missing or has the wrong type; `path` leads to it."""
+class Malformed(Exception):
+    """A member is missing or has the wrong type; `path` leads to it. A signal within this package."""
 
     def __init__(self, path: str, expected: str) -> None:
         super().__init__(path, expected)
@@ -45,7 +45,7 @@ def dumps(value: Json) -> bytes:
         return orjson.dumps(value)
     except TypeError as error:
         raise UsageError(
-            f"a request cannot be written as JSON: {error}",
+            f"this cannot be written as JSON: {error}",
             hint="Ids, tags and data must be valid Unicode, and integers must fit 64 bits.",
         ) from error
 
@@ -102,6 +102,12 @@ def state(data: Json, name: str, states: dict[str, StateT]) -> StateT:
 def maybe_state(data: Json, name: str, states: dict[str, StateT]) -> StateT | None:
     """Read one of some states or nothing."""
     return None if data.get(name) is None else state(data, name, states)
+
+
+def present(data: Json, name: str) -> None:
+    """Check that a member is there, whatever it is."""
+    if name not in data:
+        raise Malformed(name, "present")
 
 
 def as_object(value: object, name: str) -> Json:

@@ -6,7 +6,7 @@ Law 2: what we read may say null for absent, `resumes` as a count or a list, and
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from resonate.core.protocol.records import (
     NO_HEADERS,
@@ -123,7 +123,7 @@ def task_from_wire(data: Json) -> TaskRecord:
 def _resumes(data: Json) -> int:
     resumes = data.get("resumes")
     if type(resumes) is list:
-        return len(resumes)
+        return len(cast("list[object]", resumes))
     return maybe_integer(data, "resumes") or 0
 
 

@@ -54,6 +54,7 @@ from resonate.core.protocol.wire.fields import (
     maybe_texts,
     member,
     members,
+    present,
     state,
     text,
 )
@@ -100,8 +101,7 @@ def decode_request(body: bytes | str) -> Incoming:
         text(head, "corrId")
         version = text(head, "version")
         auth = maybe_text(head, "auth")
-        if "data" not in outer:
-            raise Malformed("data", "an object")
+        present(outer, "data")
     except Malformed as malformed:
         return _rejected(kind, corr_id, f"invalid request envelope: {malformed}")
     if kind == "":
@@ -324,8 +324,7 @@ def _action_callback(action: Json) -> PromiseRegisterCallback:
 def _head_present(action: Json) -> Json:
     """Check an action whose kind and head are there but say nothing new."""
     text(action, "kind")
-    if "head" not in action:
-        raise Malformed("head", "present")
+    present(action, "head")
     return action
 
 

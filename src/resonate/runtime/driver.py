@@ -1,0 +1,279 @@
+"""Drives one execution through the ports: does what it commands, tells it what came of it.
+
+Law 1: the driver decides nothing; each command is one call.
+Law 2: what is asked for in one turn goes out in one batch, every write under the task's fence.
+Law 3: a fence that is refused ends the attempt: somebody else holds the task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias, assert_never
+
+from attrs import frozen
+
+from resonate.core.engine import commands as do
+from resonate.core.protocol.records import PromiseRecord
+from resonate.core.protocol.requests import (
+    FenceReply,
+    PromiseRegisterCallback,
+    PromiseReply,
+    Rejection,
+    Status,
+    SuspendReply,
+    TaskFence,
+    TaskFulfill,
+    TaskSuspend,
+)
+from resonate.errors import Conflict, EngineBug, ResonateError, StoreError
+from resonate.ports.clock import Clock
+from resonate.ports.store import Store
+from resonate.runtime.alarms import Alarm, Alarms
+from resonate.runtime.steps import Steps
+from resonate.runtime.watcher import Watcher
+
+# ---------------------------------------------------------------- how an attempt ends
+
+
+@frozen
+class Fulfilled:
+    """The execution is over; this is its settled promise."""
+
+    promise: PromiseRecord
+
+
+@frozen
+class Suspended:
+    """The store took the task back until something it waits for settles."""
+
+    awaiting: int
+
+
+@frozen
+class Lost:
+    """The task is somebody else's now, or its promise has settled without us."""
+
+    reason: str
+
+
+@frozen
+class Stopped:
+    """The engine refuses to go on; the task is still ours."""
+
+    error: ResonateError
+
+
+Ending: TypeAlias = Fulfilled | Suspended | Lost | Stopped
+
+
+class Drivable(Protocol):
+    """What the driver needs of an execution."""
+
+    @property
+    def id(self) -> str:
+        """The execution's id."""
+        ...
+
+    def step(self, events: Sequence[do.Event], now: int) -> list[do.Command]:
+        """Take in events, return commands."""
+        ...
+
+    def suspended(self) -> None:
+        """Take note that the last `Suspend` was accepted."""
+        ...
+
+
+@frozen(kw_only=True)
+class Tools:
+    """What all drivers of a worker share."""
+
+    store: Store
+    clock: Clock
+    alarms: Alarms
+    steps: Steps
+    watcher: Watcher
+
+
+class _LeaseGone(Exception):  # noqa: N818 - control flow inside this module, not an error
+    """The fence was refused."""
+
+
+class Driver:
+    """Drives one attempt. Made anew for each; `run` is called once."""
+
+    def __init__(self, tools: Tools, execution: Drivable, version: int) -> None:
+        self._tools = tools
+        self._execution = execution
+        self._version = version
+        self._inbox: list[do.Event] = []
+        self._steps: dict[str, asyncio.Task[None]] = {}
+        self._watches: dict[str, Callable[[], None]] = {}
+        self._alarm: Alarm | None = None
+        self._waiting: asyncio.Future[None] | None = None
+
+    async def run(self, commands: list[do.Command]) -> Ending:
+        """Carry the attempt to its end. Canceled, it stops its steps and leaves the task as it is."""
+        try:
+            while True:
+                events = self._take() if (outcome := await self._carry_out(commands)) is None else outcome
+                if not isinstance(events, list):
+                    return events
+                if not events and not self._woken:
+                    await self._wait()
+                    events = self._take()
+                self._woken = False
+                commands = self._execution.step(events, self._tools.clock.now())
+        except _LeaseGone as gone:
+            return Lost(str(gone))
+        finally:
+            self._clean_up()
+
+    _woken = False
+
+    # ------------------------------------------------------------ commands
+
+    async def _carry_out(self, commands: list[do.Command]) -> list[do.Event] | Ending | None:
+        writes: list[do.Write] = []
+        answer: list[do.Event] | Ending | None = None
+        for command in commands:
+            match command:
+                case do.Write():
+                    writes.append(command)
+                case do.RunStep():
+                    self._start_step(command)
+                case do.CancelStep():
+                    self._cancel_step(command.id)
+                case do.Watch():
+                    self._watches[command.id] = self._tools.watcher.follow(command.id, self._known)
+                case do.Unwatch():
+                    self._unwatch(command.id)
+                case do.Wake():
+                    self._set_alarm(command.at)
+                case do.Suspend():
+                    answer = await self._suspend(command)
+                case do.Fulfill():
+                    answer = await self._fulfill(command)
+                case do.Stop():
+                    answer = Stopped(command.error)
+                case _:
+                    assert_never(command)
+        if writes:
+            return await self._write(writes)
+        return answer
+
+    async def _write(self, writes: list[do.Write]) -> list[do.Event]:
+        fences = [TaskFence(id=self._execution.id, version=self._version, action=write.action) for write in writes]
+        replies = await self._tools.store.send_all(fences)
+        events = [self._answered(write.action.id, reply) for write, reply in zip(writes, replies, strict=True)]
+        return events + self._take()
+
+    def _answered(self, promise_id: str, reply: Any) -> do.Event:
+        match reply:
+            case FenceReply(action=PromiseReply(promise=promise)):
+                return do.PromiseKnown(promise)
+            case Rejection(status=Status.CONFLICT | Status.NOT_FOUND):
+                raise _LeaseGone(reply.message)
+            case FenceReply(action=Rejection(message=message)) | Rejection(message=message):
+                error = Conflict(f"The store refused the promise {promise_id}: {message}.", step=promise_id)
+                return do.WriteRefused(promise_id, error)
+            case StoreError():
+                raise reply
+            case _:
+                msg = f"A store answered a fence with {type(reply).__name__}."
+                raise EngineBug(msg, step=promise_id)
+
+    async def _suspend(self, command: do.Suspend) -> list[do.Event] | Ending:
+        me = self._execution.id
+        callbacks = tuple(PromiseRegisterCallback(awaited=awaited, awaiter=me) for awaited in command.awaiting)
+        reply = await self._tools.store.send(TaskSuspend(id=me, version=self._version, actions=callbacks))
+        match reply:
+            case SuspendReply(redirect=True):
+                return [do.PromiseKnown(promise) for promise in reply.preload] + self._woken_by_redirect()
+            case SuspendReply():
+                self._execution.suspended()
+                return Suspended(len(callbacks))
+            case Rejection(status=Status.CONFLICT | Status.NOT_FOUND):
+                raise _LeaseGone(reply.message)
+            case Rejection():
+                error = StoreError(f"The store refused to suspend the task: {reply.message}.", execution=me)
+                return Stopped(error)
+
+    def _woken_by_redirect(self) -> list[do.Event]:
+        self._woken = True
+        return self._take()
+
+    async def _fulfill(self, command: do.Fulfill) -> Ending:
+        me = self._execution.id
+        reply = await self._tools.store.send(TaskFulfill(id=me, version=self._version, action=command.action))
+        match reply:
+            case PromiseReply():
+                return Fulfilled(reply.promise)
+            case Rejection(status=Status.CONFLICT | Status.NOT_FOUND):
+                raise _LeaseGone(reply.message)
+            case Rejection():
+                return Stopped(StoreError(f"The store refused the outcome: {reply.message}.", execution=me))
+
+    # ------------------------------------------------------------ what happens meanwhile
+
+    def _start_step(self, command: do.RunStep) -> None:
+        task = asyncio.get_running_loop().create_task(self._run_step(command))
+        self._steps[command.id] = task
+
+    async def _run_step(self, command: do.RunStep) -> None:
+        event = await self._tools.steps.run(command, self._execution.id)
+        self._steps.pop(command.id, None)
+        self._post(event)
+
+    def _cancel_step(self, step_id: str) -> None:
+        task = self._steps.pop(step_id, None)
+        if task is not None:
+            task.cancel()
+
+    def _unwatch(self, promise_id: str) -> None:
+        stop = self._watches.pop(promise_id, None)
+        if stop is not None:
+            stop()
+
+    def _known(self, promise: PromiseRecord) -> None:
+        self._watches.pop(promise.id, None)
+        self._post(do.PromiseKnown(promise))
+
+    def _set_alarm(self, at: int) -> None:
+        if self._alarm is not None and self._alarm.call is not None:
+            if self._alarm.at <= at:
+                return  # it will ring soon enough, and the execution will ask again
+            self._alarm.cancel()
+        self._alarm = self._tools.alarms.set(at, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._wake()
+
+    def _post(self, event: do.Event) -> None:
+        self._inbox.append(event)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._woken = True
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def _take(self) -> list[do.Event]:
+        taken, self._inbox = self._inbox, []
+        return taken
+
+    async def _wait(self) -> None:
+        self._waiting = asyncio.get_running_loop().create_future()
+        try:
+            await self._waiting
+        finally:
+            self._waiting = None
+
+    def _clean_up(self) -> None:
+        for task in self._steps.values():
+            task.cancel()
+        for stop in self._watches.values():
+            stop()
+        if self._alarm is not None:
+            self._alarm.cancel()

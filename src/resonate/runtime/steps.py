@@ -1,0 +1,113 @@
+"""Runs steps: `async def` on the event loop, `def` in a bounded pool of threads, each with its retries."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import Executor
+from functools import partial
+from typing import Any
+
+from attrs import frozen
+
+from resonate.core.engine.commands import Event, RunStep, StepFailed, StepReturned
+from resonate.core.engine.environment import Dependencies
+from resonate.core.engine.info import Info
+from resonate.core.function import Form
+from resonate.core.retry import before_deadline
+from resonate.core.trace import LifecycleEvent, RetryScheduled, StepFinished, StepOutcome, StepStarted
+from resonate.ports.clock import Clock
+
+
+@frozen(kw_only=True)
+class Steps:
+    """Runs one step at a time for whoever calls; any number of calls may be under way.
+
+    Args:
+        clock: tells deadlines and waits between attempts.
+        pool: runs `def` steps.
+        dependencies: what steps may ask for.
+        draw: gives numbers from 0 to 1, for jitter.
+        observe: hears of attempts and retries, or None.
+    """
+
+    clock: Clock
+    pool: Executor
+    dependencies: Dependencies
+    draw: Callable[[], float]
+    observe: Callable[[LifecycleEvent], None] | None = None
+
+    async def run(self, command: RunStep, execution: str) -> Event:
+        """Run the step until it returns or has no attempt left, and return the event that says so.
+
+        Cancelling the caller interrupts an `async def` step at its next await; a `def` step that runs
+        already can't be interrupted: its thread goes on and its result is dropped.
+        """
+        failures = 0
+        while True:
+            started = self._started(command, failures + 1)
+            try:
+                value = await self._attempt(command, execution, failures + 1)
+            except asyncio.CancelledError as error:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    self._finished(command, "interrupted", started)
+                    raise
+                self._finished(command, "rejected", started)
+                return StepFailed(command.id, error)  # the step canceled itself
+            except Exception as error:  # noqa: BLE001 - whatever a step raises is its outcome
+                failures += 1
+                delay = command.retry.next_delay(failures, error, self.draw())
+                if delay is None or not before_deadline(delay, self.clock.now(), command.deadline):
+                    self._finished(command, "rejected", started)
+                    return StepFailed(command.id, error)
+                self._finished(command, "failed", started)
+                if self.observe is not None:
+                    self.observe(
+                        RetryScheduled(
+                            id=command.id, failures=failures, delay_ms=delay, error=type(error).__name__
+                        )
+                    )
+                await self.clock.sleep_until(self.clock.now() + delay)
+            else:
+                self._finished(command, "resolved", started)
+                return StepReturned(command.id, value)
+
+    async def _attempt(self, command: RunStep, execution: str, attempt: int) -> Any:
+        function = command.function
+        args: tuple[Any, ...] = command.args
+        if function.takes_info:
+            info = Info(
+                id=command.id,
+                execution=execution,
+                function=function.name,
+                version=function.version,
+                attempt=attempt,
+                timeout_at=command.deadline,
+                dependencies=self.dependencies,
+            )
+            args = (info, *args)
+        if function.form is Form.ASYNC:
+            return await function.fn(*args, **command.kwargs)
+        call = partial(contextvars.copy_context().run, function.fn, *args, **command.kwargs)
+        with self.clock.busy():
+            return await asyncio.get_running_loop().run_in_executor(self.pool, _returning, call)
+
+    def _started(self, command: RunStep, attempt: int) -> int:
+        if self.observe is None:
+            return 0
+        self.observe(StepStarted(command.id, attempt))
+        return self.clock.now()
+
+    def _finished(self, command: RunStep, outcome: StepOutcome, started: int) -> None:
+        if self.observe is not None:
+            self.observe(StepFinished(id=command.id, outcome=outcome, duration_ms=self.clock.now() - started))
+
+
+def _returning(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except StopIteration as error:  # a future can't carry it across threads
+        msg = f"The step raised StopIteration({error})."
+        raise RuntimeError(msg) from error

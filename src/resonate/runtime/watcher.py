@@ -1,0 +1,179 @@
+"""Waits for promises that others settle.
+
+Law 1: whoever waits is told by a message, and asks again from time to time: a lost message delays, it never strands.
+Law 2: many may wait for one promise; it is asked for once.
+Law 3: while this process drives the promise's own execution, nothing is asked: its end is told directly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from resonate.core.protocol.records import PromiseRecord, PromiseState
+from resonate.core.protocol.requests import (
+    PromiseGet,
+    PromiseRegisterListener,
+    PromiseReply,
+    Rejection,
+    Status,
+)
+from resonate.errors import NotFound, StoreError
+from resonate.ports.clock import Clock
+from resonate.ports.store import Store
+from resonate.runtime.alarms import Alarm, Alarms
+
+REFRESH_MS = 60_000
+POLL_MS = 100
+LONGEST_POLL_MS = 5_000
+
+
+class _Entry:
+    """One promise that somebody waits for."""
+
+    __slots__ = ("alarm", "asking", "callbacks", "futures", "polls", "told")
+
+    def __init__(self) -> None:
+        self.futures: list[asyncio.Future[PromiseRecord]] = []
+        self.callbacks: list[Callable[[PromiseRecord], None]] = []
+        self.asking: asyncio.Task[None] | None = None
+        self.alarm: Alarm | None = None
+        self.polls = 0
+        self.told = False  # a message is sure to come
+
+class Watcher:
+    """See the module's text. Belongs to one event loop.
+
+    Args:
+        store: is asked, and sends the messages that `told` is called with.
+        clock: see the port.
+        alarms: rings when it is time to ask again.
+        attended: says whether this process drives an execution now, and so will tell of its end by itself.
+    """
+
+    def __init__(self, store: Store, clock: Clock, alarms: Alarms, attended: Callable[[str], bool]) -> None:
+        self._store = store
+        self._clock = clock
+        self._alarms = alarms
+        self._attended = attended
+        self._entries: dict[str, _Entry] = {}
+
+    async def wait(self, promise_id: str) -> PromiseRecord:
+        """Return the promise once it has settled. Raise `NotFound`, or what stopped its execution here."""
+        entry = self._entry(promise_id)
+        future: asyncio.Future[PromiseRecord] = asyncio.get_running_loop().create_future()
+        entry.futures.append(future)
+        self._look_after(promise_id, entry)
+        try:
+            return await future
+        finally:
+            if future in entry.futures:
+                entry.futures.remove(future)
+            self._forget_if_idle(promise_id, entry)
+
+    def follow(self, promise_id: str, callback: Callable[[PromiseRecord], None]) -> Callable[[], None]:
+        """Call `callback` once when the promise has settled; return a function that stops that."""
+        entry = self._entry(promise_id)
+        entry.callbacks.append(callback)
+        self._look_after(promise_id, entry)
+
+        def stop() -> None:
+            if callback in entry.callbacks:
+                entry.callbacks.remove(callback)
+            self._forget_if_idle(promise_id, entry)
+
+        return stop
+
+    def told(self, promise: PromiseRecord) -> None:
+        """Take note of a promise as somebody reports it; a pending one is no news."""
+        if promise.state is PromiseState.PENDING:
+            return
+        entry = self._entries.pop(promise.id, None)
+        if entry is None:
+            return
+        self._rest(entry)
+        for future in entry.futures:
+            if not future.done():
+                future.set_result(promise)
+        for callback in entry.callbacks:
+            callback(promise)
+
+    def unattended(self, promise_id: str) -> None:
+        """Take note that this process drives the execution no more: if somebody waits, ask the store."""
+        entry = self._entries.get(promise_id)
+        if entry is not None:
+            self._look_after(promise_id, entry)
+
+    def failed(self, promise_id: str, error: Exception) -> None:
+        """Raise `error` to those who wait here; the promise itself is untouched, and may be waited for again."""
+        entry = self._entries.get(promise_id)
+        if entry is not None:
+            futures, entry.futures = entry.futures, []
+            for future in futures:
+                if not future.done():
+                    future.set_exception(error)
+            self._forget_if_idle(promise_id, entry)
+
+    def stop(self, error: Exception) -> None:
+        """Raise `error` to everybody who waits."""
+        for promise_id, entry in list(self._entries.items()):
+            self._rest(entry)
+            self.failed(promise_id, error)
+        self._entries.clear()
+
+    # ------------------------------------------------------------ inside
+
+    def _entry(self, promise_id: str) -> _Entry:
+        return self._entries.setdefault(promise_id, _Entry())
+
+    def _forget_if_idle(self, promise_id: str, entry: _Entry) -> None:
+        if not entry.futures and not entry.callbacks and self._entries.get(promise_id) is entry:
+            del self._entries[promise_id]
+            self._rest(entry)
+
+    def _rest(self, entry: _Entry) -> None:
+        if entry.asking is not None:
+            entry.asking.cancel()
+            entry.asking = None
+        if entry.alarm is not None:
+            entry.alarm.cancel()
+            entry.alarm = None
+
+    def _look_after(self, promise_id: str, entry: _Entry) -> None:
+        if self._attended(promise_id) or entry.asking is not None or entry.told:
+            return
+        if entry.alarm is None:
+            entry.asking = asyncio.get_running_loop().create_task(self._ask(promise_id, entry))
+
+    async def _ask(self, promise_id: str, entry: _Entry) -> None:
+        try:
+            reply = await self._store.send(
+                PromiseRegisterListener(awaited=promise_id, address=self._store.unicast)
+            )
+            delay = REFRESH_MS if self._store.dialect.loses_messages else None
+            if isinstance(reply, Rejection) and reply.status == Status.UNPROCESSABLE:
+                reply = await self._store.send(PromiseGet(promise_id))  # one that sends no messages: poll it
+                delay = min(POLL_MS * 2**entry.polls, LONGEST_POLL_MS)
+                entry.polls = min(entry.polls + 1, 16)
+        except StoreError as error:
+            entry.asking = None
+            self.failed(promise_id, error)
+            return
+        entry.asking = None
+        match reply:
+            case PromiseReply(promise=promise) if promise.state is not PromiseState.PENDING:
+                self.told(promise)
+            case PromiseReply() if delay is None:
+                entry.told = True
+            case PromiseReply():
+                entry.alarm = self._alarms.set(self._clock.now() + delay, lambda: self._ask_again(promise_id, entry))
+            case Rejection(status=Status.NOT_FOUND):
+                hint = "Start it with run, rpc or promises.create first."
+                self.failed(promise_id, NotFound(f"There is no promise {promise_id}.", hint=hint, step=promise_id))
+            case Rejection():
+                self.failed(promise_id, StoreError(f"The store refused to be asked: {reply.message}.", step=promise_id))
+
+    def _ask_again(self, promise_id: str, entry: _Entry) -> None:
+        entry.alarm = None
+        if self._entries.get(promise_id) is entry:
+            self._look_after(promise_id, entry)

@@ -1,0 +1,407 @@
+"""Takes tasks up and drives them, as many at once as there is room for.
+
+Law 1: a task is acquired only when there is room; an offer that finds none waits, and is taken when there is.
+Law 2: a task that can't go on here (its function is not registered, its code no longer matches its history) is kept
+    for a delay that grows, then given back: never dropped, never a hot loop.
+Law 3: a shutdown takes no more tasks, lets the running ones finish or suspend for a grace period, and gives the rest
+    back, so that another worker has them at once.
+
+Theory of operation. An offer is an `Execute` message, or a claim that a client made by starting an execution here.
+A claim becomes an `Execution` (or the parked one goes on), a `Driver` carries it to its end, and the end decides what
+becomes of the task: nothing when it is fulfilled or lost, parked when it is suspended, held when it was stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import assert_never
+
+from attrs import define, frozen
+
+from resonate.core import trace
+from resonate.core.engine import commands as do
+from resonate.core.engine.context import Context
+from resonate.core.engine.environment import Environment
+from resonate.core.engine.execution import Execution
+from resonate.core.engine.step_execution import StepExecution
+from resonate.core.function import FunctionKind
+from resonate.core.protocol.records import Execute, PromiseRecord, PromiseState, Tag, Unblock
+from resonate.core.protocol.requests import (
+    ClaimReply,
+    PromiseSettle,
+    Rejection,
+    TaskAcquire,
+    TaskFulfill,
+    TaskRelease,
+)
+from resonate.core.values import Call
+from resonate.errors import AuthError, DecodingError, EngineBug, FunctionNotRegistered, ResonateError, StoreError
+from resonate.runtime.continuations import Continuations
+from resonate.runtime.driver import Driver, Fulfilled, Lost, Stopped, Suspended, Tools
+from resonate.runtime.lease import LeaseKeeper
+
+log = logging.getLogger("resonate.worker")
+
+HOLD_MS = 1_000
+LONGEST_HOLD_MS = 60_000
+MOST_OFFERS = 100_000
+
+
+@frozen(kw_only=True)
+class Limits:
+    """What a worker is allowed.
+
+    Args:
+        concurrency: executions driven at once; parked ones do not count.
+        continuations: suspended executions kept in memory.
+        ttl_ms: length of a lease.
+    """
+
+    concurrency: int = 1_000
+    continuations: int = 1_000
+    ttl_ms: int = 60_000
+
+
+@define
+class _Held:
+    """A task that this worker has acquired."""
+
+    version: int
+    running: asyncio.Task[None] | None = None
+    lost: str | None = None
+
+
+class Worker:
+    """See the module's text. Belongs to one event loop."""
+
+    def __init__(self, *, pid: str, env: Environment, tools: Tools, leases: LeaseKeeper, limits: Limits) -> None:
+        self._pid = pid
+        self._env = env
+        self._tools = tools
+        self._leases = leases
+        self._limits = limits
+        self._held: dict[str, _Held] = {}
+        self._acquiring: set[str] = set()
+        self._offers: OrderedDict[str, int] = OrderedDict()
+        self._again: dict[str, int] = {}  # offered while their last attempt was still ending
+        self._holds: dict[str, int] = {}  # how often a task had to be held, for the growing delay
+        self._waiting = 0  # held without being driven
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._continuations = Continuations(limits.continuations)
+        self._taking = False
+        self._listener: asyncio.Task[None] | None = None
+        self.trouble: ResonateError | None = None
+
+    # ------------------------------------------------------------ life
+
+    def start(self) -> None:
+        """Take tasks from now on."""
+        self._taking = True
+        self.trouble = None
+        self._leases.start()
+        self._listener = self._spawn(self._listen(), "resonate-messages")
+
+    async def stop(self, grace_ms: int) -> None:
+        """Take no more, wait up to `grace_ms` for what runs, give back the rest."""
+        self._taking = False
+        self._offers.clear()
+        running = [held.running for held in self._held.values() if held.running is not None]
+        if running:
+            await self._patience(running, grace_ms)
+        left = dict(self._held)
+        await self._cancel(held.running for held in left.values() if held.running is not None)
+        for task_id, held in left.items():
+            await self._release(task_id, held.version, "shutdown")
+        await self.kill()
+
+    async def kill(self) -> None:
+        """Drop everything where it stands: no request is sent, as if the process had died."""
+        self._taking = False
+        await self._cancel(list(self._tasks))
+        self._held.clear()
+        self._acquiring.clear()
+        self._again.clear()
+        self._continuations.clear()
+        await self._leases.stop()
+
+    def drives(self, execution_id: str) -> bool:
+        """Say whether this worker runs the execution now, and so hears of its end."""
+        return execution_id in self._held
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another task can be taken."""
+        busy = len(self._held) - self._waiting + len(self._acquiring)
+        return self._taking and busy < self._limits.concurrency
+
+    # ------------------------------------------------------------ offers
+
+    async def _listen(self) -> None:
+        async for message in self._tools.store.messages():
+            match message:
+                case Execute():
+                    self.offer(message.id, message.version)
+                case Unblock():
+                    self._tools.watcher.told(message.promise)
+                case _:
+                    assert_never(message)
+
+    def offer(self, task_id: str, version: int) -> None:
+        """Take the task up, now or when there is room. An offer is never a promise: it may be stale or repeated."""
+        if not self._taking:
+            return
+        if task_id in self._held or task_id in self._acquiring:
+            self._again[task_id] = version
+        elif self.has_room:
+            self._acquire(task_id, version)
+        else:
+            self._offers[task_id] = version
+            if len(self._offers) > MOST_OFFERS:
+                self._offers.popitem(last=False)  # the server offers it again
+
+    def _acquire(self, task_id: str, version: int) -> None:
+        self._acquiring.add(task_id)
+        self._spawn(self._take_up(task_id, version), f"resonate-{task_id}")
+
+    async def _take_up(self, task_id: str, version: int) -> None:
+        delta = self._continuations.holds(task_id, version)
+        request = TaskAcquire(id=task_id, version=version, pid=self._pid, ttl=self._limits.ttl_ms, delta=delta)
+        try:
+            reply = await self._tools.store.send(request)
+        except StoreError as error:
+            self._in_trouble(error)
+            reply = Rejection(0, str(error))
+        finally:
+            self._acquiring.discard(task_id)
+        if isinstance(reply, Rejection):
+            self._again.pop(task_id, None)
+            self._next_offer()
+            return
+        if not self._taking:
+            await self._release(task_id, reply.task.version, "shutdown")
+            return
+        await self._drive(reply, delta=delta)
+
+    def adopt(self, claim: ClaimReply) -> None:
+        """Drive a task that was created acquired in this worker's name."""
+        self._spawn(self._drive(claim, delta=False), f"resonate-{claim.promise.id}")
+        self._held.setdefault(claim.promise.id, _Held(claim.task.version))
+
+    def _next_offer(self) -> None:
+        while self._offers and self.has_room:
+            task_id, version = self._offers.popitem(last=False)
+            self._acquire(task_id, version)
+
+    # ------------------------------------------------------------ one attempt
+
+    async def _drive(self, claim: ClaimReply, *, delta: bool) -> None:
+        promise, version = claim.promise, claim.task.version
+        held = self._held[promise.id] = _Held(version, asyncio.current_task())
+        self._leases.hold(promise.id, version)
+        self._report(trace.TaskAcquired(id=promise.id, version=version))
+        held_on = False
+        try:
+            held_on = await self._attempt(claim, held, delta=delta)
+        except asyncio.CancelledError:
+            if held.lost is None:
+                raise
+            self._lost(promise.id, version, held.lost)
+        except StoreError as error:
+            self._in_trouble(error)
+            held_on = True
+        except Exception as error:
+            log.exception("The execution %s could not be driven.", promise.id)
+            bug = EngineBug(f"Driving it failed: {error!r}.", hint="Please report this.", execution=promise.id)
+            self._tools.watcher.failed(promise.id, bug)
+            held_on = True
+        finally:
+            self._leases_after(promise.id, held_on=held_on)
+        if held_on:
+            await self._hold_back(promise.id, version)
+        else:
+            self._let_go(promise.id)
+
+    def _leases_after(self, task_id: str, *, held_on: bool) -> None:
+        if not held_on:
+            self._leases.drop(task_id)
+
+    def _let_go(self, task_id: str) -> None:
+        self._held.pop(task_id, None)
+        self._tools.watcher.unattended(task_id)
+        again = self._again.pop(task_id, None)
+        if again is not None:
+            self.offer(task_id, again)
+        self._next_offer()
+
+    async def _attempt(self, claim: ClaimReply, held: _Held, *, delta: bool) -> bool:
+        """Run one attempt; return whether the task is still ours and has to be held back."""
+        promise, version = claim.promise, claim.task.version
+        if promise.state is not PromiseState.PENDING:
+            self._tools.watcher.told(promise)
+            return False
+        if promise.tags.get(Tag.TIMER) == "true":
+            return False  # a dialect's timer: nobody runs it, its lease may lapse
+        execution: Execution | StepExecution | None = None
+        parked = self._continuations.take(promise.id)
+        now = self._tools.clock.now()
+        if parked is not None and delta and parked.version == version - 1:
+            execution = parked.execution
+            commands = execution.resume(promise, claim.preload, version, now)
+        else:
+            if parked is not None:
+                parked.execution.close()
+            execution = await self._new_execution(claim)
+            if execution is None:
+                return promise.id in self._holds
+            commands = execution.start(now)
+        try:
+            ending = await Driver(self._tools, execution, version).run(commands)
+        except BaseException:
+            execution.close()
+            raise
+        match ending:
+            case Suspended():
+                self._report(trace.TaskSuspended(id=promise.id, version=version, awaiting=ending.awaiting))
+                self._holds.pop(promise.id, None)
+                if isinstance(execution, Execution):
+                    self._continuations.park(execution, version)
+                return False
+            case Fulfilled():
+                self._report(trace.TaskFulfilled(id=promise.id, version=version))
+                self._holds.pop(promise.id, None)
+                execution.close()
+                self._tools.watcher.told(ending.promise)
+                return False
+            case Lost():
+                execution.close()
+                self._lost(promise.id, version, ending.reason)
+                return False
+            case Stopped():
+                execution.close()
+                log.error("The execution %s was stopped, and is kept: %s", promise.id, ending.error)
+                self._tools.watcher.failed(promise.id, ending.error)
+                self._holds[promise.id] = self._holds.get(promise.id, 0) + 1
+                return True
+            case _:
+                assert_never(ending)
+
+    async def _new_execution(self, claim: ClaimReply) -> Execution | StepExecution | None:
+        """Make the execution of a claim; None if it can't be made here, and then it is answered or to be held."""
+        promise = claim.promise
+        wanted: list[tuple[str, int | None]] = []
+
+        def signature_of(name: str, version: int | None) -> object:
+            wanted.append((name, version))
+            return self._env.registry.get(name, version).signature
+
+        try:
+            call = self._env.codec.decode_call(promise.param, signature_of)  # type: ignore[arg-type]  # it is one
+            function = self._env.registry.get(call.func, call.version)
+        except FunctionNotRegistered as error:
+            self._not_registered(promise.id, wanted, error)
+            return None
+        except DecodingError as error:
+            error.execution = error.step = promise.id
+            await self._reject(claim, error)
+            return None
+        if function.kind is FunctionKind.STEP:
+            return StepExecution(self._env, promise, function, call)
+        return Execution(self._env, Context, promise, function, call, claim.preload, claim.task.version)
+
+    def _not_registered(self, task_id: str, wanted: list[tuple[str, int | None]], error: ResonateError) -> None:
+        self._holds[task_id] = self._holds.get(task_id, 0) + 1
+        name, version = wanted[-1]
+        delay = self._hold_delay(task_id)
+        self._report(trace.FunctionMissing(id=task_id, name=name, version=version, delay_ms=delay))
+        log.error("The task %s can't run here and is given back in %.1f s: %s", task_id, delay / 1000, error)
+
+    async def _reject(self, claim: ClaimReply, error: ResonateError) -> None:
+        """Answer a call that can't be read: whoever sent it hears what is wrong with it."""
+        promise = claim.promise
+        self._report(trace.CodecFailed(id=promise.id, path=getattr(error, "path", ""), message=str(error)))
+        action = PromiseSettle(
+            id=promise.id, state=PromiseState.REJECTED, value=self._env.codec.encode_error(error)
+        )
+        await self._tools.store.send(TaskFulfill(id=promise.id, version=claim.task.version, action=action))
+
+    def _lost(self, task_id: str, version: int, reason: str) -> None:
+        self._report(trace.LeaseLost(id=task_id, version=version, reason=reason))
+        log.info("The task %s is no longer held here: %s.", task_id, reason)
+
+    def lease_lost(self, task_id: str, reason: str) -> None:
+        """Stop driving a task whose lease could not be kept."""
+        held = self._held.get(task_id)
+        if held is not None and held.running is not None:
+            held.lost = reason
+            held.running.cancel()
+
+    # ------------------------------------------------------------ tasks that can't go on here
+
+    def _hold_delay(self, task_id: str) -> int:
+        return min(HOLD_MS * 2 ** min(self._holds.get(task_id, 1) - 1, 16), LONGEST_HOLD_MS)
+
+    async def _hold_back(self, task_id: str, version: int) -> None:
+        self._holds.setdefault(task_id, 1)
+        self._waiting += 1
+        self._next_offer()
+        try:
+            await self._tools.clock.sleep_until(self._tools.clock.now() + self._hold_delay(task_id))
+        finally:
+            self._waiting -= 1
+        await self._release(task_id, version, "it can't go on here")
+        self._let_go(task_id)
+
+    async def _release(self, task_id: str, version: int, reason: str) -> None:
+        self._leases.drop(task_id)
+        try:
+            await self._tools.store.send(TaskRelease(id=task_id, version=version))
+        except StoreError as error:
+            log.warning("The task %s could not be given back, its lease will lapse: %s", task_id, error)
+        else:
+            self._report(trace.TaskReleased(id=task_id, version=version, reason=reason))
+
+    # ------------------------------------------------------------ small things
+
+    def _in_trouble(self, error: StoreError) -> None:
+        if isinstance(error, AuthError) and self.trouble is None:
+            self._taking = False
+            self._offers.clear()
+            log.error("The worker stops taking tasks: %s", error)
+        self.trouble = self.trouble or error
+
+    def _report(self, event: trace.LifecycleEvent) -> None:
+        if self._env.observe is not None:
+            self._env.observe(event)
+
+    def _spawn(self, body: object, name: str) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(body, name=name)  # type: ignore[arg-type]  # a coroutine
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _patience(self, running: list[asyncio.Task[None]], grace_ms: int) -> None:
+        clock = self._tools.clock
+        limit = asyncio.ensure_future(clock.sleep_until(clock.now() + grace_ms))
+        everything = asyncio.gather(*running, return_exceptions=True)
+        try:
+            await asyncio.wait([limit, everything], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            limit.cancel()
+            if not everything.done():
+                everything.add_done_callback(_ignore)
+
+    async def _cancel(self, tasks: object) -> None:
+        doomed = [task for task in tasks if task is not asyncio.current_task()]  # type: ignore[attr-defined]  # iterable
+        for task in doomed:
+            task.cancel()
+        await asyncio.gather(*doomed, return_exceptions=True)
+
+
+def _ignore(_future: object) -> None:
+    """Take note of a result nobody waits for."""
+
+
+__all__ = ["Limits", "Worker"]

@@ -1,0 +1,65 @@
+"""A ready system in memory and on virtual time: clients, crashes, and a look inside."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Self
+
+from resonate.adapters.memory import MemoryServer
+from resonate.client import Resonate
+from resonate.core.protocol.settings import DEFAULT_SETTINGS, Settings
+from resonate.core.protocol.snapshot import Snapshot
+from resonate.ports.store import Backend
+from resonate.testing.clock import VirtualClock
+
+
+class Harness:
+    """A memory server on a virtual clock that jumps by itself, and the clients of it.
+
+    A year of `ctx.sleep` takes milliseconds. Use it as an async context manager; clients made by `client` are
+    opened with `async with`, or by `open`, and those still open at the end are closed.
+
+    Args:
+        clock: the virtual clock; one that jumps when everything waits, by default.
+        settings: those of the server.
+        defaults: keyword arguments for every client, e.g. `continuations=0` to force a replay at each resume.
+    """
+
+    def __init__(
+        self, *, clock: VirtualClock | None = None, settings: Settings = DEFAULT_SETTINGS, **defaults: Any
+    ) -> None:
+        self.clock = clock or VirtualClock()
+        self.server = MemoryServer(clock=self.clock, settings=settings)
+        self._defaults = defaults
+        self._open: list[Resonate] = []
+
+    async def __aenter__(self) -> Self:
+        """Give the harness; nothing runs yet."""
+        return self
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        """Kill the clients that are still open."""
+        for client in tuple(self._open):
+            await self.crash(client)
+
+    def client(self, *, backend: Backend | None = None, **options: Any) -> Resonate:
+        """Return a client of the server, not open yet; `backend` goes between, e.g. `Faulty(harness.server)`."""
+        return Resonate(backend or self.server, clock=self.clock, **{**self._defaults, **options})
+
+    async def open(self, client: Resonate) -> Resonate:
+        """Open a client without a `with` block."""
+        await client.__aenter__()
+        self._open.append(client)
+        return client
+
+    async def crash(self, client: Resonate) -> None:
+        """Drop a client where it stands: not one more request is sent, and its leases lapse. As a SIGKILL would."""
+        if client in self._open:
+            self._open.remove(client)
+        await client._kill()  # noqa: SLF001 - a process that dies asks nobody
+
+    def snapshot(self) -> Snapshot:
+        """Return all that the server has stored."""
+        return self.server.snapshot()

@@ -1,0 +1,209 @@
+"""The composition root: the only module that names adapters or reads the environment."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import secrets
+import socket
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from attrs import frozen
+
+from resonate.adapters.clock import SystemClock
+from resonate.adapters.codecs.json import JsonCodec
+from resonate.adapters.memory import MemoryServer
+from resonate.core.durations import Duration, milliseconds
+from resonate.core.engine.environment import Dependencies, Environment
+from resonate.core.registry import Registry
+from resonate.core.retry import STEP_RETRY, RetryPolicy
+from resonate.core.values import Codec
+from resonate.errors import UsageError
+from resonate.ports.clock import Clock
+from resonate.ports.store import Backend, Store
+from resonate.ports.tracer import Tracer
+from resonate.runtime.alarms import Alarms
+from resonate.runtime.driver import Tools
+from resonate.runtime.lease import LeaseKeeper
+from resonate.runtime.logs import workflow_logger
+from resonate.runtime.observers import Observers
+from resonate.runtime.patience import Patient
+from resonate.runtime.steps import Steps
+from resonate.runtime.watcher import Watcher
+from resonate.runtime.worker import Limits, Worker
+
+log = logging.getLogger("resonate")
+
+
+@frozen(kw_only=True)
+class Settings:
+    """What `Resonate(...)` was told, checked and with its defaults filled in."""
+
+    backend: Backend
+    group: str
+    pid: str
+    codec: Codec
+    clock: Clock
+    tracers: tuple[Tracer, ...]
+    limits: Limits
+    threads: int
+    grace_ms: int
+    timeout_ms: int
+    retry: RetryPolicy
+    registry: Registry
+    dependencies: Dependencies
+
+
+@frozen(kw_only=True)
+class Parts:
+    """What runs while a client is open."""
+
+    store: Store
+    env: Environment
+    alarms: Alarms
+    watcher: Watcher
+    worker: Worker
+    pool: ThreadPoolExecutor
+
+
+class HasClock(Protocol):
+    """A backend that keeps time: its clients keep the same."""
+
+    @property
+    def clock(self) -> Clock:
+        """The backend's clock."""
+        ...
+
+
+def settings(  # noqa: PLR0913 - one keyword for each thing that can be set
+    backend: str | Backend | None,
+    *,
+    group: str | None,
+    pid: str | None,
+    codec: Codec | None,
+    clock: Clock | None,
+    tracers: Iterable[Tracer],
+    concurrency: int,
+    continuations: int,
+    threads: int | None,
+    ttl: Duration,
+    grace: Duration,
+    timeout: Duration,
+    retry: RetryPolicy | None,
+) -> Settings:
+    """Check and complete what a user asked for. Raise `UsageError` for what can't be."""
+    chosen = _backend(backend, clock)
+    return Settings(
+        backend=chosen,
+        group=_name(group if group is not None else os.environ.get("RESONATE_GROUP", "default"), "group"),
+        pid=_name(pid if pid is not None else _some_pid(), "pid"),
+        codec=codec or JsonCodec(),
+        clock=clock or getattr(chosen, "clock", None) or SystemClock(),
+        tracers=tuple(tracers),
+        limits=Limits(
+            concurrency=_count(concurrency, "concurrency", least=1),
+            continuations=_count(continuations, "continuations", least=0),
+            ttl_ms=_positive(ttl, "ttl"),
+        ),
+        threads=_count(threads if threads is not None else min(32, (os.cpu_count() or 1) + 4), "threads", least=1),
+        grace_ms=milliseconds(grace, "grace"),
+        timeout_ms=_positive(timeout, "timeout"),
+        retry=retry or STEP_RETRY,
+        registry=Registry(),
+        dependencies=Dependencies(),
+    )
+
+
+def parts(chosen: Settings) -> Parts:
+    """Put together what runs while a client is open. Starts nothing; called on the loop that will run it."""
+    store = chosen.backend.connect(group=chosen.group, pid=chosen.pid)
+    patient = Patient(store, chosen.clock, random.random)
+    observe = Observers(chosen.tracers).observe
+    alarms = Alarms(chosen.clock)
+    pool = ThreadPoolExecutor(chosen.threads, thread_name_prefix="resonate-step")
+    env = Environment(
+        codec=chosen.codec,
+        registry=chosen.registry,
+        address=_addresses(store),
+        random=random.Random,
+        logger=workflow_logger,
+        observe=observe,
+        dialect=store.dialect,
+        dependencies=chosen.dependencies,
+        timeout_ms=chosen.timeout_ms,
+        step_retry=chosen.retry,
+    )
+    worker: Worker
+    watcher = Watcher(patient, chosen.clock, alarms, lambda promise_id: worker.drives(promise_id))
+    steps = Steps(
+        clock=chosen.clock,
+        pool=pool,
+        dependencies=chosen.dependencies,
+        draw=random.random,
+        observe=observe,
+    )
+    leases = LeaseKeeper(
+        store=store,
+        clock=chosen.clock,
+        pid=chosen.pid,
+        ttl_ms=chosen.limits.ttl_ms,
+        on_lost=lambda task_id, reason: worker.lease_lost(task_id, reason),
+        own_thread=isinstance(chosen.clock, SystemClock),
+    )
+    tools = Tools(store=patient, clock=chosen.clock, alarms=alarms, steps=steps, watcher=watcher)
+    worker = Worker(pid=chosen.pid, env=env, tools=tools, leases=leases, limits=chosen.limits)
+    return Parts(store=patient, env=env, alarms=alarms, watcher=watcher, worker=worker, pool=pool)
+
+
+def _backend(backend: str | Backend | None, clock: Clock | None) -> Backend:
+    if backend is None:
+        backend = os.environ.get("RESONATE_URL", "memory://")
+    if not isinstance(backend, str):
+        if not callable(getattr(backend, "connect", None)):
+            msg = f"A backend is a URL or an object with connect(group=, pid=), not {type(backend).__name__}."
+            raise UsageError(msg)
+        return backend
+    scheme = urlsplit(backend).scheme
+    if scheme == "memory":
+        return MemoryServer(clock=clock or SystemClock())
+    msg = f"There is no backend for {scheme or backend!r} URLs in this version."
+    raise UsageError(msg, hint="Leave the URL out, or give 'memory://', to keep everything in this process's memory.")
+
+
+def _addresses(store: Store) -> Callable[[str | None], str]:
+    def address(target: str | None) -> str:
+        return target if target is not None and "://" in target else store.anycast(target)
+
+    return address
+
+
+def _some_pid() -> str:
+    host = "".join(char for char in socket.gethostname().lower() if char.isalnum())[:16] or "host"
+    return f"{host}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+def _name(value: object, what: str) -> str:
+    allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~"
+    if not isinstance(value, str) or not value or value.strip(allowed):
+        msg = f"{what} is a name of letters, digits and - _ . ~, not {value!r}."
+        raise UsageError(msg, hint="It becomes part of an address.")
+    return value
+
+
+def _count(value: Any, what: str, *, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        msg = f"{what} is a whole number from {least}, not {value!r}."
+        raise UsageError(msg)
+    return value
+
+
+def _positive(duration: Duration, what: str) -> int:
+    amount = milliseconds(duration, what)
+    if amount < 1:
+        msg = f"{what} is longer than nothing, not {duration!r}."
+        raise UsageError(msg)
+    return amount
