@@ -25,7 +25,7 @@ from resonate.core.engine.identity import CALLER, Identity, Kind, fingerprint
 from resonate.core.engine.info import Info
 from resonate.core.engine.loop import FIRST_COMPLETED, Branch, DurableLoop, Future, current_branch, wait
 from resonate.core.engine.scope import Scope
-from resonate.core.function import Function, FunctionKind, check_call, describe
+from resonate.core.function import Function, FunctionKind, check_call, describe, refuse_retry
 from resonate.core.protocol.records import PromiseRecord, Value
 from resonate.core.retry import RetryPolicy
 from resonate.core.values import UNTYPED, Call, Signature
@@ -398,6 +398,8 @@ class Context:
             Call(func=function.name, args=args, kwargs=kwargs, version=function.version), function.signature
         )
         workflow = function.kind is FunctionKind.WORKFLOW
+        if workflow:
+            refuse_retry(function.fn, chosen.retry)
         timeout_ms = chosen.timeout_ms if chosen.timeout_ms is not None else function.timeout_ms
         return self._execution.ask(
             Role.WORKFLOW if workflow else Role.STEP,
