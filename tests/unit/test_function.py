@@ -538,6 +538,6 @@ def test_an_object_that_calls_something_written_in_c_goes_by_its_class():
 
 def test_a_workflow_can_not_be_retried() -> None:
     with pytest.raises(UsageError, match="replays the failure") as refused:
-        describe(workflow, retry=Constant(1))
+        describe(async_workflow, retry=Constant(1))
     assert "steps" in str(refused.value)
-    assert describe(workflow, retry=Never()).retry == Never()
+    assert describe(async_workflow, retry=Never()).retry == Never()
