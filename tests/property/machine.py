@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -99,6 +100,16 @@ crons = st.sampled_from(["* * * * *", "30 0 * * * *", "0 * * * *", "0 0 30 2 *",
 templates = st.sampled_from(["{{.id}}.{{.timestamp}}", "a", "b"])
 
 
+def told(thing: object) -> str:
+    """Return a request or a step as short as it can be told: without the fields that have their default."""
+    if isinstance(thing, tuple):
+        return f"({', '.join(told(item) for item in thing)})"
+    if not attrs.has(type(thing)):
+        return str(thing)
+    fields = {f.name: getattr(thing, f.name) for f in attrs.fields(type(thing)) if getattr(thing, f.name) != f.default}
+    return f"{type(thing).__name__}({', '.join(f'{name}={told(value)}' for name, value in fields.items())})"
+
+
 class ProtocolMachine(RuleBasedStateMachine):
     """One store from empty, and what happens to it."""
 
@@ -154,7 +165,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         return record.state is PromiseState.PENDING and record.timeout_at <= self.now
 
     def _tale(self, claim: str) -> str:
-        return "\n".join([f"{claim}:", *(f"  at {now}: {step}" for now, step in self.story)])
+        return "\n".join([f"{claim}:", *(f"  at {now}: {told(step)}" for now, step in self.story)])
 
     # ------------------------------------------------------------ picking
 
