@@ -47,6 +47,7 @@ def run(steps: int, *, same_each_time: bool) -> tuple[int, Counter[str]]:
     return Run.steps, Run.bites
 
 
+@pytest.mark.slow
 def test_the_machine_keeps_every_property(pytestconfig: pytest.Config) -> None:
     asked = asked_steps(pytestconfig)
     steps, bites = run(asked or DEFAULT_STEPS, same_each_time=asked is None)

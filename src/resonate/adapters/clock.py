@@ -23,7 +23,7 @@ class SystemClock:
 
     async def sleep_until(self, instant: int) -> None:
         """Return once `now() >= instant`, never before."""
-        while (left := instant - self.now()) > 0:
+        while (left := instant - self.now()) > 0:  # noqa: ASYNC110 - again only if asyncio woke us too early
             await asyncio.sleep(left / 1000)
 
     def busy(self) -> AbstractContextManager[None]:

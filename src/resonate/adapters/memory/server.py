@@ -269,5 +269,3 @@ def _key(step: InternalStep) -> tuple[str, str]:
             return "drain", ""
         case _:
             return "task", step.id
-
-

@@ -5,25 +5,42 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.records import Message
 from resonate.core.protocol.requests import Rejection, Request
 from resonate.errors import UsageError
 
-if TYPE_CHECKING:
-    from resonate.adapters.memory.server import MemoryServer
-
 R = TypeVar("R")
 
 DIALECT = Dialect(loses_messages=False)
 
 
+class Server(Protocol):
+    """What a store needs of the server that it is a connection to."""
+
+    def ask(self, request: Request[R], /) -> R | Rejection:
+        """Do one request."""
+        ...
+
+    def ask_all(self, requests: Sequence[Request[Any]], /) -> Sequence[Any]:
+        """Do many requests."""
+        ...
+
+    def attach(self, store: MemoryStore, loop: asyncio.AbstractEventLoop, /) -> None:
+        """Deliver to `store` from now on."""
+        ...
+
+    def detach(self, store: MemoryStore, loop: asyncio.AbstractEventLoop, /) -> None:
+        """Deliver to `store` no more."""
+        ...
+
+
 class MemoryStore:
     """See `resonate.ports.store.Store`. Requests are done when they are sent; nothing is awaited."""
 
-    def __init__(self, server: MemoryServer, group: str, pid: str) -> None:
+    def __init__(self, server: Server, group: str, pid: str) -> None:
         self._server = server
         self.group = group
         self.pid = pid
@@ -77,9 +94,7 @@ class MemoryStore:
         while self._loop is not None:
             while self._queue:
                 yield self._queue.popleft()
-            if self._loop is None:
-                return
-            self._waiting = self._loop.create_future()
+            self._waiting = asyncio.get_running_loop().create_future()
             try:
                 if not self._queue:
                     await self._waiting

@@ -12,10 +12,10 @@ from typing import Final
 from resonate.core.protocol.records import NO_VALUE, Execute, PromiseRecord, PromiseState, Tag, TaskState, Value
 from resonate.core.protocol.snapshot import OutboxEntry, PromiseSnapshot, TaskSnapshot
 
-TARGET: Final = Tag.TARGET.value
-_TIMER: Final = Tag.TIMER.value
-_EXTERNAL: Final = Tag.EXTERNAL.value
-DELAY: Final = Tag.DELAY.value
+TARGET: Final = Tag.TARGET
+_TIMER: Final = Tag.TIMER
+_EXTERNAL: Final = Tag.EXTERNAL
+DELAY: Final = Tag.DELAY
 _DELIVERABLE: Final = ("http://", "https://")
 
 
