@@ -321,7 +321,6 @@ def test_a_sleep_is_a_timer_in_the_store():
     world.answer()
     assert world.awaiting == ("root:1",)
     assert world.broken_laws == ()
-    world.events.clear()
     world.resume(world.read_at(world.store["root:1"], T0 + 3_600_000), now=T0 + 3_600_000)
     assert world.result == "up"
     assert world.broken_laws == ()

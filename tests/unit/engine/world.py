@@ -121,6 +121,7 @@ class World:
         self.end: do.Suspend | do.Fulfill | do.Stop | None = None
         self.watched: set[str] = set()
         self.alarm: int | None = None
+        self.over = False
 
     def _logger(self, name: str, promise_id: str, replaying: Callable[[], bool]) -> SilentLogger:
         self.loggers.append(SilentLogger(name, promise_id, replaying))
@@ -141,7 +142,11 @@ class World:
     def resume(self, *news: PromiseRecord, now: int | None = None) -> list[do.Command]:
         """Bring the suspended execution back with a new task version."""
         assert isinstance(self.end, do.Suspend)
-        self.execution.suspended()
+        if not self.over:
+            self.execution.suspended()
+        self.over = False
+        self.events.clear()
+        self.watched.clear()
         self.now = max(self.now, now or self.now)
         self.version += 1
         self.end = None
@@ -349,7 +354,10 @@ class World:
 
     @property
     def broken_laws(self) -> tuple[str, ...]:
-        """Laws of the trace that this attempt breaks."""
+        """Laws of the trace that this attempt breaks; if it asked to be suspended, it is taken to have been."""
+        if isinstance(self.end, do.Suspend) and not self.over:
+            self.over = True
+            self.execution.suspended()
         return violated(self.trace)
 
 
