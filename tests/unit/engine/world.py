@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import evolve
 
@@ -57,6 +57,9 @@ class World:
         timeout_ms: the root's deadline, from `now`.
         observed: whether lifecycle events are collected in `trace`.
     """
+
+    alive: ClassVar[list[World]] = []
+    """All that were made in this test."""
 
     def __init__(
         self,
@@ -122,6 +125,7 @@ class World:
         self.watched: set[str] = set()
         self.alarm: int | None = None
         self.over = False
+        self.alive.append(self)
 
     def _logger(self, name: str, promise_id: str, replaying: Callable[[], bool]) -> SilentLogger:
         self.loggers.append(SilentLogger(name, promise_id, replaying))
