@@ -302,7 +302,6 @@ class Execution:
         if role in OWED:
             scope.owed += 1
         self._counted()
-        self._announce(child)
         known = self._history.pop(child_id, None)
         if known is None:
             self.replaying = False
@@ -531,7 +530,9 @@ class Execution:
             return
         if record.param.headers.get(HEADER) != child.written:
             self.deliveries.learn(record.param.headers)  # an earlier attempt's write
+        self.deliveries.learn(record.value.headers)
         child.record = record
+        self._announce(child)
         if child.acknowledged is not None:
             self._offer(record.created_at, child, ACK)
         if child.role in KNOWN_BY_CREATION:
@@ -634,10 +635,11 @@ class Execution:
             if child is not None:
                 self._owes_no_more(child)
             return
+        if child.phase is not Phase.ASKED:
+            self._emit(trace.Return(child.id, PromiseState.REJECTED))
         self._running.discard(child_id)
         child.move(Change.ABANDONS)
         self._let_go(child)
-        self._emit(trace.Dedup(child.id, PromiseState.REJECTED))
         if child.awaited:
             self._emit(trace.Resume(child.scope.id, child.id))
         for future in (child.acknowledged, child.future):
