@@ -181,7 +181,7 @@ class Child:
         self.handle: TimerHandle | None = None
         self.convert: Callable[[PromiseRecord], object] | None = None
         self.running: Any = None
-        self.watched = False
+        self.watched = 0  # the task version under which somebody tells when it settles
         self.awaited = 0
         self.written: str | None = None
 

@@ -294,14 +294,16 @@ class Context:
             raise UsageError(msg)
         loop = self._execution.loop
         futures: list[Future[T]] = [_future(one, loop) for one in contestants]
-        await wait(futures, return_when=FIRST_COMPLETED)
-        first = next(number for number, future in enumerate(futures) if future.done())
-        winner: int = await self._record("race", first)
-        won = futures[winner]
-        if not won.done():
-            await wait([won])
-        for future in futures:
-            future.cancel()
+        try:
+            await wait(futures, return_when=FIRST_COMPLETED)
+            first = next(number for number, future in enumerate(futures) if future.done())
+            winner: int = await self._record("race", first)
+            won = futures[winner]
+            if not won.done():
+                await wait([won])
+        finally:
+            for future in futures:
+                future.cancel()
         return won.result()
 
     # ------------------------------------------------------------ what would else not be the same twice

@@ -65,7 +65,10 @@ if TYPE_CHECKING:
 
 ACK, RESULT = 0, 1
 FEW = 8
-"""Up to so many unrecorded deliveries are simply written with each write of a turn."""
+"""Up to so many unrecorded deliveries are simply written with each write of a turn, and up to so many promises are
+watched at once beside steps that run."""
+PATIENCE_MS = 1_000
+"""How long steps run before more than `FEW` promises are watched beside them: each costs a request."""
 
 
 @define
@@ -176,6 +179,8 @@ class Execution:
         self._open_external: dict[str, Child] = {}  # what a suspended task waits for
         self._unregistered: dict[str, Child] = {}  # of those: no suspension has named it yet
         self._unwatched: dict[str, Child] = {}  # of those: nobody tells while the task stays acquired
+        self._watching = 0  # the task version under which they are watched
+        self._patience: tuple[int, int] = (0, 0)  # a task version, and until when many are not watched under it
         self._nested: dict[str, Child] = {}  # workflows that run here as children
         self._count = 0
         self._stopped: ResonateError | None = None
@@ -218,6 +223,10 @@ class Execution:
     def suspended(self) -> None:
         """Take note that the store accepted the last `Suspend`: this attempt is over."""
         self._unregistered.clear()
+        if self._observe is not None:
+            for child_id in self._nested:
+                self._emit(trace.Suspend(child_id))
+            self._emit(trace.Suspend(self.id))
 
     def resume(self, promise: PromiseRecord, news: Iterable[PromiseRecord], version: int, now: int) -> list[do.Command]:
         """Begin another attempt in place: the task came back while the body is still here, parked."""
@@ -293,7 +302,6 @@ class Execution:
         if role in OWED:
             scope.owed += 1
         self._counted()
-        self._announce(child)
         known = self._history.pop(child_id, None)
         if known is None:
             self.replaying = False
@@ -431,7 +439,7 @@ class Execution:
         self._let_go(child)
         if child.awaited:
             self._emit(trace.Resume(child.scope.id, child.id))
-        if child.watched:
+        if child.watched == self.version:
             self._others.append(do.Unwatch(child.id))
         if phase is Phase.ASKED:
             if self._writes.pop(child.id, None) is None:
@@ -522,7 +530,9 @@ class Execution:
             return
         if record.param.headers.get(HEADER) != child.written:
             self.deliveries.learn(record.param.headers)  # an earlier attempt's write
+        self.deliveries.learn(record.value.headers)
         child.record = record
+        self._announce(child)
         if child.acknowledged is not None:
             self._offer(record.created_at, child, ACK)
         if child.role in KNOWN_BY_CREATION:
@@ -625,10 +635,13 @@ class Execution:
             if child is not None:
                 self._owes_no_more(child)
             return
+        if child.phase is not Phase.ASKED:
+            self._emit(trace.Return(child.id, PromiseState.REJECTED))
         self._running.discard(child_id)
         child.move(Change.ABANDONS)
         self._let_go(child)
-        self._emit(trace.Dedup(child.id, PromiseState.REJECTED))
+        if child.awaited:
+            self._emit(trace.Resume(child.scope.id, child.id))
         for future in (child.acknowledged, child.future):
             if future is not None and not future.done():
                 future.set_exception(error)
@@ -874,12 +887,30 @@ class Execution:
         self.replaying = False
         while self._alarms and self._alarms[0][1] not in self._children:
             heappop(self._alarms)
-        if self._alarms:
-            out.append(do.Wake(self._alarms[0][0]))
-        unwatched, self._unwatched = self._unwatched, {}
-        for child in unwatched.values():
-            child.watched = True
-            out.append(do.Watch(child.id))
+        wake_at = self._alarms[0][0] if self._alarms else None
+        if self._watching != self.version and self._open_external:
+            later = self._watch_anew()
+            wake_at = later if wake_at is None or (later is not None and later < wake_at) else wake_at
+        if wake_at is not None:
+            out.append(do.Wake(wake_at))
+        if self._watching == self.version:
+            unwatched, self._unwatched = self._unwatched, {}
+            for child in unwatched.values():
+                child.watched = self.version
+                out.append(do.Watch(child.id))
+
+    def _watch_anew(self) -> int | None:
+        """Watch, in this attempt, all that is open; if that is much, only once the steps have taken long.
+
+        Return the instant from which it is worth it, None if it is already.
+        """
+        if self._patience[0] != self.version:
+            self._patience = (self.version, self.now + PATIENCE_MS)
+        if len(self._open_external) > FEW and self.now < self._patience[1]:
+            return self._patience[1]
+        self._watching = self.version
+        self._unwatched = {id: child for id, child in self._open_external.items() if child.role is not Role.TIMER}
+        return None
 
     def _block(self, out: list[do.Command]) -> None:
         self.replaying = False
@@ -889,10 +920,6 @@ class Execution:
         awaiting = self._open_external
         if self.env.dialect.keeps_resumes:  # earlier suspensions are remembered: name what is new, or any one
             awaiting = self._unregistered or dict(islice(self._open_external.items(), 1))
-        if self._observe is not None:
-            for child_id in self._nested:
-                self._emit(trace.Suspend(child_id))
-            self._emit(trace.Suspend(self.id))
         out.append(do.Suspend(tuple(awaiting)))
 
     def _starve(self, out: list[do.Command]) -> None:
