@@ -177,6 +177,8 @@ class DurableLoop(asyncio.AbstractEventLoop):
     def run_until_idle(self) -> None:
         """Run what is ready, and what that makes ready, until nothing is or `halt` was called."""
         ready = self._ready
+        if not ready:
+            return
         outer = asyncio._get_running_loop()  # noqa: SLF001 - the only way to nest one loop in another
         hooks = sys.get_asyncgen_hooks()
         asyncio._set_running_loop(self)  # noqa: SLF001 - as above
