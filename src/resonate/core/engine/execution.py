@@ -403,6 +403,7 @@ class Execution:
         scope: Scope = task.scope
         scope.tasks -= 1
         if task is scope.body:
+            scope.body = None
             scope.ended(result, error)
         if scope.over:
             self._ending.append(scope)
@@ -608,8 +609,7 @@ class Execution:
         self._begin(scope, Branch(child.id, scope, self._separator), call)
 
     def _begin(self, scope: Scope, branch: Branch, call: Call) -> None:
-        scope.context = self._context_of(self, scope)
-        task = self.loop.spawn(_body(scope.function, scope.context, call), branch)
+        task = self.loop.spawn(_body(scope.function, self._context_of(self, scope), call), branch)
         scope.body = task.get_coro()
 
     def _settled(self, child: Child, record: PromiseRecord) -> None:
