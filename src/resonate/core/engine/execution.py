@@ -18,9 +18,9 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import islice
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, ClassVar, assert_never
 
-from attrs import define, evolve
+from attrs import define
 
 from resonate.core import ids, trace
 from resonate.core.engine import commands as do
@@ -48,7 +48,7 @@ from resonate.core.engine.loop import (
 )
 from resonate.core.engine.outcome import outcome_of
 from resonate.core.engine.scope import PATIENCE, Scope
-from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, Tag, Value
+from resonate.core.protocol.records import NO_HEADERS, NO_VALUE, PromiseRecord, PromiseState, Tag, Value
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 from resonate.core.registry import Form, Function
 from resonate.errors import (
@@ -72,24 +72,39 @@ PATIENCE_MS = 1_000
 
 
 @define
-class _Draft:
-    """A write that is asked for and not sent yet; `carries` says that it depends on what was delivered."""
+class _Creation:
+    """A child's promise that is asked for and not sent yet."""
 
-    action: PromiseCreate | PromiseSettle
     child: Child
+    param: Value
+    timeout_at: int
+    tags: dict[str, str]
+    carries: ClassVar[bool] = True
+
+    def sealed(self, delivered: str | None) -> PromiseCreate:
+        """Return the request to send, with identity and deliveries in its headers."""
+        child = self.child
+        child.written = delivered
+        more = NO_HEADERS if delivered is None else {HEADER: delivered}
+        param = child.identity.on(self.param, more)
+        return PromiseCreate(id=child.id, timeout_at=self.timeout_at, param=param, tags=self.tags)
+
+
+@define
+class _Settlement:
+    """A child's outcome that is not sent yet; `carries` says that it depends on what was delivered."""
+
+    child: Child
+    state: PromiseState
+    value: Value
     carries: bool
 
-    def sealed(self, header: str | None) -> PromiseCreate | PromiseSettle:
-        """Return the request to send, with identity and deliveries in its headers."""
-        more = {} if header is None else {HEADER: header}
-        match self.action:
-            case PromiseCreate():
-                self.child.written = header
-                return evolve(self.action, param=self.child.identity.on(self.action.param, more))
-            case PromiseSettle(value=value) if more:
-                return evolve(self.action, value=Value({**value.headers, **more}, value.data))
-            case _:
-                return self.action
+    def sealed(self, delivered: str | None) -> PromiseSettle:
+        """Return the request to send, with deliveries in its headers."""
+        value = self.value
+        if delivered is not None:
+            value = Value({**value.headers, HEADER: delivered}, value.data)
+        return PromiseSettle(id=self.child.id, state=self.state, value=value)
 
 
 def settled_at(record: PromiseRecord) -> int:
@@ -171,7 +186,7 @@ class Execution:
         self._known_tokens: set[str] = set()
         self._timers: dict[int, Child] = {}
         self._alarms: list[tuple[int, str]] = []
-        self._writes: dict[str, _Draft] = {}
+        self._writes: dict[str, _Creation | _Settlement] = {}
         self._under_way: dict[str, int] = {}
         self._others: list[do.Command] = []
         self._running: set[str] = set()
@@ -344,8 +359,7 @@ class Execution:
             timeout_at = self.promise.created_at  # born settled: its param is all there is to it
         if child.role is not Role.DETACHED:
             timeout_at = min(timeout_at, child.scope.timeout_at)
-        action = PromiseCreate(id=child.id, timeout_at=timeout_at, param=param, tags=self._tags(child, tags))
-        self._writes[child.id] = _Draft(action, child, carries=True)
+        self._writes[child.id] = _Creation(child, param, timeout_at, self._tags(child, tags))
 
     def _tags(self, child: Child, more: Mapping[str, str] | None) -> dict[str, str]:
         tags = dict(more or {})
@@ -397,6 +411,7 @@ class Execution:
         scope: Scope = task.scope
         scope.tasks -= 1
         if task is scope.body:
+            scope.body = None
             scope.ended(result, error)
         if scope.over:
             self._ending.append(scope)
@@ -488,6 +503,8 @@ class Execution:
                 scope.owed -= 1
             if scope.over:
                 self._ending.append(scope)
+            if child.acknowledged is None:
+                child.future = None  # they refer to each other: parted, they go without the garbage collector
 
     # ------------------------------------------------------------ what the store says
 
@@ -602,8 +619,7 @@ class Execution:
         self._begin(scope, Branch(child.id, scope, self._separator), call)
 
     def _begin(self, scope: Scope, branch: Branch, call: Call) -> None:
-        scope.context = self._context_of(self, scope)
-        task = self.loop.spawn(_body(scope.function, scope.context, call), branch)
+        task = self.loop.spawn(_body(scope.function, self._context_of(self, scope), call), branch)
         scope.body = task.get_coro()
 
     def _settled(self, child: Child, record: PromiseRecord) -> None:
@@ -682,8 +698,7 @@ class Execution:
         return self.env.codec.encode_error(error)
 
     def _settle(self, child: Child, state: PromiseState, value: Value, *, by_workflow: bool = False) -> None:
-        action = PromiseSettle(id=child.id, state=state, value=value)
-        self._writes[child.id] = _Draft(action, child, carries=by_workflow)
+        self._writes[child.id] = _Settlement(child, state, value, carries=by_workflow)
 
     # ------------------------------------------------------------ turns
 
@@ -751,6 +766,7 @@ class Execution:
             assert child.acknowledged is not None
             if not child.acknowledged.done():
                 child.acknowledged.set_result(child.id if child.role is Role.DETACHED else child.future)
+            child.acknowledged = None
             return
         child.move(Change.DELIVERS)
         del self._children[child.id]
@@ -866,8 +882,8 @@ class Execution:
         header = self.deliveries.header()
         drafts, self._writes = self._writes, {}
         if header is None:
-            for draft in drafts.values():
-                self._under_way[draft.action.id] = 0
+            for promise_id, draft in drafts.items():
+                self._under_way[promise_id] = 0
                 out.append(do.Write(draft.sealed(None)))
             return
         alone, mark, ahead = self.deliveries.pending > FEW, self.deliveries.mark, False

@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
-from typing import Any, Generic, NoReturn, Protocol, TypeVar, TypeVarTuple
+from typing import Any, Final, Generic, NoReturn, Protocol, TypeVar, TypeVarTuple
 
 from resonate.core import ids
 from resonate.errors import DeterminismError
@@ -93,6 +93,25 @@ class Host(Protocol):
     def task_ended(self, task: GuardedCoroutine[Any], result: object, error: BaseException | None) -> None:
         """Take note that a task's body returned or raised; called inside the turn, before anyone who awaits it."""
         ...
+
+
+class _Nobody:
+    """The host of a closed loop: nothing is started any more, and nobody hears of what ends."""
+
+    def timer_started(self, handle: asyncio.TimerHandle, delay: float) -> None:
+        """Let it never fire."""
+
+    def timer_canceled(self, handle: asyncio.TimerHandle) -> None:
+        """There is nothing to forget."""
+
+    def task_started(self, task: GuardedCoroutine[Any]) -> None:
+        """It never runs."""
+
+    def task_ended(self, task: GuardedCoroutine[Any], result: object, error: BaseException | None) -> None:
+        """Nobody waits for it."""
+
+
+_NOBODY: Final = _Nobody()
 
 
 class GuardedCoroutine(Coroutine[Any, Any, T], Generic[T]):
@@ -177,6 +196,8 @@ class DurableLoop(asyncio.AbstractEventLoop):
     def run_until_idle(self) -> None:
         """Run what is ready, and what that makes ready, until nothing is or `halt` was called."""
         ready = self._ready
+        if not ready:
+            return
         outer = asyncio._get_running_loop()  # noqa: SLF001 - the only way to nest one loop in another
         hooks = sys.get_asyncgen_hooks()
         asyncio._set_running_loop(self)  # noqa: SLF001 - as above
@@ -308,6 +329,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
         for task in tasks:
             task.close()
         self._ready.clear()
+        self._host = _NOBODY  # host and loop refer to each other: parted, they go without the garbage collector
 
 
 async def _awaiting(awaitable: Any) -> Any:
