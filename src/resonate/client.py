@@ -25,7 +25,7 @@ from resonate.core.engine.context import (
 )
 from resonate.core.engine.identity import Identity, Kind, fingerprint
 from resonate.core.engine.loop import DurableLoop
-from resonate.core.function import check_call, describe
+from resonate.core.function import Function, check_call, describe
 from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, ScheduleRecord, Tag, Value
 from resonate.core.protocol.requests import (
     ClaimReply,
@@ -476,16 +476,20 @@ class Resonate:
         called = call.func if call.version is None else f"{call.func}@{call.version}"
         return Identity(Kind.RPC, called, fingerprint(param.data)).on(param, {})
 
-    def _registered(self, fn: Any) -> Any:
+    def _other_version(self, fn: Any) -> Function | None:
+        """Return what has the name of `fn` in the version that the options ask for; None if `fn` has no name here."""
+        registry = self._session.settings.registry
+        known = registry.of(fn)
+        return None if known is None else registry.get(known.name, self._options.version)
+
+    def _registered(self, fn: Any) -> Function:
         registry = self._session.settings.registry
         if isinstance(fn, str):
             return registry.get(fn, self._options.version)
         if not callable(fn):
             msg = f"run takes a registered function or its name, not {type(fn).__name__}."
             raise UsageError(msg, hint="The id comes first: run('order-1', checkout, ...).")
-        function = registry.of(fn, self._options.version)
-        if function is None and (other := registry.of(fn)) is not None:
-            return registry.get(other.name, self._options.version)
+        function = registry.of(fn, self._options.version) or self._other_version(fn)
         if function is None:
             msg = f"The function {getattr(fn, '__qualname__', fn)!r} is not registered."
             raise FunctionNotRegistered(
@@ -502,10 +506,7 @@ class Resonate:
             except FunctionNotRegistered:
                 return Call(func=fn, args=args, kwargs=kwargs, version=version), UNTYPED
         else:
-            function = registry.of(fn, version)
-            if function is None:
-                known = registry.of(fn)
-                function = describe(fn, version=version or 1) if known is None else registry.get(known.name, version)
+            function = registry.of(fn, version) or self._other_version(fn) or describe(fn, version=version or 1)
             version = function.version
         check_call(function, args, kwargs)
         return Call(func=function.name, args=args, kwargs=kwargs, version=version), function.signature

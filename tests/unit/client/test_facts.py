@@ -157,4 +157,4 @@ async def test_the_logger_is_silent_while_history_is_replayed(client, caplog):
     await client.run("a", chatty)
     said = [record for record in caplog.records if record.message in {"first", "second", "third"}]
     assert [record.message for record in said] == ["first", "second", "third"]
-    assert {getattr(record, "execution", None) for record in said} == {"a"}
+    assert {getattr(record, "resonate_id", None) for record in said} == {"a"}

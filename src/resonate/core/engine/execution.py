@@ -730,6 +730,8 @@ class Execution:
 
     def _deliver(self, instant: int, child: Child, what: int) -> None:
         token = child.suffix if what is RESULT else child.suffix + "!"
+        if self.replaying and not self._history and self.deliveries.expected() is None:
+            self.replaying = False  # all that earlier attempts asked for was asked for again: this is news
         self.deliveries.delivered(token, free=len(self._children) == 1)
         self._known_tokens.discard(token)
         del self._tokens[token]
