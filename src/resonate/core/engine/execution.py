@@ -566,6 +566,7 @@ class Execution:
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
             return
         self._running.add(child.id)
+        heappush(self._alarms, (record.timeout_at, child.id))  # past it, the step is interrupted
         self._others.append(
             do.RunStep(
                 id=child.id,
@@ -675,7 +676,7 @@ class Execution:
     # ------------------------------------------------------------ turns
 
     def _fire_due_timers(self) -> None:
-        """Read pending timers as the store would: settled at their deadline, once it has passed."""
+        """Read timers and steps that are pending as the store would: settled at their deadline, once it has passed."""
         while self._alarms and self._alarms[0][0] <= self.now:
             due, child_id = heappop(self._alarms)
             child = self._children.get(child_id)
@@ -684,7 +685,7 @@ class Execution:
                     child,
                     PromiseRecord(
                         id=child_id,
-                        state=PromiseState.RESOLVED,
+                        state=PromiseState.REJECTED_TIMEDOUT if child.role is Role.STEP else PromiseState.RESOLVED,
                         timeout_at=due,
                         created_at=child.record.created_at,
                         settled_at=due,
