@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 
 from resonate.ports.clock import Clock
+
+
+ROOM = 64
+"""Alarms that may be kept before the canceled ones are looked for."""
 
 
 class Alarm:
@@ -30,6 +34,7 @@ class Alarms:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._heap: list[tuple[int, int, Alarm]] = []
+        self._room = ROOM
         self._order = count()
         self._sleeper: asyncio.Task[None] | None = None
         self._armed: int | None = None
@@ -37,6 +42,8 @@ class Alarms:
     def set(self, at: int, call: Callable[[], None]) -> Alarm:
         """Call `call` at `at` (epoch ms), or as soon as possible if that has passed."""
         alarm = Alarm(at, call)
+        if len(self._heap) >= self._room:
+            self._drop_canceled()
         heappush(self._heap, (at, next(self._order), alarm))
         if self._armed is None or at < self._armed:
             self._arm()
@@ -46,6 +53,12 @@ class Alarms:
         """Forget all alarms."""
         self._heap.clear()
         self._disarm()
+
+    def _drop_canceled(self) -> None:
+        """Drop what was canceled long before it is due; the cost is spread over as many calls of `set`."""
+        self._heap = [entry for entry in self._heap if entry[2].call is not None]
+        heapify(self._heap)
+        self._room = max(ROOM, 2 * len(self._heap))
 
     def _disarm(self) -> None:
         self._armed = None

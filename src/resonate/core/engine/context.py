@@ -460,7 +460,12 @@ class Context:
         registry = self._execution.env.registry
         if isinstance(fn, str):
             return registry.get(fn, self._options.version)
-        return registry.of(fn, self._options.version) or _described(fn)
+        version = self._options.version
+        function = registry.of(fn, version)
+        if function is not None:
+            return function
+        other = registry.of(fn)
+        return _described(fn) if other is None else registry.get(other.name, version)
 
     def _callee(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, int | None, Signature]:
         """Return name, version and types of a function that runs elsewhere; it need not be known here."""

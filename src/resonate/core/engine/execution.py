@@ -593,6 +593,7 @@ class Execution:
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
             return
         self._running.add(child.id)
+        heappush(self._alarms, (record.timeout_at, child.id))  # past it, the step is interrupted
         self._others.append(
             do.RunStep(
                 id=child.id,
@@ -703,7 +704,7 @@ class Execution:
     # ------------------------------------------------------------ turns
 
     def _fire_due_timers(self) -> None:
-        """Read pending timers as the store would: settled at their deadline, once it has passed."""
+        """Read timers and steps that are pending as the store would: settled at their deadline, once it has passed."""
         while self._alarms and self._alarms[0][0] <= self.now:
             due, child_id = heappop(self._alarms)
             child = self._children.get(child_id)
@@ -712,7 +713,7 @@ class Execution:
                     child,
                     PromiseRecord(
                         id=child_id,
-                        state=PromiseState.RESOLVED,
+                        state=PromiseState.REJECTED_TIMEDOUT if child.role is Role.STEP else PromiseState.RESOLVED,
                         timeout_at=due,
                         created_at=child.record.created_at,
                         settled_at=due,
@@ -758,6 +759,8 @@ class Execution:
 
     def _deliver(self, instant: int, child: Child, what: int) -> None:
         token = child.suffix if what is RESULT else child.suffix + "!"
+        if self.replaying and not self._history and self.deliveries.expected() is None:
+            self.replaying = False  # all that earlier attempts asked for was asked for again: this is news
         self.deliveries.delivered(token, free=len(self._children) == 1)
         self._known_tokens.discard(token)
         del self._tokens[token]
