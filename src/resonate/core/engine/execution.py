@@ -187,7 +187,7 @@ class Execution:
         self._timers: dict[int, Child] = {}
         self._alarms: list[tuple[int, str]] = []
         self._writes: dict[str, _Creation | _Settlement] = {}
-        self._under_way: dict[str, int] = {}
+        self._under_way: dict[str, tuple[int, str | None]] = {}  # what each write carries: up to where, as which text
         self._others: list[do.Command] = []
         self._running: set[str] = set()
         self._ending: list[Scope] = []
@@ -349,9 +349,10 @@ class Execution:
         return current_branch() or self._branch
 
     def _suffix(self, child_id: str, *, custom: bool) -> str:
-        if custom:
-            return "=" + fingerprint(child_id)
-        return child_id[len(self.id) + 1 :]
+        """Return what stands for a child in the record of deliveries: no two children share it."""
+        if not custom and child_id.startswith((self.id + ".", self.id + self._separator)):
+            return child_id[len(self.id) + 1 :]
+        return "=" + fingerprint(child_id)  # it does not count below this execution's own id
 
     def _create(self, child: Child, param: Value, timeout_ms: int | None, tags: Mapping[str, str] | None) -> None:
         timeout_at = self.now + (self.env.timeout_ms if timeout_ms is None else timeout_ms)
@@ -515,9 +516,7 @@ class Execution:
             self.deliveries.learn(record.value.headers)
 
     def _promise_known(self, record: PromiseRecord) -> None:
-        mark = self._under_way.pop(record.id, None)
-        if mark is not None:
-            self.deliveries.recorded(mark)
+        self._acknowledged(record)
         child = self._children.get(record.id)
         if child is not None:
             if child.phase is Phase.ASKED:
@@ -526,6 +525,12 @@ class Execution:
                 self._settled(child, record)
             return
         self._abandoned_known(record)
+
+    def _acknowledged(self, record: PromiseRecord) -> None:
+        """Take note of a write that was answered: what it carried is recorded only if it is what the store kept."""
+        mark, header = self._under_way.pop(record.id, (0, None))
+        if header is not None and header in {record.param.headers.get(HEADER), record.value.headers.get(HEADER)}:
+            self.deliveries.recorded(mark)
 
     def _abandoned_known(self, record: PromiseRecord) -> None:
         child = self._abandoned.get(record.id)
@@ -886,19 +891,19 @@ class Execution:
         drafts, self._writes = self._writes, {}
         if header is None:
             for promise_id, draft in drafts.items():
-                self._under_way[promise_id] = 0
+                self._under_way[promise_id] = (0, None)
                 out.append(do.Write(draft.sealed(None)))
             return
         alone, mark, ahead = self.deliveries.pending > FEW, self.deliveries.mark, False
         for promise_id, draft in drafts.items():
             if not draft.carries:
-                self._under_way[promise_id] = 0
+                self._under_way[promise_id] = (0, None)
                 out.append(do.Write(draft.sealed(None)))
             elif alone and ahead:
                 self._writes[promise_id] = draft
             else:
                 ahead = True
-                self._under_way[promise_id] = mark
+                self._under_way[promise_id] = (mark, header)
                 out.append(do.Write(draft.sealed(header)))
 
     def _watch(self, out: list[do.Command]) -> None:
