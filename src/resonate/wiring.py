@@ -79,7 +79,7 @@ class HasClock(Protocol):
         ...
 
 
-def settings(  # noqa: PLR0913 - one keyword for each thing that can be set
+def settings(
     backend: str | Backend | None,
     *,
     group: str | None,
@@ -138,7 +138,7 @@ def parts(chosen: Settings) -> Parts:
         step_retry=chosen.retry,
     )
     worker: Worker
-    watcher = Watcher(patient, chosen.clock, alarms, lambda promise_id: worker.drives(promise_id))
+    watcher = Watcher(patient, chosen.clock, alarms, lambda promise_id: worker.drives(promise_id))  # noqa: PLW0108 - made further down
     steps = Steps(
         clock=chosen.clock,
         pool=pool,
@@ -151,7 +151,7 @@ def parts(chosen: Settings) -> Parts:
         clock=chosen.clock,
         pid=chosen.pid,
         ttl_ms=chosen.limits.ttl_ms,
-        on_lost=lambda task_id, reason: worker.lease_lost(task_id, reason),
+        on_lost=lambda task_id, reason: worker.lease_lost(task_id, reason),  # noqa: PLW0108 - as above
         own_thread=isinstance(chosen.clock, SystemClock),
     )
     tools = Tools(store=patient, clock=chosen.clock, alarms=alarms, steps=steps, watcher=watcher)

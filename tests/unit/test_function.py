@@ -1,6 +1,7 @@
 import functools
 import math
 import operator
+import re
 import types
 import typing
 from collections.abc import Callable, Generator, Iterator
@@ -10,7 +11,7 @@ from typing import Annotated, Any, Literal, ParamSpec, TypedDict, TypeVar, Unpac
 import pytest
 
 from resonate.core.registry import Form, FunctionKind, check_call, describe
-from resonate.core.retry import Constant
+from resonate.core.retry import Constant, Never
 from resonate.core.values import Signature
 from resonate.errors import UsageError
 from tests.unit import registry_functions as lazy
@@ -19,6 +20,11 @@ from tests.unit.registry_types import Context, Info
 T = TypeVar("T")
 Bound = TypeVar("Bound", bound=int)
 P = ParamSpec("P")
+
+
+def _name(value: object) -> str:
+    """Name a case the same in every process: the plain text of a function has its address in it."""
+    return re.sub(r" at 0x[0-9a-f]+", "", str(value))
 
 
 class Mine(Context[int]):
@@ -129,7 +135,7 @@ WORKFLOWS = [
 ]
 
 
-@pytest.mark.parametrize("fn", WORKFLOWS, ids=str)
+@pytest.mark.parametrize("fn", WORKFLOWS, ids=_name)
 def test_whoever_takes_a_context_first_is_a_workflow(fn):
     function = describe(fn)
     assert function.kind is FunctionKind.WORKFLOW
@@ -175,7 +181,7 @@ STEPS = [
 ]
 
 
-@pytest.mark.parametrize("fn", STEPS, ids=str)
+@pytest.mark.parametrize("fn", STEPS, ids=_name)
 def test_all_others_are_steps(fn):
     function = describe(fn)
     assert function.kind is FunctionKind.STEP
@@ -317,7 +323,7 @@ def test_methods_partials_and_objects_have_the_types_of_what_they_call():
         (lambda n: n, "lambda", "<lambda>"),
         (len, "len", "len"),
     ],
-    ids=str,
+    ids=_name,
 )
 def test_a_function_goes_by_its_own_name(fn, name, qualname):
     function = describe(fn)
@@ -418,7 +424,7 @@ async def listed_contexts(n, c: list[Context]): ...
         (None, "a function is needed, not NoneType"),
         (min, "min does not say what arguments it takes. Wrap it"),
     ],
-    ids=str,
+    ids=_name,
 )
 def test_what_can_not_work_is_refused_with_a_sentence(fn, says):
     assert says in refusal(fn)
@@ -528,3 +534,10 @@ class NoName:
 def test_an_object_that_calls_something_written_in_c_goes_by_its_class():
     with pytest.raises(UsageError, match="NoName does not say what arguments it takes"):
         describe(NoName())
+
+
+def test_a_workflow_can_not_be_retried() -> None:
+    with pytest.raises(UsageError, match="replays the failure") as refused:
+        describe(async_workflow, retry=Constant(1))
+    assert "steps" in str(refused.value)
+    assert describe(async_workflow, retry=Never()).retry == Never()

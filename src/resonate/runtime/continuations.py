@@ -1,4 +1,7 @@
-"""Bodies of suspended workflows, parked in memory so that a resume goes on in place. A cache: losing one costs a replay."""
+"""Bodies of suspended workflows, parked in memory so that a resume goes on in place.
+
+A cache: losing one costs a replay.
+"""
 
 from __future__ import annotations
 

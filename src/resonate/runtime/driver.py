@@ -95,7 +95,7 @@ class Tools:
     watcher: Watcher
 
 
-class _LeaseGone(Exception):  # noqa: N818 - control flow inside this module, not an error
+class _LeaseGone(Exception):
     """The fence was refused."""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from resonate.core.engine.outcome import outcome_of
 from resonate.core.protocol.records import PromiseRecord, PromiseState
@@ -20,7 +20,7 @@ def promise_of(reply: PromiseReply | Rejection, promise_id: str) -> PromiseRecor
     """Return the promise of a reply; raise `NotFound` or `StoreError` for a refusal."""
     if isinstance(reply, PromiseReply):
         return reply.promise
-    if reply.status == 404:  # noqa: PLR2004 - the protocol's number
+    if reply.status == 404:
         raise NotFound(f"There is no promise {promise_id}.", step=promise_id)
     raise StoreError(f"The store refused: {reply.message}.", step=promise_id)
 
@@ -50,7 +50,7 @@ class Handle(Generic[T]):
         value, error = outcome_of(self._codec, self._settled, self._returns)
         if error is not None:
             raise error
-        return value  # type: ignore[return-value]  # decoded as the type that T stands for
+        return cast("T", value)  # it was decoded as the type that T stands for
 
     async def done(self) -> bool:
         """Ask the store whether the promise has settled. Raise `NotFound` if there is none."""

@@ -114,7 +114,7 @@ class LeaseKeeper:
             self._ready.set()
 
     async def _beat(self) -> None:
-        assert self._needed is not None  # noqa: S101 - set where the beat is started
+        assert self._needed is not None
         while True:
             await self._needed.wait()
             await self._clock.sleep_until(self._clock.now() + max(1, self._ttl_ms // 2))

@@ -65,9 +65,7 @@ class Steps:
                 self._finished(command, "failed", started)
                 if self.observe is not None:
                     self.observe(
-                        RetryScheduled(
-                            id=command.id, failures=failures, delay_ms=delay, error=type(error).__name__
-                        )
+                        RetryScheduled(id=command.id, failures=failures, delay_ms=delay, error=type(error).__name__)
                     )
                 await self.clock.sleep_until(self.clock.now() + delay)
             else:

@@ -41,6 +41,7 @@ class _Entry:
         self.polls = 0
         self.told = False  # a message is sure to come
 
+
 class Watcher:
     """See the module's text. Belongs to one event loop.
 
@@ -147,10 +148,8 @@ class Watcher:
 
     async def _ask(self, promise_id: str, entry: _Entry) -> None:
         try:
-            reply = await self._store.send(
-                PromiseRegisterListener(awaited=promise_id, address=self._store.unicast)
-            )
-            delay = REFRESH_MS if self._store.dialect.loses_messages else None
+            reply = await self._store.send(PromiseRegisterListener(awaited=promise_id, address=self._store.unicast))
+            delay: int | None = REFRESH_MS if self._store.dialect.loses_messages else None
             if isinstance(reply, Rejection) and reply.status == Status.UNPROCESSABLE:
                 reply = await self._store.send(PromiseGet(promise_id))  # one that sends no messages: poll it
                 delay = min(POLL_MS * 2**entry.polls, LONGEST_POLL_MS)
@@ -163,9 +162,10 @@ class Watcher:
         match reply:
             case PromiseReply(promise=promise) if promise.state is not PromiseState.PENDING:
                 self.told(promise)
-            case PromiseReply() if delay is None:
-                entry.told = True
             case PromiseReply():
+                if delay is None:
+                    entry.told = True
+                    return
                 entry.alarm = self._alarms.set(self._clock.now() + delay, lambda: self._ask_again(promise_id, entry))
             case Rejection(status=Status.NOT_FOUND):
                 hint = "Start it with run, rpc or promises.create first."

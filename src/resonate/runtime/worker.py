@@ -16,19 +16,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Callable
-from typing import assert_never
+from collections.abc import Coroutine, Iterable
+from typing import Any, assert_never
 
 from attrs import define, frozen
 
 from resonate.core import trace
-from resonate.core.engine import commands as do
 from resonate.core.engine.context import Context
 from resonate.core.engine.environment import Environment
 from resonate.core.engine.execution import Execution
 from resonate.core.engine.step_execution import StepExecution
 from resonate.core.function import FunctionKind
-from resonate.core.protocol.records import Execute, PromiseRecord, PromiseState, Tag, Unblock
+from resonate.core.protocol.records import Execute, PromiseState, Tag, Unblock
 from resonate.core.protocol.requests import (
     ClaimReply,
     PromiseSettle,
@@ -37,7 +36,7 @@ from resonate.core.protocol.requests import (
     TaskFulfill,
     TaskRelease,
 )
-from resonate.core.values import Call
+from resonate.core.values import Signature
 from resonate.errors import AuthError, DecodingError, EngineBug, FunctionNotRegistered, ResonateError, StoreError
 from resonate.runtime.continuations import Continuations
 from resonate.runtime.driver import Driver, Fulfilled, Lost, Stopped, Suspended, Tools
@@ -72,6 +71,7 @@ class _Held:
     version: int
     running: asyncio.Task[None] | None = None
     lost: str | None = None
+    back: bool = False  # not driven: kept for a while, then given back
 
 
 class Worker:
@@ -108,7 +108,7 @@ class Worker:
         """Take no more, wait up to `grace_ms` for what runs, give back the rest."""
         self._taking = False
         self._offers.clear()
-        running = [held.running for held in self._held.values() if held.running is not None]
+        running = [held.running for held in self._held.values() if held.running is not None and not held.back]
         if running:
             await self._patience(running, grace_ms)
         left = dict(self._held)
@@ -164,7 +164,7 @@ class Worker:
 
     def _acquire(self, task_id: str, version: int) -> None:
         self._acquiring.add(task_id)
-        self._spawn(self._take_up(task_id, version), f"resonate-{task_id}")
+        _ = self._spawn(self._take_up(task_id, version), f"resonate-{task_id}")
 
     async def _take_up(self, task_id: str, version: int) -> None:
         delta = self._continuations.holds(task_id, version)
@@ -177,7 +177,9 @@ class Worker:
         finally:
             self._acquiring.discard(task_id)
         if isinstance(reply, Rejection):
-            self._again.pop(task_id, None)
+            newer = self._again.pop(task_id, version)
+            if newer != version:
+                self.offer(task_id, newer)
             self._next_offer()
             return
         if not self._taking:
@@ -187,7 +189,7 @@ class Worker:
 
     def adopt(self, claim: ClaimReply) -> None:
         """Drive a task that was created acquired in this worker's name."""
-        self._spawn(self._drive(claim, delta=False), f"resonate-{claim.promise.id}")
+        _ = self._spawn(self._drive(claim, delta=False), f"resonate-{claim.promise.id}")
         self._held.setdefault(claim.promise.id, _Held(claim.task.version))
 
     def _next_offer(self) -> None:
@@ -204,7 +206,7 @@ class Worker:
         self._report(trace.TaskAcquired(id=promise.id, version=version))
         held_on = False
         try:
-            held_on = await self._attempt(claim, held, delta=delta)
+            held_on = await self._attempt(claim, delta=delta)
         except asyncio.CancelledError:
             if held.lost is None:
                 raise
@@ -236,7 +238,7 @@ class Worker:
             self.offer(task_id, again)
         self._next_offer()
 
-    async def _attempt(self, claim: ClaimReply, held: _Held, *, delta: bool) -> bool:
+    async def _attempt(self, claim: ClaimReply, *, delta: bool) -> bool:
         """Run one attempt; return whether the task is still ours and has to be held back."""
         promise, version = claim.promise, claim.task.version
         if promise.state is not PromiseState.PENDING:
@@ -293,12 +295,12 @@ class Worker:
         promise = claim.promise
         wanted: list[tuple[str, int | None]] = []
 
-        def signature_of(name: str, version: int | None) -> object:
+        def signature_of(name: str, version: int | None) -> Signature:
             wanted.append((name, version))
             return self._env.registry.get(name, version).signature
 
         try:
-            call = self._env.codec.decode_call(promise.param, signature_of)  # type: ignore[arg-type]  # it is one
+            call = self._env.codec.decode_call(promise.param, signature_of)
             function = self._env.registry.get(call.func, call.version)
         except FunctionNotRegistered as error:
             self._not_registered(promise.id, wanted, error)
@@ -322,9 +324,7 @@ class Worker:
         """Answer a call that can't be read: whoever sent it hears what is wrong with it."""
         promise = claim.promise
         self._report(trace.CodecFailed(id=promise.id, path=getattr(error, "path", ""), message=str(error)))
-        action = PromiseSettle(
-            id=promise.id, state=PromiseState.REJECTED, value=self._env.codec.encode_error(error)
-        )
+        action = PromiseSettle(id=promise.id, state=PromiseState.REJECTED, value=self._env.codec.encode_error(error))
         await self._tools.store.send(TaskFulfill(id=promise.id, version=claim.task.version, action=action))
 
     def _lost(self, task_id: str, version: int, reason: str) -> None:
@@ -341,10 +341,11 @@ class Worker:
     # ------------------------------------------------------------ tasks that can't go on here
 
     def _hold_delay(self, task_id: str) -> int:
-        return min(HOLD_MS * 2 ** min(self._holds.get(task_id, 1) - 1, 16), LONGEST_HOLD_MS)
+        return min(HOLD_MS << min(self._holds.get(task_id, 1) - 1, 16), LONGEST_HOLD_MS)
 
     async def _hold_back(self, task_id: str, version: int) -> None:
         self._holds.setdefault(task_id, 1)
+        self._held[task_id].back = True
         self._waiting += 1
         self._next_offer()
         try:
@@ -376,32 +377,25 @@ class Worker:
         if self._env.observe is not None:
             self._env.observe(event)
 
-    def _spawn(self, body: object, name: str) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(body, name=name)  # type: ignore[arg-type]  # a coroutine
+    def _spawn(self, body: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(body, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     async def _patience(self, running: list[asyncio.Task[None]], grace_ms: int) -> None:
         clock = self._tools.clock
-        limit = asyncio.ensure_future(clock.sleep_until(clock.now() + grace_ms))
-        everything = asyncio.gather(*running, return_exceptions=True)
+        limit = asyncio.get_running_loop().create_task(clock.sleep_until(clock.now() + grace_ms))
+        left = set(running)
         try:
-            await asyncio.wait([limit, everything], return_when=asyncio.FIRST_COMPLETED)
+            while left and not limit.done():
+                done, _ = await asyncio.wait({limit, *left}, return_when=asyncio.FIRST_COMPLETED)
+                left -= done
         finally:
             limit.cancel()
-            if not everything.done():
-                everything.add_done_callback(_ignore)
 
-    async def _cancel(self, tasks: object) -> None:
-        doomed = [task for task in tasks if task is not asyncio.current_task()]  # type: ignore[attr-defined]  # iterable
+    async def _cancel(self, tasks: Iterable[asyncio.Task[None]]) -> None:
+        doomed = [task for task in tasks if task is not asyncio.current_task()]
         for task in doomed:
             task.cancel()
         await asyncio.gather(*doomed, return_exceptions=True)
-
-
-def _ignore(_future: object) -> None:
-    """Take note of a result nobody waits for."""
-
-
-__all__ = ["Limits", "Worker"]

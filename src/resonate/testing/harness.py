@@ -58,7 +58,7 @@ class Harness:
         """Drop a client where it stands: not one more request is sent, and its leases lapse. As a SIGKILL would."""
         if client in self._open:
             self._open.remove(client)
-        await client._kill()  # noqa: SLF001 - a process that dies asks nobody
+        await client._kill()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # a dying process asks nobody
 
     def snapshot(self) -> Snapshot:
         """Return all that the server has stored."""

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import collections
-import collections.abc as abc
-import dataclasses
 import types
 import typing
+from collections import abc
 from enum import Enum
-from typing import Annotated, Any, Final, Literal, NewType, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, NewType, TypeGuard, TypeVar, Union, get_args, get_origin
 
-import attrs
 from cattrs import Converter
 
 from resonate.adapters.codecs import classes, containers, leaves, unions
-from resonate.adapters.codecs.foreign import Foreign, foreign_plan, unknown_plan
+from resonate.adapters.codecs.foreign import Foreign, unknown_plan
 from resonate.adapters.codecs.plan import NULL, Plan, later_plan
 from resonate.adapters.codecs.untyped import untyped_plan
 
-_LISTS: Final = frozenset(
-    {list, abc.Sequence, abc.MutableSequence, abc.Collection, abc.Iterable, abc.Reversible}
-)
+_LISTS: Final = frozenset({list, abc.Sequence, abc.MutableSequence, abc.Collection, abc.Iterable, abc.Reversible})
 _SETS: Final[dict[Any, Any]] = {
     set: set, abc.MutableSet: set, frozenset: frozenset, abc.Set: frozenset,
 }  # fmt: skip
@@ -38,10 +34,13 @@ class PlanBook:
     """
 
     def __init__(self, converter: Converter | None, *, careful: bool) -> None:
-        self._plans: dict[Any, Plan] = {Any: untyped_plan(careful=careful)}
-        self._plans[object] = self._plans[Any]
-        self._untyped = untyped_plan(careful=True)
+        untyped = untyped_plan(careful=careful)
+        self._plans: dict[Any, Plan] = {**leaves.LEAVES, Any: untyped, object: untyped}
         self._foreign = None if converter is None else Foreign(converter)
+        if self._foreign is not None:
+            for cls in leaves.LEAVES:
+                if cls is not None and self._foreign.overrides(cls):
+                    self._plans[cls] = self._foreign.plan(cls, name_of(cls))
 
     def find(self, type_: Any) -> Plan:
         """Return the plan of a type. Raise `Misfit` for a type that no plan can be made of."""
@@ -55,9 +54,7 @@ class PlanBook:
 
     def _make(self, type_: Any) -> Plan:
         if self._foreign is not None and isinstance(type_, type) and self._foreign.overrides(type_):
-            return foreign_plan(type_, name_of(type_), self._foreign.converter, self._untyped)
-        if isinstance(type_, abc.Hashable) and type_ in leaves.LEAVES:
-            return leaves.LEAVES[type_]
+            return self._foreign.plan(type_, name_of(type_))
         return self._alias(type_) or self._container(type_) or self._class(type_)
 
     def _alias(self, type_: Any) -> Plan | None:
@@ -83,10 +80,10 @@ class PlanBook:
         return None
 
     def _union(self, type_: Any) -> Plan:
-        plans = list(dict.fromkeys(self.find(member) for member in get_args(type_)))
+        plans = list(dict.fromkeys(self.find(member) for member in _members(type_)))
         name = name_of(type_)
         for plan in plans:
-            if plan.name == "Any":
+            if plan.untyped:
                 return plan
         if len(plans) == 1:
             return plans[0]
@@ -117,24 +114,42 @@ class PlanBook:
     def _tuple(self, name: str, args: tuple[Any, ...], *, bare: bool) -> Plan:
         if bare:
             return containers.tuple_plan(name, self.find(Any))
-        if len(args) == 2 and args[1] is Ellipsis:  # noqa: PLR2004 - the T and the ... of tuple[T, ...]
+        if len(args) == 2 and args[1] is Ellipsis:
             return containers.tuple_plan(name, self.find(args[0]))
         return containers.row_plan(name, tuple(self.find(arg) for arg in args))
 
     def _class(self, type_: Any) -> Plan:
-        cls, name = get_origin(type_) or type_, name_of(type_)
+        cls: Any = get_origin(type_) or type_
+        name = name_of(type_)
         if typing.is_typeddict(cls):
             return classes.typed_dict_plan(type_, name, self.find)
-        if isinstance(cls, type):
-            if issubclass(cls, Enum):
-                return leaves.enum_plan(cls, name)
-            if attrs.has(cls) or dataclasses.is_dataclass(cls):
-                return classes.object_plan(type_, name, self.find)
-            if issubclass(cls, tuple) and hasattr(cls, "_fields"):
-                return classes.named_tuple_plan(type_, name, self.find)
-            if self._foreign is not None and self._foreign.knows(cls):
-                return foreign_plan(cls, name, self._foreign.converter, self._untyped)
+        if not _is_class(cls):
+            return unknown_plan(name)
+        if issubclass(cls, Enum):
+            return leaves.enum_plan(cls, name)
+        if classes.has_fields(cls):
+            return classes.object_plan(type_, name, self.find)
+        if classes.is_named_tuple(cls):
+            return classes.named_tuple_plan(type_, name, self.find)
+        return self._unfamiliar(cls, name)
+
+    def _unfamiliar(self, cls: Any, name: str) -> Plan:
+        if self._foreign is not None and self._foreign.knows(cls):
+            return self._foreign.plan(cls, name)
         return unknown_plan(name)
+
+
+def _members(union: Any) -> list[Any]:
+    """Return a union's members, those of unions behind `type X = ...` included."""
+    found: list[Any] = []
+    for member in get_args(union):
+        behind = member.__value__ if type(member).__name__ == "TypeAliasType" else None
+        found += _members(behind) if get_origin(behind) in {Union, types.UnionType} else [member]
+    return found
+
+
+def _is_class(type_: Any) -> TypeGuard[type]:
+    return isinstance(type_, type)
 
 
 def _bound(variable: TypeVar) -> Any:
@@ -159,5 +174,3 @@ def name_of(type_: Any) -> str:
     if origin is not None:
         return f"{name_of(origin)}[{', '.join(map(name_of, args))}]"
     return getattr(type_, "__qualname__", None) or getattr(type_, "__name__", None) or str(type_)
-
-

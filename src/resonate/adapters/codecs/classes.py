@@ -10,13 +10,13 @@ import functools
 import inspect
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Generic, NotRequired, Protocol, Required, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Final, Generic, NotRequired, Protocol, Required, TypeVar, get_args, get_origin, get_type_hints
 
 import attrs
 from attrs import frozen
 
 from resonate.adapters.codecs.containers import in_columns
-from resonate.adapters.codecs.plan import Find, Misfit, Plan, wrong
+from resonate.adapters.codecs.plan import Find, Misfit, Plan, is_list, is_object, wrong
 
 
 @frozen(kw_only=True)
@@ -41,6 +41,16 @@ class Part:
 
 
 # ---------------------------------------------------------------- reading classes
+
+
+def has_fields(cls: Any) -> bool:
+    """Whether this is an attrs class or a dataclass."""
+    return attrs.has(cls) or dataclasses.is_dataclass(cls)
+
+
+def is_named_tuple(cls: Any) -> bool:
+    """Whether this is a named tuple's class."""
+    return hasattr(cls, "_fields") and issubclass(cls, tuple)
 
 
 def substitute(type_: Any, variables: Mapping[Any, Any]) -> Any:
@@ -74,7 +84,9 @@ def _lineage(type_: Any) -> list[tuple[type, Mapping[Any, Any]]]:
 def _bind(cls: Any, args: tuple[Any, ...], values: dict[type, Mapping[Any, Any]]) -> None:
     variables = dict(zip(getattr(cls, "__parameters__", ()), args, strict=False))
     values.setdefault(cls, variables)
-    for base in vars(cls).get("__orig_bases__", cls.__bases__):
+    own: dict[str, Any] = cls.__dict__
+    bases: tuple[Any, ...] = own.get("__orig_bases__", cls.__bases__)
+    for base in bases:
         if get_origin(base) in (Generic, Protocol):
             continue
         bound = substitute(base, variables)
@@ -119,12 +131,14 @@ def _runs_code(cls: Any) -> bool:
         return True
     code = getattr(cls.__init__, "__code__", None)
     source = getattr(code, "co_filename", "")
+    taken = 0 if code is None else code.co_argcount + code.co_kwonlyargcount - 1
     generated = source == "<string>" or source.startswith("<attrs generated")  # by dataclasses, by attrs
     if not generated or cls.__new__ is not object.__new__:
         return True
     if attrs.has(cls):
-        return any(each.converter is not None or not each.init for each in attrs.fields(cls))
-    return any(not each.init for each in dataclasses.fields(cls))
+        return any(each.converter or each.validator or not each.init for each in attrs.fields(cls))
+    fields = dataclasses.fields(cls)
+    return len(fields) != taken or any(not each.init for each in fields)  # an InitVar is taken, and no field
 
 
 # ---------------------------------------------------------------- plans
@@ -166,14 +180,12 @@ def object_plan(type_: Any, name: str, find: Find) -> Plan:
     def load(value: Any) -> Any:
         return _construct(cls, name, _arguments(value, name, parts()[0]))
 
-    return Plan(
-        name=name, dump=dump, load=load, writes=frozenset({dict}), exact=frozenset({cls}), inline=True
-    )
+    return Plan(name=name, dump=dump, load=load, writes=frozenset({dict}), exact=frozenset({cls}), inline=True)
 
 
 def _arguments(value: Any, name: str, parts: Iterable[tuple[Part, Plan]]) -> dict[str, Any]:
     """Read the fields; those unknown are passed over, as a newer version of the class may have written them."""
-    if type(value) is not dict:
+    if not is_object(value):
         raise wrong(value, name)
     arguments: dict[str, Any] = {}
     for part, plan in parts:
@@ -224,7 +236,7 @@ def named_tuple_plan(type_: Any, name: str, find: Find) -> Plan:
         return in_columns(value, [plan.dump for plan in plans()])
 
     def load(value: Any) -> Any:
-        if type(value) is not list:
+        if not is_list(value):
             raise wrong(value, name)
         if not len(cls._fields) - len(cls._field_defaults) <= len(value) <= len(cls._fields):
             raise Misfit(f"{len(value)} elements where {name} is declared")
@@ -247,7 +259,7 @@ def typed_dict_plan(type_: Any, name: str, find: Find) -> Plan:
         return [key for key, hint in _hints(cls).items() if _is_required(cls, key, hint)]
 
     def dump(value: Any) -> dict[str, Any]:
-        if not isinstance(value, dict):
+        if not is_object(value):
             raise wrong(value, name)
         for key in value:
             if key not in plans():
@@ -255,7 +267,7 @@ def typed_dict_plan(type_: Any, name: str, find: Find) -> Plan:
         return convert(value, "dump")
 
     def load(value: Any) -> dict[str, Any]:
-        if type(value) is not dict:
+        if not is_object(value):
             raise wrong(value, name)
         return convert({key: item for key, item in value.items() if key in plans()}, "load")
 
@@ -274,6 +286,9 @@ def typed_dict_plan(type_: Any, name: str, find: Find) -> Plan:
     return Plan(name=name, dump=dump, load=load, writes=frozenset({dict}), exact=frozenset({dict}))
 
 
+_MARKERS: Final = (Required, NotRequired, getattr(typing, "ReadOnly", Required))
+
+
 def _hints(cls: type) -> dict[str, Any]:
     try:
         return get_type_hints(cls, include_extras=True)
@@ -283,16 +298,15 @@ def _hints(cls: type) -> dict[str, Any]:
 
 def _is_required(cls: Any, key: str, hint: Any) -> bool:
     """Whether the key must be there; `__required_keys__` alone does not see markers in postponed annotations."""
-    while get_origin(hint) is getattr(typing, "ReadOnly", None):
+    while (marker := get_origin(hint)) in _MARKERS:
+        if marker in {Required, NotRequired}:
+            return marker is Required
         hint = get_args(hint)[0]
-    if get_origin(hint) in {Required, NotRequired}:
-        return get_origin(hint) is Required
     return key in cls.__required_keys__
 
 
 def _bare(type_: Any) -> Any:
     """Strip `Required[]`, `NotRequired[]` and, where Python has it, `ReadOnly[]`."""
-    markers = (Required, NotRequired, getattr(typing, "ReadOnly", Required))
-    while get_origin(type_) in markers:
+    while get_origin(type_) in _MARKERS:
         type_ = get_args(type_)[0]
     return type_

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from resonate.adapters.codecs import text
-from resonate.adapters.codecs.plan import Misfit, Plan, kind, wrong
+from resonate.adapters.codecs.plan import Misfit, Plan, is_list, is_object, kind, wrong
 
 _LIST: Final = frozenset({list})
 _DICT: Final = frozenset({dict})
+_TEXT: Final[frozenset[type]] = frozenset({str})
+_SETS: Final = frozenset({set, frozenset})
 
 
 def all_of(values: Iterable[Any], cls: type | None) -> bool:
@@ -32,8 +34,17 @@ def each(values: Iterable[Any], convert: Callable[[Any], Any]) -> list[Any]:
     return out
 
 
+def _is_tuple(value: Any) -> TypeGuard[tuple[Any, ...]]:
+    return type(value) is tuple
+
+
+def _is_like(value: Any, cls: type[Any], accepted: Any = None) -> bool:
+    """Whether this is of a subclass, and what comes back of it, one of the class itself, will be equal."""
+    return isinstance(value, accepted or cls) and bool(value == cls(value))
+
+
 def _expect_list(value: Any, name: str) -> list[Any]:
-    if type(value) is not list:
+    if not is_list(value):
         raise wrong(value, name)
     return value
 
@@ -42,8 +53,8 @@ def list_plan(name: str, element: Plan) -> Plan:
     """Return the plan of `list[T]` and of the abstract sequences, which come back as lists."""
 
     def dump(value: Any) -> list[Any]:
-        if not isinstance(value, list) or (type(value) is not list and value != list(value)):
-            hint = "It would come back as a list; declare tuple[T, ...]." if isinstance(value, tuple) else None
+        if not is_list(value) and not _is_like(value, list):
+            hint = "It would come back as a list; declare tuple[T, ...]." if _is_tuple(value) else None
             raise wrong(value, name, hint=hint)
         return list(value) if all_of(value, element.own) else each(value, element.dump)
 
@@ -54,11 +65,11 @@ def list_plan(name: str, element: Plan) -> Plan:
     return Plan(name=name, dump=dump, load=load, writes=_LIST, exact=_LIST)
 
 
-def set_plan(name: str, element: Plan, cls: type[set[Any]] | type[frozenset[Any]]) -> Plan:
+def set_plan(name: str, element: Plan, cls: type[set[Any] | frozenset[Any]]) -> Plan:
     """Return the plan of `set[T]` or `frozenset[T]`."""
 
     def dump(value: Any) -> list[Any]:
-        if not isinstance(value, set | frozenset):
+        if type(value) not in _SETS and not _is_like(value, set) and not _is_like(value, frozenset):
             raise wrong(value, name)
         try:
             written = [element.dump(item) for item in value]
@@ -79,7 +90,7 @@ def tuple_plan(name: str, element: Plan) -> Plan:
     """Return the plan of `tuple[T, ...]`."""
 
     def dump(value: Any) -> list[Any]:
-        if type(value) is not tuple:
+        if not _is_tuple(value):
             raise wrong(value, name)
         return list(value) if all_of(value, element.own) else each(value, element.dump)
 
@@ -98,7 +109,7 @@ def row_plan(name: str, elements: tuple[Plan, ...]) -> Plan:
         return value
 
     def dump(value: Any) -> list[Any]:
-        if type(value) is not tuple:
+        if not _is_tuple(value):
             raise wrong(value, name)
         return in_columns(checked(value), [element.dump for element in elements])
 
@@ -113,7 +124,7 @@ def in_columns(values: Iterable[Any], converts: Iterable[Callable[[Any], Any]]) 
     out: list[Any] = []
     try:
         for value, convert in zip(values, converts, strict=False):
-            out.append(convert(value))  # noqa: PERF401 - its length is the index of the value that fails
+            out.append(convert(value))
     except Misfit as misfit:
         raise misfit.inside(f"[{len(out)}]") from None
     return out
@@ -122,10 +133,10 @@ def in_columns(values: Iterable[Any], converts: Iterable[Callable[[Any], Any]]) 
 def dict_plan(name: str, key: Plan, value: Plan, cls: type[Any] = dict) -> Plan:
     """Return the plan of `dict[K, V]`, of the abstract mappings, which come back as dicts, and of dict's subclasses."""
     dump_key, load_key = _key_functions(key)
-    accepted = Mapping if cls is dict else cls
+    make: Callable[[], Any] = cls
 
     def dump(mapping: Any) -> dict[str, Any]:
-        if not isinstance(mapping, accepted) or (type(mapping) is not dict and cls is dict and mapping != dict(mapping)):
+        if type(mapping) is not cls and not _is_like(mapping, cls, Mapping if cls is dict else cls):
             raise wrong(mapping, name)
         if key.own is str and all_of(mapping, str) and all_of(mapping.values(), value.own):
             return dict(mapping)
@@ -141,11 +152,11 @@ def dict_plan(name: str, key: Plan, value: Plan, cls: type[Any] = dict) -> Plan:
         return out
 
     def load(mapping: Any) -> Any:
-        if type(mapping) is not dict:
+        if not is_object(mapping):
             raise wrong(mapping, name)
         if cls is dict and key.own is str and all_of(mapping.values(), value.own):
             return mapping
-        out = cls()
+        out = make()
         for written, item in mapping.items():
             try:
                 loaded = value.load(item)
@@ -170,9 +181,9 @@ def _inside_key(convert: Callable[[Any], Any], key: Any) -> Any:
 
 def _key_functions(key: Plan) -> tuple[Callable[[Any], str], Callable[[str], Any]]:
     """Return how keys are written and read: text as itself, everything else as its JSON text."""
-    if key.name == "Any":
+    if key.untyped:
         return _only_text, _only_text
-    if key.writes == {str}:
+    if key.writes == _TEXT:
         return key.dump, key.load
 
     def dump(value: Any) -> str:
@@ -197,5 +208,3 @@ def _only_text(key: Any) -> str:
     if type(key) is not str:
         raise Misfit(f"{kind(key)} where no type is declared for keys", hint="Declare the dict's key type.")
     return key
-
-

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import builtins
 import traceback
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeGuard
 
 from resonate import errors
 from resonate.adapters.codecs.leaves import LEAVES
-from resonate.adapters.codecs.plan import Misfit, kind
+from resonate.adapters.codecs.plan import Misfit, class_of, is_list, is_object, kind
 from resonate.adapters.codecs.text import write
 from resonate.adapters.codecs.unions import TAG, VALUE
 from resonate.adapters.codecs.untyped import untyped_plan
@@ -65,7 +65,8 @@ class Failures:
 
     def register(self, cls: type[Exception]) -> None:
         """Let this class come back as itself."""
-        if not (isinstance(cls, type) and issubclass(cls, Exception)):
+        given: Any = cls  # the types say so, the caller may not
+        if not isinstance(given, type) or not issubclass(given, Exception):
             raise UsageError(f"{cls!r} is not an exception class", hint="Register classes derived from Exception.")
         self._classes[cls.__module__, cls.__qualname__] = cls
 
@@ -77,7 +78,7 @@ class Failures:
         """Read what a promise was rejected with."""
         try:
             return _load(json, self._classes, MAX_DEPTH)
-        except Exception as failed:  # a registered class may refuse notes and causes, say
+        except Exception as failed:  # noqa: BLE001 - a registered class may refuse notes and causes, say
             return ApplicationError("a failure was recorded that can't be read", details=_clean(failed))
 
 
@@ -110,7 +111,7 @@ class _Writer:
             "type": _clean(cls.__qualname__),
             "module": _clean(cls.__module__),
         }
-        if isinstance(error, BaseExceptionGroup):
+        if _is_group(error):
             json["__type"] = "aggregate_error"
             json["errors"] = self._all(error.exceptions, depth, left_out)
         elif isinstance(error, ResonateError):
@@ -127,7 +128,7 @@ class _Writer:
         self._path.pop()
         return json
 
-    def _all(self, members: Any, depth: int, left_out: list[str]) -> list[dict[str, Any]]:
+    def _all(self, members: Sequence[BaseException], depth: int, left_out: list[str]) -> list[dict[str, Any]]:
         written = [self.write(member, depth - 1) for member in members if self._fits(member, depth)]
         if len(written) < len(members):
             left_out.append(f"errors: {len(members) - len(written)} of {len(members)}, too many")
@@ -155,8 +156,12 @@ def message_of(error: BaseException) -> str:
         if isinstance(error, BaseExceptionGroup | ResonateError):
             return _clean(error.message)
         return _clean(str(error))
-    except Exception as failed:  # a user's __str__ raises what it likes
+    except Exception as failed:  # noqa: BLE001 - a user's __str__ raises what it likes
         return f"(its text can't be had: {type(failed).__name__})"
+
+
+def _is_group(error: BaseException) -> TypeGuard[BaseExceptionGroup[BaseException]]:
+    return isinstance(error, BaseExceptionGroup)
 
 
 def _name(error: BaseException) -> str:
@@ -173,12 +178,14 @@ def _clean(value: object) -> str:
 
 
 def _add_args(json: dict[str, Any], error: BaseException, left_out: list[str]) -> None:
-    args = (*error.args, error.filename) if isinstance(error, OSError) and error.filename else error.args
+    args: tuple[Any, ...] = error.args
+    if isinstance(error, OSError) and error.filename:  # these are arguments, but not among `args`
+        args += (error.filename, None, error.filename2) if error.filename2 else (error.filename,)
     written: list[Any] = []
     for index, arg in enumerate(args):
         try:
             written.append(dump_argument(arg))
-        except Exception as failed:  # an argument may be anything
+        except Exception as failed:  # noqa: BLE001 - an argument may be anything
             left_out.append(f"args[{index}]: {kind(arg)}: {_clean(failed)}")
             return
     json["args"] = written
@@ -186,7 +193,7 @@ def _add_args(json: dict[str, Any], error: BaseException, left_out: list[str]) -
 
 def dump_argument(value: Any) -> Any:
     """Write an exception's argument: plain JSON as it is; tuples, ids, times, bytes and the like under their name."""
-    cls = type(value)
+    cls = class_of(value)
     if cls is tuple:
         return {TAG: "tuple", VALUE: [dump_argument(item) for item in value]}
     leaf = LEAVES.get(cls)
@@ -199,7 +206,7 @@ def dump_argument(value: Any) -> Any:
 
 def load_argument(json: Any) -> Any:
     """Read an exception's argument."""
-    if not isinstance(json, dict) or TAG not in json:
+    if not is_object(json) or TAG not in json:
         return _UNTYPED.load(json)
     if json[TAG] == "tuple":
         return tuple(load_argument(item) for item in json[VALUE])
@@ -222,15 +229,15 @@ def _state(error: ResonateError, left_out: list[str]) -> dict[str, Any]:
             continue
         try:
             state[name] = _plain(value, MAX_STATE)
-        except Exception as failed:  # details may be anything
+        except Exception as failed:  # noqa: BLE001 - details may be anything
             left_out.append(f"{name}: {kind(value)}: {_clean(failed)}")
     return state
 
 
 def _notes_and_stack(error: BaseException) -> tuple[list[str], str]:
     """Return the notes, and where the failure was raised: first of all, if it has come from elsewhere before."""
-    notes = getattr(error, "__notes__", ())
-    notes = [note for note in notes if isinstance(note, str)] if isinstance(notes, list | tuple) else []
+    found: Any = getattr(error, "__notes__", None)
+    notes = [note for note in found if isinstance(note, str)] if is_list(found) else []
     remote = [note.removeprefix(REMOTE) for note in notes if note.startswith(REMOTE)]
     kept = [_clean(note) for note in notes if not note.startswith(REMOTE)]
     return kept[:MAX_NOTES], _clean(remote[0]) if remote else _stack(error)
@@ -239,7 +246,7 @@ def _notes_and_stack(error: BaseException) -> tuple[list[str], str]:
 def _stack(error: BaseException) -> str:
     try:
         lines = traceback.format_tb(error.__traceback__, limit=-MAX_FRAMES)
-    except Exception:  # a traceback's source may be gone or odd
+    except Exception:  # noqa: BLE001 - a traceback's source may be gone or odd
         return ""
     text = "".join(lines)
     return _clean(text[-MAX_TEXT:])
@@ -249,10 +256,10 @@ def _stack(error: BaseException) -> str:
 
 
 def _load(json: Any, classes: Mapping[_Name, type[Exception]], depth: int) -> Exception:
-    if not isinstance(json, dict):
+    if not is_object(json):
         return _unnamed(json)
     members = json.get("errors")
-    if json.get("__type") == "aggregate_error" and isinstance(members, list) and members and depth > 1:
+    if json.get("__type") == "aggregate_error" and is_list(members) and members and depth > 1:
         group = [_load(member, classes, depth - 1) for member in members[:MAX_FAILURES]]
         error: Exception = ExceptionGroup(_text(json.get("message")), group)
     else:
@@ -275,21 +282,20 @@ def _rebuild(json: dict[str, Any], classes: Mapping[_Name, type[Exception]]) -> 
         return None
     message = _text(json.get("message"))
     try:
-        error = _of_ours(cls, message, json) if issubclass(cls, ResonateError) and _is_ours(cls) else _of_args(cls, json)
-        same = message in (message_of(error), str(error))
+        error: Any = _of_ours(cls, message, json) if _is_ours(cls) else _of_args(cls, json)
+        same = message in {message_of(error), str(error)}
         return error if isinstance(error, Exception) and same else None
-    except Exception:  # the class's constructor raises what it likes
+    except Exception:  # noqa: BLE001 - the class's constructor raises what it likes
         return None
 
 
-def _is_ours(cls: type[Exception]) -> bool:
+def _is_ours(cls: type[Exception]) -> TypeGuard[type[ResonateError]]:
     return cls.__module__ == errors.__name__
 
 
 def _of_ours(cls: type[ResonateError], message: str, json: dict[str, Any]) -> Exception:
     state = json.get("state")
-    state = state if isinstance(state, dict) else {}
-    given = {name: value for name, value in state.items() if name in _STATE}
+    given = {name: value for name, value in state.items() if name in _STATE} if is_object(state) else {}
     if any(not isinstance(value, str) for name, value in given.items() if name != "details"):
         return ApplicationError(message)
     return cls(message, **given)
@@ -297,7 +303,7 @@ def _of_ours(cls: type[ResonateError], message: str, json: dict[str, Any]) -> Ex
 
 def _of_args(cls: type[Exception], json: dict[str, Any]) -> Exception:
     args = json.get("args")
-    return cls(*map(load_argument, args)) if isinstance(args, list) else cls(_text(json.get("message")))
+    return cls(*map(load_argument, args)) if is_list(args) else cls(_text(json.get("message")))
 
 
 def _application_error(json: dict[str, Any]) -> ApplicationError:
@@ -314,7 +320,7 @@ _SHOWN: Final = frozenset({"__type", "message", "name", "notes", "cause", "conte
 def _dress(error: Exception, json: dict[str, Any], classes: Mapping[_Name, type[Exception]], depth: int) -> Exception:
     """Put notes, the first traceback and the causes on it."""
     notes = json.get("notes")
-    for note in notes[:MAX_NOTES] if isinstance(notes, list) else ():
+    for note in notes[:MAX_NOTES] if is_list(notes) else ():
         if isinstance(note, str):
             error.add_note(note)
     stack = json.get("stack")

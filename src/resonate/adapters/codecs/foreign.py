@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from cattrs import Converter
 from cattrs.errors import StructureHandlerNotFoundError
 
 from resonate.adapters.codecs.plan import Misfit, Plan, wrong
+from resonate.adapters.codecs.untyped import untyped_plan
 
-_EVERYTHING = frozenset({type(None), bool, int, float, str, list, dict})
+_UNTYPED: Final = untyped_plan(careful=True)
+_EVERYTHING: Final = frozenset({type(None), bool, int, float, str, list, dict})
 
 
 def _no_hook(_value: Any, _type: Any) -> NoReturn:
@@ -27,7 +29,7 @@ class Foreign:
     """A user's converter, and what can be learnt of it."""
 
     def __init__(self, converter: Converter) -> None:
-        self.converter = converter
+        self._converter = converter
         self._marked = _marked(converter)
         self._pristine = _marked(Converter())
 
@@ -39,36 +41,35 @@ class Foreign:
     def knows(self, cls: type) -> bool:
         """Whether the converter can read this class at all, by a predicate for instance."""
         try:
-            self.converter.get_structure_hook(cls)
+            self._converter.get_structure_hook(cls)
         except StructureHandlerNotFoundError:
             return False
         return True
 
+    def plan(self, cls: type, name: str) -> Plan:
+        """Return the plan of a class by its hooks; law 1 is kept by reading each value back."""
+        unstructure, structure = self._converter.get_unstructure_hook(cls), self._converter.get_structure_hook(cls)
 
-def foreign_plan(cls: type, name: str, converter: Converter, untyped: Plan) -> Plan:
-    """Return the plan of a class by its hooks; law 1 is kept by reading each value back."""
-    unstructure, structure = converter.get_unstructure_hook(cls), converter.get_structure_hook(cls)
+        def load(value: Any) -> Any:
+            try:
+                return structure(_UNTYPED.load(value), cls)
+            except Exception as error:  # hooks raise what they like
+                raise Misfit(f"the converter can't read {name}: {error}") from error
 
-    def load(value: Any) -> Any:
-        try:
-            return structure(untyped.load(value), cls)
-        except Exception as error:  # hooks raise what they like
-            raise Misfit(f"the converter can't read {name}: {error}") from error
+        def dump(value: Any) -> Any:
+            if not isinstance(value, cls):
+                raise wrong(value, name)
+            try:
+                written = unstructure(value)
+            except Exception as error:  # hooks raise what they like
+                raise Misfit(f"the converter can't write {name}: {error}") from error
+            json = _UNTYPED.dump(written)
+            back = load(json)
+            if back != value and (type(back) is not type(value) or unstructure(back) != written):
+                raise Misfit(f"this {name} does not come back equal", hint="Correct its converter's hooks.")
+            return json
 
-    def dump(value: Any) -> Any:
-        if not isinstance(value, cls):
-            raise wrong(value, name)
-        try:
-            written = unstructure(value)
-        except Exception as error:  # hooks raise what they like
-            raise Misfit(f"the converter can't write {name}: {error}") from error
-        json = untyped.dump(written)
-        back = load(json)
-        if back != value and (type(back) is not type(value) or unstructure(back) != written):
-            raise Misfit(f"this {name} does not come back equal", hint="Correct its converter's hooks.")
-        return json
-
-    return Plan(name=name, dump=dump, load=load, writes=_EVERYTHING, exact=frozenset({cls}))
+        return Plan(name=name, dump=dump, load=load, writes=_EVERYTHING, exact=frozenset({cls}))
 
 
 def unknown_plan(name: str) -> Plan:

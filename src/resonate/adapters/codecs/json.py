@@ -8,16 +8,16 @@ Law 3: nothing that is read is ever run: no pickle, no import by a name in the d
 from __future__ import annotations
 
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from cattrs import Converter
 
 from resonate.adapters.codecs import text
 from resonate.adapters.codecs.book import PlanBook
 from resonate.adapters.codecs.failures import Failures, brief
-from resonate.adapters.codecs.plan import Misfit, kind
+from resonate.adapters.codecs.plan import Misfit, Plan, is_list, is_object, kind
 from resonate.core.protocol.records import NO_VALUE, Value
 from resonate.core.values import Call, Signature
 from resonate.errors import ApplicationError, DecodingError, EncodingError
@@ -70,7 +70,8 @@ class JsonCodec:
         raw, json = _parse(value)
         func, version = self._fit(raw, json, lambda _book, json: _callee(json))
         signature = signature_of(func, version)
-        return self._fit(raw, json, lambda book, json: _load_call(book, json, signature))
+        call: Call = self._fit(raw, json, lambda book, json: _load_call(book, json, signature))
+        return call
 
     # ------------------------------------------------------------ failures
 
@@ -78,7 +79,7 @@ class JsonCodec:
         """Write a failure. Never raises: what can't be written is left out and said so."""
         try:
             raw = text.write(self._failures.dump(error))
-        except Exception as failed:  # an exception's own attributes may do anything
+        except Exception as failed:  # noqa: BLE001 - an exception's own attributes may do anything
             raw = text.write(brief(error, failed))
         return Value(HEADERS, _base64(raw))
 
@@ -183,7 +184,7 @@ def _dump_call(book: PlanBook, call: Call, signature: Signature) -> dict[str, An
 
 
 def _callee(json: Any) -> tuple[str, int | None]:
-    if type(json) is not dict:
+    if not is_object(json):
         raise Misfit(f"{kind(json)} where a call is expected")
     func, version = json.get("func"), json.get("version")
     if type(func) is not str:
@@ -196,9 +197,9 @@ def _callee(json: Any) -> tuple[str, int | None]:
 def _load_call(book: PlanBook, json: Any, signature: Signature) -> Call:
     func, version = _callee(json)
     args, kwargs = json.get("args"), json.get("kwargs")
-    if args is not None and type(args) is not list:
+    if args is not None and not is_list(args):
         raise Misfit(f"{kind(args)} where a list of arguments is expected").inside(".args")
-    if kwargs is not None and type(kwargs) is not dict:
+    if kwargs is not None and not is_object(kwargs):
         raise Misfit(f"{kind(kwargs)} where named arguments are expected").inside(".kwargs")
     return Call(
         func=func,
@@ -208,27 +209,40 @@ def _load_call(book: PlanBook, json: Any, signature: Signature) -> Call:
     )
 
 
-def _positional(args: Any, signature: Signature, book: PlanBook, way: str) -> list[Any]:
-    declared = signature.positional
+def _positional(args: Iterable[Any], signature: Signature, book: PlanBook, way: Literal["dump", "load"]) -> list[Any]:
     out: list[Any] = []
     try:
-        for index, arg in enumerate(args):
-            type_ = declared[index] if index < len(declared) else signature.rest
-            if type_ is None and index >= len(declared):
-                raise Misfit(f"an argument too many: the function takes {len(declared)}")
-            out.append(getattr(book.find(type_), way)(arg))
+        for arg in args:
+            out.append(getattr(_positional_plan(len(out), signature, book), way)(arg))
     except Misfit as misfit:
         raise misfit.inside(f"args[{len(out)}]") from misfit.__cause__
     return out
 
 
-def _named(kwargs: Mapping[str, Any], signature: Signature, book: PlanBook, way: str) -> dict[str, Any]:
+def _positional_plan(index: int, signature: Signature, book: PlanBook) -> Plan:
+    declared = signature.positional
+    if index < len(declared):
+        return book.find(declared[index])
+    if signature.rest is None:
+        raise Misfit(f"an argument too many: the function takes {len(declared)}")
+    return book.find(signature.rest)
+
+
+def _named(
+    kwargs: Mapping[str, Any], signature: Signature, book: PlanBook, way: Literal["dump", "load"]
+) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for name, arg in kwargs.items():
         try:
-            if name not in signature.keyword and signature.extra is None:
-                raise Misfit("the function has no parameter of this name")
-            out[name] = getattr(book.find(signature.keyword.get(name, signature.extra)), way)(arg)
+            out[name] = getattr(_named_plan(name, signature, book), way)(arg)
         except Misfit as misfit:
             raise misfit.inside(f"kwargs.{name}") from misfit.__cause__
     return out
+
+
+def _named_plan(name: str, signature: Signature, book: PlanBook) -> Plan:
+    if name in signature.keyword:
+        return book.find(signature.keyword[name])
+    if signature.extra is None:
+        raise Misfit("the function has no parameter of this name")
+    return book.find(signature.extra)

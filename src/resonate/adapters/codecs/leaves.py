@@ -138,7 +138,7 @@ def _reads_back(load: Callable[[str], Any], text: str, value: Any) -> bool:
     try:
         back = load(text)
         return bool(back == value) or (value != value and back != back)  # noqa: PLR0124 - a NaN differs from itself
-    except Exception:  # of odd subclasses
+    except Exception:  # noqa: BLE001 - odd subclasses raise what they like
         return False
 
 
@@ -266,8 +266,8 @@ def _is_scalar(value: Any) -> bool:
 
 
 def _one_of(name: str, pairs: list[tuple[Any, Any]], exact: frozenset[type]) -> Plan:
-    dumps = {(type(value), value): written for value, written in pairs}
-    loads = {(type(written), written): value for value, written in pairs}
+    dumps: dict[tuple[type, Any], Any] = {(type(value), value): written for value, written in pairs}
+    loads: dict[tuple[type, Any], Any] = {(type(written), written): value for value, written in pairs}
     if len(dumps) != len(loads) or not all(_is_scalar(written) for _, written in pairs):
         raise Misfit(f"two values of {name} are written alike")
     choices = ", ".join(repr(written) for _, written in pairs[:10])
@@ -286,8 +286,8 @@ def _one_of(name: str, pairs: list[tuple[Any, Any]], exact: frozenset[type]) -> 
         except TypeError:
             raise wrong(value, name) from None
 
-    writes = frozenset(type(written) for _, written in pairs)
-    return Plan(name=name, dump=dump, load=load, writes=writes, exact=exact)
+    writes: set[type] = {type(written) for _, written in pairs}
+    return Plan(name=name, dump=dump, load=load, writes=frozenset(writes), exact=exact)
 
 
 def _flag_plan(cls: type[Flag], name: str) -> Plan:
@@ -305,5 +305,3 @@ def _flag_plan(cls: type[Flag], name: str) -> Plan:
             raise Misfit(f"{value} is not a combination of {name}") from error
 
     return Plan(name=name, dump=dump, load=load, writes=frozenset({int}), exact=frozenset({cls}))
-
-

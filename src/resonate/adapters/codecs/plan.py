@@ -8,9 +8,9 @@ Law 3: neither keeps nor returns state that two calls share.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeGuard
 
-from attrs import field, frozen
+from attrs import frozen
 
 Convert: TypeAlias = Callable[[Any], Any]
 Find: TypeAlias = Callable[[Any], "Plan"]
@@ -19,7 +19,7 @@ NULL: Final = type(None)
 SIXTY_FOUR_BITS: Final = range(-(2**63), 2**64)
 
 
-class Misfit(Exception):  # noqa: N818 - a message on its way to a CodecError, never seen by users
+class Misfit(Exception):
     """A value, or stored data, does not fit the type. Carries the path to it, collected on the way out.
 
     Args:
@@ -60,6 +60,7 @@ class Plan:
         own: values of exactly this class are their own JSON value, both ways.
         native: one of JSON's own scalars; stays untagged in a union.
         inline: writes an object of fields, into which a union's tag can go.
+        untyped: the plan of `Any`.
     """
 
     name: str
@@ -67,10 +68,11 @@ class Plan:
     load: Convert
     writes: frozenset[type]
     reads: frozenset[type] = frozenset()
-    exact: frozenset[type] = field(factory=frozenset)
+    exact: frozenset[type] = frozenset()
     own: type | None = None
     native: bool = False
     inline: bool = False
+    untyped: bool = False
 
 
 def later_plan(name: str, find: Callable[[], Plan]) -> Plan:
@@ -83,6 +85,21 @@ def later_plan(name: str, find: Callable[[], Plan]) -> Plan:
         return find().load(value)
 
     return Plan(name=name, dump=dump, load=load, writes=frozenset({NULL, bool, int, float, str, list, dict}))
+
+
+def class_of(value: object) -> type:
+    """Return the value's class."""
+    return type(value)
+
+
+def is_list(value: Any) -> TypeGuard[list[Any]]:
+    """Whether this is JSON's array."""
+    return type(value) is list
+
+
+def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether this is JSON's object, if it is JSON at all."""
+    return type(value) is dict
 
 
 def kind(value: object) -> str:

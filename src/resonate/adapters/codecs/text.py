@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 import orjson
 
-from resonate.adapters.codecs.plan import Misfit
+from resonate.adapters.codecs.plan import Misfit, is_list, is_object
 
 SENTINELS: Final[dict[str, float]] = {"__INF__": math.inf, "__NEG_INF__": -math.inf, "__NAN__": math.nan}
 SENTINEL_END: Final = b'__"'  # what every sentinel's text ends with
@@ -65,10 +65,10 @@ def _find_surrogate(value: Any) -> None:
             value.encode()
         except UnicodeEncodeError:
             raise Misfit("text with a lone surrogate has no UTF-8 form", hint="Write it as bytes.") from None
-    elif isinstance(value, list):
+    elif is_list(value):
         for index, item in enumerate(value):
             _inside(f"[{index}]", item)
-    elif isinstance(value, dict):
+    elif is_object(value):
         for key, item in value.items():
             _find_surrogate(key)
             _inside(f".{key}", item)

@@ -1,7 +1,7 @@
 """Unions: untagged where the JSON alone tells the members apart, tagged where it does not.
 
-`int | str | None` is plain JSON. Of members that JSON writes alike, its own scalars stay bare and the others carry their
-name: `{"$type": "Card", "number": ...}` for classes with fields, `{"$type": "UUID", "value": ...}` for the rest.
+`int | str | None` is plain JSON. Of members that JSON writes alike, its own scalars stay bare and the others carry
+their name: classes with fields as `{"$type": "Card", "number": ...}`, the rest as `{"$type": "UUID", "value": ...}`.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from resonate.adapters.codecs.plan import NULL, SIXTY_FOUR_BITS, Convert, Misfit, Plan, kind, wrong
+from resonate.adapters.codecs.plan import NULL, SIXTY_FOUR_BITS, Convert, Misfit, Plan, class_of, is_object, kind, wrong
 
 TAG: Final = "$type"
 VALUE: Final = "value"
+
+_OBJECT: Final[frozenset[type]] = frozenset({dict})
 
 
 @frozen(kw_only=True, eq=False)
@@ -57,9 +59,9 @@ def union_plan(name: str, plans: list[Plan]) -> Plan:
         return written
 
     def dump(value: Any) -> Any:
-        member = by_class.get(type(value))
-        if member is not None:
-            return checked(member, value)
+        cls = class_of(value)
+        if cls in by_class:
+            return checked(by_class[cls], value)
         deepest: Misfit | None = None
         for member in members:
             try:
@@ -72,17 +74,18 @@ def union_plan(name: str, plans: list[Plan]) -> Plan:
         raise wrong(value, name)
 
     def load(value: Any) -> Any:
-        if by_tag and type(value) is dict:
+        if by_tag and is_object(value):
             if TAG not in value and len(objects) == 1:  # no tag, but other SDKs can mean only this one
                 return objects[0].load(value)
             return _load_tagged(value, by_tag, name)
-        plan = by_json.get(type(value))
+        cls = class_of(value)
+        plan = by_json.get(cls)
         if plan is None:
             raise wrong(value, name)
         return plan.load(value)
 
-    writes = frozenset().union(*(frozenset({dict}) if m.tagged else m.plan.writes for m in members))
-    return Plan(name=name, dump=dump, load=load, writes=writes, reads=frozenset(by_json) - writes)
+    writes = {json for member in members for json in (_OBJECT if member.tagged else member.plan.writes)}
+    return Plan(name=name, dump=dump, load=load, writes=frozenset(writes), reads=frozenset(by_json.keys() - writes))
 
 
 def _members(plans: list[Plan]) -> list[_Member]:

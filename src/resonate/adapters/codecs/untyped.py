@@ -6,9 +6,10 @@ What JSON would quietly turn into something else (a tuple into a list, an int ke
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any, Final
 
-from resonate.adapters.codecs.plan import NULL, SIXTY_FOUR_BITS, Misfit, Plan, kind
+from resonate.adapters.codecs.plan import NULL, SIXTY_FOUR_BITS, Misfit, Plan, class_of, is_list, is_object, kind
 from resonate.adapters.codecs.text import SENTINELS, sentinel
 
 _SCALARS: Final = frozenset({NULL, bool, int, str})
@@ -27,6 +28,7 @@ def untyped_plan(*, careful: bool) -> Plan:
         dump=_dump if careful else _dump_quickly,
         load=_revive if careful else _as_it_is,
         writes=_KINDS,
+        untyped=True,
     )
 
 
@@ -42,16 +44,14 @@ def _dump_quickly(value: Any) -> Any:
 
 def _is_plain(value: Any) -> bool:
     """Whether the value, to the last part, is JSON as it stands. The loops run in C."""
-    match value:
-        case dict() if type(value) is dict and set(map(type, value)) <= {str}:
-            parts = value.values()
-        case list() if type(value) is list:
-            parts = value
-        case float() if type(value) is float:
-            return math.isfinite(value)
-        case _:
-            return type(value) in _SCALARS
-    types = set(map(type, parts))
+    parts: Iterable[Any]
+    if is_object(value) and set(map(type, value)) <= {str}:
+        parts = value.values()
+    elif is_list(value):
+        parts = value
+    else:
+        return type(value) in _SCALARS or (type(value) is float and math.isfinite(value))
+    types: set[type] = set(map(type, parts))
     if types <= _SCALARS:
         return True
     return types <= _KINDS and all(_is_plain(part) for part in parts if type(part) not in _SCALARS)
@@ -59,7 +59,7 @@ def _is_plain(value: Any) -> bool:
 
 def _dump(value: Any) -> Any:
     """Check every part, with the path to what is wrong; write the numbers that JSON lacks as sentinels."""
-    cls = type(value)
+    cls = class_of(value)
     if cls is str:
         if value in SENTINELS:
             raise Misfit(f"the text {value!r} would be read back as a number", hint=_ANNOTATE)
@@ -103,8 +103,8 @@ def _revive(value: Any) -> Any:
     """Read sentinels, wherever they stand, as the numbers they stand for."""
     if isinstance(value, str):
         return SENTINELS.get(value, value)
-    if isinstance(value, list):
+    if is_list(value):
         return [_revive(item) for item in value]
-    if isinstance(value, dict):
+    if is_object(value):
         return {key: _revive(item) for key, item in value.items()}
     return value

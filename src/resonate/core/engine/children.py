@@ -101,21 +101,28 @@ class Durable(Future[T], Generic[T]):
     _child: Child
     _listener: Listener
 
+    def bind(self, child: Child, listener: Listener) -> None:
+        """Say what it is the result of. Called once, where it is made."""
+        self._child = child
+        self._listener = listener
+
     @property
     def id(self) -> str:
         """The id of the durable promise behind it."""
         return self._child.id
 
     def cancel(self, msg: Any = None) -> bool:
-        """Stop waiting. A step or workflow that runs here is canceled with it and its promise settled
-        `rejected_canceled`; a remote one is left alone. Return False if the result is already here.
+        """Stop waiting; return False if the result is already here.
+
+        A step or workflow that runs here is canceled with it and its promise settled `rejected_canceled`; a
+        remote one is left alone.
         """
         if self.done():
             return False
         self._listener.abandoned(self._child)
         return super().cancel(msg)
 
-    def add_done_callback(self, fn: Callable[[Future[T]], object], *, context: Any = None) -> None:
+    def add_done_callback(self, fn: Callable[[Any], object], *, context: Any = None) -> None:
         """Call `fn` with this future once it is done."""
         if not self.done():
             self._listener.awaited(self._child)
@@ -150,7 +157,7 @@ class Child:
     def __init__(
         self,
         *,
-        id: str,  # noqa: A002 - the protocol's own word
+        id: str,
         role: Role,
         scope: Any,
         suffix: str,
@@ -189,7 +196,7 @@ class Child:
     @property
     def awaitable(self) -> Durable[Any]:
         """The future that the workflow is given."""
-        assert self.future is not None  # noqa: S101 - a child gets its future where it is made
+        assert self.future is not None
         return self.future
 
     @property

@@ -27,13 +27,6 @@ class Write:
     action: PromiseCreate | PromiseSettle
 
 
-@frozen
-class Start:
-    """Create the promise of an independent execution, outside the fence's lineage; answer like `Write`."""
-
-    action: PromiseCreate
-
-
 @frozen(kw_only=True)
 class RunStep:
     """Run this step until it returns, or fails for good; answer with `StepReturned` or `StepFailed`.
@@ -44,7 +37,7 @@ class RunStep:
     id: str
     function: Function
     args: tuple[object, ...] = ()
-    kwargs: Mapping[str, object] = field(factory=dict)
+    kwargs: Mapping[str, object] = field(factory=dict[str, object])
     retry: RetryPolicy
     deadline: int
 
@@ -101,7 +94,7 @@ class Stop:
     error: ResonateError
 
 
-Command: TypeAlias = Write | Start | RunStep | CancelStep | Watch | Unwatch | Wake | Suspend | Fulfill | Stop
+Command: TypeAlias = Write | RunStep | CancelStep | Watch | Unwatch | Wake | Suspend | Fulfill | Stop
 
 # ---------------------------------------------------------------- events
 

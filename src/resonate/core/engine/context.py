@@ -7,12 +7,10 @@ Law 3: a Context is used inside its own workflow only; anywhere else its calls r
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping
 from datetime import UTC, datetime
-from types import CodeType
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeAlias, TypeVar, overload
 from weakref import WeakKeyDictionary
 
@@ -20,13 +18,14 @@ from attrs import evolve, frozen
 
 from resonate.core import ids
 from resonate.core.durations import Duration, milliseconds
+from resonate.core.engine.callsite import calling_frame, site
 from resonate.core.engine.children import Child, Durable, Role
 from resonate.core.engine.execution import Execution
 from resonate.core.engine.identity import CALLER, Identity, Kind, fingerprint
 from resonate.core.engine.info import Info
 from resonate.core.engine.loop import FIRST_COMPLETED, Branch, DurableLoop, Future, current_branch, wait
 from resonate.core.engine.scope import Scope
-from resonate.core.function import Function, FunctionKind, check_call, describe
+from resonate.core.function import Function, FunctionKind, check_call, describe, refuse_retry
 from resonate.core.protocol.records import PromiseRecord, Value
 from resonate.core.retry import RetryPolicy
 from resonate.core.values import UNTYPED, Call, Signature
@@ -59,10 +58,10 @@ class Options:
 NO_OPTIONS = Options()
 
 
-def options(  # noqa: PLR0913 - one keyword for each thing that can be set
+def options(
     *,
     base: Options = NO_OPTIONS,
-    id: str | None = None,  # noqa: A002 - the protocol's own word
+    id: str | None = None,
     timeout: Duration | None = None,
     target: str | None = None,
     version: int | None = None,
@@ -78,7 +77,7 @@ def options(  # noqa: PLR0913 - one keyword for each thing that can be set
     if target is not None:
         changes["target"] = _text(target, "target")
     if version is not None:
-        if isinstance(version, bool) or not isinstance(version, int) or version < 1:  # type: ignore[redundant-expr]  # callers lie
+        if type(version) is not int or version < 1:
             msg = f"version is a whole number from 1, not {version!r}."
             raise UsageError(msg)
         changes["version"] = version
@@ -99,11 +98,11 @@ def _text(value: object, what: str) -> str:
     return value
 
 
-def _own_tags(tags: Mapping[str, str]) -> dict[str, str]:
+def _own_tags(tags: Mapping[str, Any]) -> dict[str, str]:
     for key, value in tags.items():
         _text(key, "a tag's name")
-        if not isinstance(value, str):  # type: ignore[redundant-expr]  # callers lie
-            msg = f"The tag {key!r} is a string, not {type(value).__name__}."  # type: ignore[unreachable]
+        if not isinstance(value, str):
+            msg = f"The tag {key!r} is a string, not {type(value).__name__}."
             raise UsageError(msg)
         if key.startswith("resonate:"):
             msg = f"The tag {key!r} is set by resonate itself."
@@ -147,7 +146,7 @@ class Context:
 
         Raise `UsageError` if the arguments do not fit the function, `EncodingError` if one can't be recorded.
         """
-        return self._run(fn, args, kwargs, sys._getframe(1)).awaitable  # noqa: SLF001 - the caller's line is recorded
+        return self._run(fn, args, kwargs, calling_frame(1)).awaitable
 
     @overload
     def begin_run(self, fn: AsyncWorkflow[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[Durable[T]]: ...
@@ -165,8 +164,8 @@ class Context:
     def begin_run(self, fn: str, /, *args: Any, **kwargs: Any) -> Future[Durable[Any]]: ...
 
     def begin_run(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Durable[Any]]:
-        """Start like `run`, and await the handle: it is given once the call is durable. Await the handle for the result."""
-        return self._execution.acknowledge(self._run(fn, args, kwargs, sys._getframe(1)))  # noqa: SLF001 - as in run
+        """Start like `run`, and await the handle, given once the call is durable; await the handle for the result."""
+        return self._execution.acknowledge(self._run(fn, args, kwargs, calling_frame(1)))
 
     async def map(self, fn: Callable[[S], Any], items: Iterable[S], *, limit: int | None = None) -> list[Any]:
         """Run `fn` for each item, at most `limit` at once, and return the results in the items' order.
@@ -176,7 +175,7 @@ class Context:
         if limit is not None and limit < 1:
             msg = f"limit is at least 1, not {limit}."
             raise UsageError(msg)
-        frame = sys._getframe(0)  # noqa: SLF001 - a coroutine has no caller: the place is map itself
+        frame = calling_frame(0)  # a coroutine has no caller: the place is map itself
         branch = self._branch().fork()
         fan = _Fan(lambda item: self._run(fn, (item,), {}, frame, branch).awaitable, self._execution.loop)
         return await fan.all(list(items), limit)
@@ -203,7 +202,7 @@ class Context:
 
         Without `options(target=...)` the target is this worker's own group.
         """
-        return self._rpc(fn, args, kwargs, sys._getframe(1)).awaitable  # noqa: SLF001 - as in run
+        return self._rpc(fn, args, kwargs, calling_frame(1)).awaitable
 
     @overload
     def begin_rpc(self, fn: AsyncWorkflow[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[Durable[T]]: ...
@@ -221,15 +220,15 @@ class Context:
     def begin_rpc(self, fn: str, /, *args: Any, **kwargs: Any) -> Future[Durable[Any]]: ...
 
     def begin_rpc(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Durable[Any]]:
-        """Call like `rpc`, and await the handle: it is given once the call is durable. Await the handle for the result."""
-        return self._execution.acknowledge(self._rpc(fn, args, kwargs, sys._getframe(1)))  # noqa: SLF001 - as in run
+        """Call like `rpc`, and await the handle, given once the call is durable; await the handle for the result."""
+        return self._execution.acknowledge(self._rpc(fn, args, kwargs, calling_frame(1)))
 
     def detached(self, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any) -> Durable[str]:
         """Start an independent execution; await its id. This workflow neither awaits it nor outlives its failure.
 
         It has a root id of its own, and a deadline of its own.
         """
-        frame = sys._getframe(1)  # noqa: SLF001 - as in run
+        frame = calling_frame(1)
         name, version, signature = self._callee(fn, args, kwargs)
         own_id = self._options.id or self._independent_id()
         param = self._encode(Call(func=name, args=args, kwargs=kwargs, version=version), signature)
@@ -249,17 +248,17 @@ class Context:
 
     def sleep(self, duration: Duration) -> Durable[None]:
         """Wait durably for seconds or a timedelta: nothing runs, and no worker is held, meanwhile."""
-        return self._sleep(milliseconds(duration, "a sleep"), sys._getframe(1))  # noqa: SLF001 - as in run
+        return self._sleep(milliseconds(duration, "a sleep"), calling_frame(1))
 
     def sleep_until(self, instant: datetime) -> Durable[None]:
         """Wait durably until an instant, which must carry a time zone. One that has passed returns at once."""
-        if not isinstance(instant, datetime) or instant.tzinfo is None:  # type: ignore[redundant-expr]  # callers lie
+        if getattr(instant, "tzinfo", None) is None:
             msg = f"sleep_until takes a datetime with a time zone, not {instant!r}."
             raise UsageError(msg, hint="Use datetime.now(UTC) and its like, or ctx.now().")
         at = round(instant.timestamp() * 1000)
-        frame = sys._getframe(1)  # noqa: SLF001 - as in run
+        frame = calling_frame(1)
         now = self._execution.now
-        identity = Identity(Kind.SLEEP, args=f"until {at}", site=_site(frame))
+        identity = Identity(Kind.SLEEP, args=f"until {at}", site=site(frame))
         return self._execution.ask(
             Role.TIMER, identity, scope=self._scope, timeout_ms=max(at - now, 0), tags=self._options.tags
         ).awaitable
@@ -271,12 +270,12 @@ class Context:
             returns: the type that its value is read as.
             timeout: past it the waiter gets `PromiseTimedOut`; by default as long as the workflow itself may take.
         """
-        frame = sys._getframe(1)  # noqa: SLF001 - as in run
+        frame = calling_frame(1)
         chosen = self._options
         timeout_ms = chosen.timeout_ms if timeout is None else milliseconds(timeout, "timeout")
         child = self._execution.ask(
             Role.PROMISE,
-            Identity(Kind.PROMISE, site=_site(frame)),
+            Identity(Kind.PROMISE, site=site(frame)),
             scope=self._scope,
             id=self._chosen_id(),
             timeout_ms=timeout_ms if timeout_ms is not None else 10 * self._execution.env.timeout_ms,
@@ -294,13 +293,10 @@ class Context:
             msg = "race takes at least one awaitable."
             raise UsageError(msg)
         loop = self._execution.loop
-        futures = [
-            one if isinstance(one, Future) else loop.create_task(one)  # type: ignore[redundant-expr]  # T is erased
-            for one in contestants
-        ]
+        futures: list[Future[T]] = [_future(one, loop) for one in contestants]
         await wait(futures, return_when=FIRST_COMPLETED)
         first = next(number for number, future in enumerate(futures) if future.done())
-        winner = await self._record("race", first)
+        winner: int = await self._record("race", first)
         won = futures[winner]
         if not won.done():
             await wait([won])
@@ -328,10 +324,10 @@ class Context:
 
     # ------------------------------------------------------------ facts and settings
 
-    def options(  # noqa: PLR0913 - one keyword for each thing that can be set
+    def options(
         self,
         *,
-        id: str | None = None,  # noqa: A002 - the protocol's own word
+        id: str | None = None,
         timeout: Duration | None = None,
         target: str | None = None,
         version: int | None = None,
@@ -392,12 +388,18 @@ class Context:
 
     # ------------------------------------------------------------ inside
 
-    def _run(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any, branch: Branch | None = None) -> Child:
+    def _run(
+        self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any, branch: Branch | None = None
+    ) -> Child:
         chosen = self._options
         function = self._function(fn)
         check_call(function, args, kwargs)
-        param = self._encode(Call(func=function.name, args=args, kwargs=kwargs, version=function.version), function.signature)
+        param = self._encode(
+            Call(func=function.name, args=args, kwargs=kwargs, version=function.version), function.signature
+        )
         workflow = function.kind is FunctionKind.WORKFLOW
+        if workflow:
+            refuse_retry(function.fn, chosen.retry)
         timeout_ms = chosen.timeout_ms if chosen.timeout_ms is not None else function.timeout_ms
         return self._execution.ask(
             Role.WORKFLOW if workflow else Role.STEP,
@@ -431,7 +433,7 @@ class Context:
     def _sleep(self, duration_ms: int, frame: Any) -> Durable[None]:
         return self._execution.ask(
             Role.TIMER,
-            Identity(Kind.SLEEP, args=str(duration_ms), site=_site(frame)),
+            Identity(Kind.SLEEP, args=str(duration_ms), site=site(frame)),
             scope=self._scope,
             id=self._chosen_id(),
             timeout_ms=duration_ms,
@@ -440,12 +442,16 @@ class Context:
 
     def _record(self, what: str, value: object, read: Callable[[Any], Any] = lambda value: value) -> Durable[Any]:
         codec = self._execution.env.codec
+
+        def convert(record: PromiseRecord) -> Any:
+            return read(codec.decode(record.param, Any))
+
         return self._execution.ask(
             Role.RECORD,
             Identity(Kind.RECORD, call=what),
             scope=self._scope,
             param=codec.encode(value, Any),
-            convert=lambda record: read(codec.decode(record.param, Any)),
+            convert=convert,
         ).awaitable
 
     def _function(self, fn: Any) -> Function:
@@ -465,7 +471,11 @@ class Context:
         else:
             function = self._function(fn)
         check_call(function, args, kwargs)
-        return function.name, self._options.version or (None if isinstance(fn, str) else function.version), function.signature
+        return (
+            function.name,
+            self._options.version or (None if isinstance(fn, str) else function.version),
+            function.signature,
+        )
 
     def _encode(self, call: Call, signature: Signature) -> Value:
         try:
@@ -502,6 +512,10 @@ class Context:
         return branch
 
 
+def _future(awaitable: Awaitable[T], loop: DurableLoop) -> Future[T]:
+    return awaitable if isinstance(awaitable, Future) else loop.create_task(awaitable)
+
+
 class _Fan:
     """Run calls with a bound on how many are open, each started in order. Costs the same for each, however many."""
 
@@ -522,11 +536,11 @@ class _Fan:
                     open_[future] = started
                     future.add_done_callback(self._on_done)
                     started += 1
-                for future in await self._next():
-                    results[open_.pop(future)] = future.result()
+                for finished in await self._next():
+                    results[open_.pop(finished)] = finished.result()
         finally:
-            for future in open_:
-                future.cancel()
+            for left in open_:
+                left.cancel()
         return results
 
     async def _next(self) -> list[Future[Any]]:
@@ -534,7 +548,7 @@ class _Fan:
             self._signal = self._loop.create_future()
             await self._signal
             self._signal = None
-        finished = list(self._finished)
+        finished: list[Future[Any]] = list(self._finished)
         self._finished.clear()
         return finished
 
@@ -554,24 +568,10 @@ def _datetime_of(ms: int) -> datetime:
 
 def _identity(kind: Kind, name: str, version: int | None, param: Value, frame: Any) -> Identity:
     call = name if version is None else f"{name}@{version}"
-    return Identity(kind, call, fingerprint(param.data), _site(frame))
+    return Identity(kind, call, fingerprint(param.data), site(frame))
 
 
-_sites: WeakKeyDictionary[CodeType, dict[int, str]] = WeakKeyDictionary()
 _descriptions: WeakKeyDictionary[Any, Function] = WeakKeyDictionary()
-
-
-def _site(frame: Any) -> str:
-    """Return where a call was made: file name (no path) and line."""
-    code, line = frame.f_code, frame.f_lineno
-    lines = _sites.get(code)
-    if lines is None:
-        lines = _sites[code] = {}
-    site = lines.get(line)
-    if site is None:
-        name = code.co_filename.replace("\\", "/").rpartition("/")[2]
-        site = lines[line] = f"{name}:{line}"
-    return site
 
 
 def _described(fn: Any) -> Function:

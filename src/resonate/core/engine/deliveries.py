@@ -63,7 +63,6 @@ def _split(token: str) -> tuple[str, int]:
 class Deliveries:
     """The record of one execution's deliveries: what earlier attempts recorded, then what this one adds."""
 
-
     def __init__(self) -> None:
         self._record: list[str] = []
         self._stretches: dict[int, str] = {}

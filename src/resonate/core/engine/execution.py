@@ -41,6 +41,7 @@ from resonate.core.engine.loop import (
     Branch,
     CancelledError,
     DurableLoop,
+    Future,
     GuardedCoroutine,
     TimerHandle,
     current_branch,
@@ -135,7 +136,7 @@ class Execution:
         version: the task's version.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - all of an execution
         self,
         env: Environment,
         context_of: Callable[[Execution, Scope], object],
@@ -157,7 +158,7 @@ class Execution:
         self._branch_tag = promise.tags.get(Tag.BRANCH, promise.id)
         self._observe = env.observe
         self.now = promise.created_at
-        self.loop = DurableLoop(self, promise.created_at)
+        self.loop = DurableLoop(self, promise.created_at)  # type: ignore[abstract]  # its refusals are set in a loop
         self.deliveries = Deliveries()
         self._history: dict[str, PromiseRecord] = {}
         self._children: dict[str, Child] = {}  # asked for, not delivered, not abandoned
@@ -244,14 +245,14 @@ class Execution:
 
     # ------------------------------------------------------------ the workflow's side (Context calls these)
 
-    def ask(  # noqa: PLR0913 - the one door for every durable call
+    def ask(
         self,
         role: Role,
         identity: Identity,
         *,
         scope: Scope,
         param: Value = NO_VALUE,
-        id: str | None = None,  # noqa: A002 - the protocol's own word
+        id: str | None = None,
         timeout_ms: int | None = None,
         tags: Mapping[str, str] | None = None,
         function: Function | None = None,
@@ -279,8 +280,7 @@ class Execution:
         )
         child.convert = convert
         future: Durable[Any] = Durable(loop=self.loop)
-        future._child = child  # noqa: SLF001 - a future is made with its child, here alone
-        future._listener = self  # noqa: SLF001 - as above
+        future.bind(child, self)
         child.future = future
         if self._stopped is not None:
             return child  # the attempt is over; the body runs to its next await and no further
@@ -302,9 +302,9 @@ class Execution:
             self._recognize(child, known)
         return child
 
-    def acknowledge(self, child: Child) -> Any:
+    def acknowledge(self, child: Child) -> Future[Any]:
         """Return a future that has the child's own future once its promise is durable."""
-        acknowledged = self.loop.create_future()
+        acknowledged: Future[Any] = self.loop.create_future()
         child.acknowledged = acknowledged
         if self._stopped is None and not child.gone:
             self._tokens[child.suffix + "!"] = child
@@ -500,6 +500,9 @@ class Execution:
             elif record.state is not PromiseState.PENDING and child.phase is not Phase.SETTLED:
                 self._settled(child, record)
             return
+        self._abandoned_known(record)
+
+    def _abandoned_known(self, record: PromiseRecord) -> None:
         child = self._abandoned.get(record.id)
         if child is None:
             return
@@ -554,7 +557,7 @@ class Execution:
 
     def _run_step(self, child: Child, record: PromiseRecord) -> None:
         function = child.function
-        assert function is not None  # noqa: S101 - a step is asked for with its function
+        assert function is not None
         child.running = True
         try:
             call = self.env.codec.decode_call(record.param, lambda _name, _version: function.signature)
@@ -576,7 +579,7 @@ class Execution:
 
     def _run_workflow(self, child: Child, record: PromiseRecord) -> None:
         function = child.function
-        assert function is not None  # noqa: S101 - a workflow is asked for with its function
+        assert function is not None
         scope = Scope(id=child.id, function=function, timeout_at=record.timeout_at, child=child)
         child.running = scope
         try:
@@ -710,7 +713,7 @@ class Execution:
             if expected not in self._known_tokens:
                 return None  # the record says that this came first: wait for it
             what = ACK if expected.endswith("!") else RESULT
-            assert child.record is not None  # noqa: S101 - it was offered, so it is known
+            assert child.record is not None
             return child.record.created_at if what is ACK else settled_at(child.record), child, what
         while self._deliverable:
             instant, _, what, child = heappop(self._deliverable)
@@ -732,7 +735,7 @@ class Execution:
         del self._tokens[token]
         self.loop.move_to(instant)
         if what is ACK:
-            assert child.acknowledged is not None  # noqa: S101 - only then is an acknowledgement offered
+            assert child.acknowledged is not None
             if not child.acknowledged.done():
                 child.acknowledged.set_result(child.id if child.role is Role.DETACHED else child.future)
             return
@@ -743,7 +746,7 @@ class Execution:
 
     def _hand_over(self, child: Child) -> None:
         record, future = child.record, child.future
-        assert record is not None and future is not None  # noqa: S101, PT018 - a settled child has both
+        assert record is not None and future is not None  # noqa: PT018 - a settled child has both
         self._nested.pop(child.id, None)
         if child.handle is not None:
             self._timers.pop(id(child.handle), None)
@@ -786,9 +789,8 @@ class Execution:
 
     def _end_scope(self, scope: Scope) -> None:
         scope.over = False  # once only
-        for child in list(scope.children.values()):
-            if child.future is not None:
-                child.future.cancel()
+        for left in list(scope.children.values()):
+            left.awaitable.cancel()
         state, value = self._verdict(scope)
         child = scope.child
         if child is None:
@@ -908,7 +910,7 @@ class Execution:
         self._end_scope(self._root)
         self._writes.clear()
         self._ended = True
-        assert self._outcome is not None  # noqa: S101 - ending the root's scope sets it
+        assert self._outcome is not None
         out.append(do.Fulfill(self._outcome))
 
     # ------------------------------------------------------------ events

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from attrs import frozen
+from attrs import field, frozen
 
 from resonate.core.engine.environment import Dependencies
 
@@ -32,7 +32,7 @@ class Info:
     version: int
     attempt: int
     timeout_at: int
-    _dependencies: Dependencies
+    _dependencies: Dependencies = field(alias="dependencies", repr=False)
 
     @property
     def idempotency_key(self) -> str:

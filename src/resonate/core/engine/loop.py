@@ -21,13 +21,15 @@ import asyncio
 import sys
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
+from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
-from typing import Any, Generic, NoReturn, Protocol, TypeVar
+from typing import Any, Generic, NoReturn, Protocol, TypeVar, TypeVarTuple
 
 from resonate.core import ids
 from resonate.errors import DeterminismError
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 CancelledError = asyncio.CancelledError
 Future = asyncio.Future
@@ -48,7 +50,7 @@ class Branch:
 
     __slots__ = ("_drawn", "id", "random", "scope", "separator")
 
-    def __init__(self, id: str, scope: Any, separator: str) -> None:  # noqa: A002 - the protocol's own word
+    def __init__(self, id: str, scope: Any, separator: str) -> None:
         self.id = id
         self.scope = scope
         self.separator = separator
@@ -104,11 +106,6 @@ class GuardedCoroutine(Coroutine[Any, Any, T], Generic[T]):
         self._host = host
         self.scope = scope
 
-    @property
-    def __name__(self) -> str:
-        """The body's name, for task reprs."""
-        return getattr(self._body, "__name__", type(self._body).__name__)
-
     def send(self, value: Any) -> Any:
         """Run to the next await."""
         try:
@@ -139,10 +136,8 @@ class GuardedCoroutine(Coroutine[Any, Any, T], Generic[T]):
 
     def close(self) -> None:
         """End the body where it stands. A body that awaits while it is closed is cut off there."""
-        try:
+        with suppress(Exception):  # the execution is over: nobody is left to hear of it
             self._body.close()
-        except Exception:  # noqa: BLE001, S110 - the execution is over: nobody is left to hear of it
-            pass
 
     def __await__(self) -> Generator[Any, Any, T]:
         """Await the body (asyncio never does; the type asks for it)."""
@@ -212,7 +207,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
     # ------------------------------------------------------------ what asyncio asks of a loop
 
     def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
         """Queue a callback."""
         handle = asyncio.Handle(callback, args, self, context)
@@ -220,7 +215,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
         return handle
 
     def call_later(
-        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Queue a callback behind a durable timer of `delay` seconds."""
         timer = asyncio.TimerHandle(self.time() + delay, callback, args, self, context)
@@ -229,7 +224,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
         return timer
 
     def call_at(
-        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Queue a callback behind a durable timer at the logical instant `when` (seconds)."""
         return self.call_later(when - self.time(), callback, *args, context=context)
@@ -251,7 +246,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
         """Make a future of this loop."""
         return asyncio.Future(loop=self)
 
-    def create_task(  # type: ignore[override]  # typeshed narrows the coroutine; we take any awaitable
+    def create_task(
         self, coro: Any, *, name: str | None = None, context: Context | None = None, **_ignored: Any
     ) -> asyncio.Task[Any]:
         """Start a task; its ids count below the next id of the task that starts it."""
@@ -271,7 +266,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
     def _start(self, body: Coroutine[Any, Any, T], branch: Branch, context: Context) -> asyncio.Task[T]:
         guarded = GuardedCoroutine(body, self, self._host, branch.scope)
         task: asyncio.Task[T] = asyncio.Task(guarded, loop=self, context=context)
-        task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - a parked task is no leak
+        setattr(task, "_log_destroy_pending", False)  # noqa: B010 - asyncio knows it, its types do not: parked is no leak
         self._tasks[guarded] = task
         self._host.task_started(guarded)
         return task
@@ -334,4 +329,3 @@ _OURS = frozenset(vars(DurableLoop)) | {"_timer_handle_cancelled"}
 for _name in dir(asyncio.AbstractEventLoop):
     if not _name.startswith("_") and _name not in _OURS:
         setattr(DurableLoop, _name, _refuse(_name))
-DurableLoop.__abstractmethods__ = frozenset()  # type: ignore[attr-defined]  # AbstractEventLoop declares none, stubs do

@@ -22,10 +22,25 @@ class Scope:
     `child` is None for the root. `owed` counts open children that Law 1 waits for, `tasks` live tasks.
     """
 
-    __slots__ = ("body", "canceled", "child", "cleanups", "context", "error", "function", "id", "logger", "outcome",
-                 "owed", "over", "tasks", "timeout_at", "children")
+    __slots__ = (
+        "body",
+        "canceled",
+        "child",
+        "children",
+        "cleanups",
+        "context",
+        "error",
+        "function",
+        "id",
+        "logger",
+        "outcome",
+        "over",
+        "owed",
+        "tasks",
+        "timeout_at",
+    )
 
-    def __init__(self, *, id: str, function: Function, timeout_at: int, child: Child | None = None) -> None:  # noqa: A002 - the protocol's own word
+    def __init__(self, *, id: str, function: Function, timeout_at: int, child: Child | None = None) -> None:
         self.id = id
         self.function = function
         self.timeout_at = timeout_at

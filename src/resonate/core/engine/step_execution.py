@@ -62,9 +62,7 @@ class StepExecution:
     def suspended(self) -> None:
         """Never called: a step is not suspended."""
 
-    def resume(
-        self, promise: PromiseRecord, news: Iterable[PromiseRecord], version: int, now: int
-    ) -> list[do.Command]:
+    def resume(self, promise: PromiseRecord, news: Iterable[PromiseRecord], version: int, now: int) -> list[do.Command]:
         """Run the step again: there is nothing to go on from."""
         del news, version
         self.promise = promise
