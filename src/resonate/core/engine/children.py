@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from resonate.core.engine.identity import Identity
-from resonate.core.engine.loop import Future, TimerHandle
+from resonate.core.engine.loop import Future, OrderedFuture, TimerHandle
 from resonate.core.protocol.records import PromiseRecord
 from resonate.core.registry import Function
 from resonate.core.retry import RetryPolicy
@@ -92,7 +92,7 @@ class Listener(Protocol):
         ...
 
 
-class Durable(Future[T], Generic[T]):
+class Durable(OrderedFuture[T], Generic[T]):
     """The result of a durable call, inside a workflow: await it, cancel it, or hand its `id` out.
 
     It belongs to the durable loop of its workflow; awaiting it anywhere else is refused.

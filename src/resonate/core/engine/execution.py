@@ -161,7 +161,7 @@ class Execution:
         self._branch_tag = promise.tags.get(Tag.BRANCH, promise.id)
         self._observe = env.observe
         self.now = promise.created_at
-        self.loop = DurableLoop(self, promise.created_at)  # type: ignore[abstract]  # its refusals are set in a loop
+        self.loop = DurableLoop(self, promise.created_at, int(fingerprint(promise.id), 16) >> 4)  # type: ignore[abstract]  # its refusals are set in a loop
         self.deliveries = Deliveries()
         self._history: dict[str, PromiseRecord] = {}
         self._children: dict[str, Child] = {}  # asked for, not delivered, not abandoned
@@ -288,7 +288,7 @@ class Execution:
             returns=returns,
         )
         child.convert = convert
-        future: Durable[Any] = Durable(loop=self.loop)
+        future: Durable[Any] = self.loop.numbered(Durable(loop=self.loop))
         future.bind(child, self)
         child.future = future
         if self._stopped is not None:

@@ -5,6 +5,8 @@ Law 2: callbacks run in the order they were asked for; nothing else decides an o
 Law 3: time is logical: it stands still during a turn and is moved by the host from one recorded instant to the next.
 Law 4: what would leave the loop raises `DeterminismError`, naming the call and the cure.
 Law 5: a closed loop runs no more callbacks; what is still suspended on it is closed, never resumed.
+Law 6: futures and tasks hash by the order in which they were made, so that the sets of them that asyncio keeps and
+    returns (`asyncio.wait`, `TaskGroup`) are iterated in the same order by each replay.
 
 Theory of operation. A workflow runs as tasks of this loop. The host (an execution) turns the loop until it is
 idle, looks at what the workflow has asked for meanwhile, and later completes the futures that it handed out. Each
@@ -23,12 +25,15 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
-from typing import Any, Generic, NoReturn, Protocol, TypeVar, TypeVarTuple
+from types import FrameType
+from typing import Any, Final, Generic, NoReturn, Protocol, TypeVar, TypeVarTuple
 
 from resonate.core import ids
+from resonate.core.engine.callsite import calling_frame
 from resonate.errors import DeterminismError
 
 T = TypeVar("T")
+F = TypeVar("F", bound="OrderedFuture[Any]")
 Ts = TypeVarTuple("Ts")
 
 CancelledError = asyncio.CancelledError
@@ -98,13 +103,14 @@ class Host(Protocol):
 class GuardedCoroutine(Coroutine[Any, Any, T], Generic[T]):
     """A task's body, watched: foreign awaits are refused where they happen, and its end is reported."""
 
-    __slots__ = ("__weakref__", "_body", "_host", "_loop", "scope")
+    __slots__ = ("__weakref__", "_body", "_host", "_loop", "scope", "serial")
 
-    def __init__(self, body: Coroutine[Any, Any, T], loop: DurableLoop, host: Host, scope: Any) -> None:
+    def __init__(self, body: Coroutine[Any, Any, T], loop: DurableLoop, host: Host, scope: Any, serial: int) -> None:
         self._body = body
         self._loop = loop
         self._host = host
         self.scope = scope
+        self.serial = serial
 
     def send(self, value: Any) -> Any:
         """Run to the next await."""
@@ -136,7 +142,7 @@ class GuardedCoroutine(Coroutine[Any, Any, T], Generic[T]):
 
     def close(self) -> None:
         """End the body where it stands. A body that awaits while it is closed is cut off there."""
-        with suppress(Exception):  # the execution is over: nobody is left to hear of it
+        with suppress(Exception, CancelledError, GeneratorExit):  # the execution is over: nobody is left to hear of it
             self._body.close()
 
     def __await__(self) -> Generator[Any, Any, T]:
@@ -156,21 +162,43 @@ class GuardedCoroutine(Coroutine[Any, Any, T], Generic[T]):
         return DeterminismError(text, hint="Do that work in a step and await it with ctx.run.")
 
 
+class OrderedFuture(asyncio.Future[T], Generic[T]):
+    """A future of a durable loop."""
+
+    _serial: int
+
+    def __hash__(self) -> int:
+        """See law 6."""
+        return self._serial
+
+
+class OrderedTask(asyncio.Task[T], Generic[T]):
+    """A task of a durable loop."""
+
+    def __hash__(self) -> int:
+        """See law 6. Asked for before the task is fully made, so the number is its coroutine's."""
+        body: Any = self.get_coro()  # a GuardedCoroutine
+        return int(body.serial)
+
+
 class DurableLoop(asyncio.AbstractEventLoop):
     """An event loop that a host turns until it is idle.
 
     Args:
         host: is told of timers and of tasks that end.
         now: the first logical instant, in epoch ms.
+        seed: where the numbers begin that futures and tasks are hashed by: the same for one execution in every
+            process, another for another.
     """
 
-    def __init__(self, host: Host, now: int) -> None:
+    def __init__(self, host: Host, now: int, seed: int = 0) -> None:
         self._host = host
         self._now = now
         self._ready: deque[asyncio.Handle] = deque()
         self._tasks: dict[GuardedCoroutine[Any], asyncio.Task[Any]] = {}
         self._closed = False
         self._halted = False
+        self._serial = seed
 
     # ------------------------------------------------------------ turned by the host
 
@@ -244,7 +272,12 @@ class DurableLoop(asyncio.AbstractEventLoop):
 
     def create_future(self) -> asyncio.Future[Any]:
         """Make a future of this loop."""
-        return asyncio.Future(loop=self)
+        return self.numbered(OrderedFuture(loop=self))
+
+    def numbered(self, future: F) -> F:
+        """Give a new future its number; see law 6."""
+        self._serial = future._serial = self._serial + 1  # noqa: SLF001 - set where futures are made, here alone
+        return future
 
     def create_task(
         self, coro: Any, *, name: str | None = None, context: Context | None = None, **_ignored: Any
@@ -254,6 +287,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
         if parent is None:
             msg = "A task of a workflow was started from outside of it."
             raise DeterminismError(msg, hint="Start tasks inside the workflow's own code.")
+        _refuse_unordered(calling_frame(1))
         body = coro if asyncio.iscoroutine(coro) else _awaiting(coro)
         branch = parent.fork()
         chosen = copy_context() if context is None else context.copy()
@@ -264,8 +298,9 @@ class DurableLoop(asyncio.AbstractEventLoop):
         return task
 
     def _start(self, body: Coroutine[Any, Any, T], branch: Branch, context: Context) -> asyncio.Task[T]:
-        guarded = GuardedCoroutine(body, self, self._host, branch.scope)
-        task: asyncio.Task[T] = asyncio.Task(guarded, loop=self, context=context)
+        self._serial += 1
+        guarded = GuardedCoroutine(body, self, self._host, branch.scope, self._serial)
+        task: asyncio.Task[T] = OrderedTask(guarded, loop=self, context=context)
         setattr(task, "_log_destroy_pending", False)  # noqa: B010 - asyncio knows it, its types do not: parked is no leak
         self._tasks[guarded] = task
         self._host.task_started(guarded)
@@ -312,6 +347,22 @@ class DurableLoop(asyncio.AbstractEventLoop):
 
 async def _awaiting(awaitable: Any) -> Any:
     return await awaitable
+
+
+def _refuse_unordered(caller: FrameType | None) -> None:
+    """Raise if tasks are being made for a set of coroutines: its order is that of addresses, and so would ids be."""
+    if caller is None or not caller.f_code.co_name.endswith("ensure_future"):
+        return
+    for _ in range(3):
+        caller = caller.f_back
+        if caller is None:
+            return
+        if caller.f_code is _AS_COMPLETED:
+            msg = "asyncio.as_completed starts coroutines in an order that no replay can repeat."
+            raise DeterminismError(msg, hint="Wrap each in asyncio.create_task first; durable calls need no wrapping.")
+
+
+_AS_COMPLETED: Final = asyncio.as_completed.__code__
 
 
 def _refuse(name: str) -> Callable[..., NoReturn]:
