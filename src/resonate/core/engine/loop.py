@@ -185,7 +185,7 @@ class GuardedCoroutine(Coroutine[Any, Any, T], Generic[T]):
 
     def close(self) -> None:
         """End the body where it stands. A body that awaits while it is closed is cut off there."""
-        with suppress(Exception):  # the execution is over: nobody is left to hear of it
+        with suppress(Exception, CancelledError, GeneratorExit):  # the execution is over: nobody is left to hear of it
             self._body.close()
 
     def __await__(self) -> Generator[Any, Any, T]:
