@@ -22,8 +22,8 @@ export NO_MKDOCS_2_WARNING := 1
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 18
 
-demo: $(READY) ## run the checkout example
-	$(BIN)/python examples/checkout.py
+demo: $(READY) ## run the demo: an order that survives the death of its worker
+	@$(BIN)/python examples/demo.py
 
 test: $(READY) ## run the tests, in random order
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from resonate.core.engine.identity import Identity
-from resonate.core.engine.loop import Future, TimerHandle
+from resonate.core.engine.loop import Future, PlacedFuture, TimerHandle
 from resonate.core.protocol.records import PromiseRecord
 from resonate.core.registry import Function
 from resonate.core.retry import RetryPolicy
@@ -98,7 +98,7 @@ class Listener(Protocol):
         ...
 
 
-class Durable(Future[T], Generic[T]):
+class Durable(PlacedFuture[T], Generic[T]):
     """The result of a durable call, inside a workflow: await it, cancel it, or hand its `id` out.
 
     It belongs to the durable loop of its workflow; awaiting it anywhere else is refused.
@@ -111,6 +111,7 @@ class Durable(Future[T], Generic[T]):
         """Say what it is the result of. Called once, where it is made."""
         self._child = child
         self._listener = listener
+        self.place = child.id
 
     @property
     def id(self) -> str:
@@ -187,7 +188,7 @@ class Child:
         self.handle: TimerHandle | None = None
         self.convert: Callable[[PromiseRecord], object] | None = None
         self.running: Any = None
-        self.watched = False
+        self.watched = 0  # the task version under which somebody tells when it settles
         self.awaited = 0
         self.written: str | None = None
 

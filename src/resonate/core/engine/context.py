@@ -25,7 +25,7 @@ from resonate.core.engine.identity import CALLER, Identity, Kind, fingerprint
 from resonate.core.engine.info import Info
 from resonate.core.engine.loop import FIRST_COMPLETED, Branch, DurableLoop, Future, current_branch, wait
 from resonate.core.engine.scope import Scope
-from resonate.core.function import Function, FunctionKind, check_call, describe
+from resonate.core.function import Function, FunctionKind, check_call, describe, refuse_retry
 from resonate.core.protocol.records import PromiseRecord, Value
 from resonate.core.retry import RetryPolicy
 from resonate.core.values import UNTYPED, Call, Signature
@@ -294,14 +294,16 @@ class Context:
             raise UsageError(msg)
         loop = self._execution.loop
         futures: list[Future[T]] = [_future(one, loop) for one in contestants]
-        await wait(futures, return_when=FIRST_COMPLETED)
-        first = next(number for number, future in enumerate(futures) if future.done())
-        winner: int = await self._record("race", first)
-        won = futures[winner]
-        if not won.done():
-            await wait([won])
-        for future in futures:
-            future.cancel()
+        try:
+            await wait(futures, return_when=FIRST_COMPLETED)
+            first = next(number for number, future in enumerate(futures) if future.done())
+            winner: int = await self._record("race", first)
+            won = futures[winner]
+            if not won.done():
+                await wait([won])
+        finally:
+            for future in futures:
+                future.cancel()
         return won.result()
 
     # ------------------------------------------------------------ what would else not be the same twice
@@ -398,6 +400,8 @@ class Context:
             Call(func=function.name, args=args, kwargs=kwargs, version=function.version), function.signature
         )
         workflow = function.kind is FunctionKind.WORKFLOW
+        if workflow:
+            refuse_retry(function.fn, chosen.retry)
         timeout_ms = chosen.timeout_ms if chosen.timeout_ms is not None else function.timeout_ms
         return self._execution.ask(
             Role.WORKFLOW if workflow else Role.STEP,
@@ -456,7 +460,12 @@ class Context:
         registry = self._execution.env.registry
         if isinstance(fn, str):
             return registry.get(fn, self._options.version)
-        return registry.of(fn, self._options.version) or _described(fn)
+        version = self._options.version
+        function = registry.of(fn, version)
+        if function is not None:
+            return function
+        other = registry.of(fn)
+        return _described(fn) if other is None else registry.get(other.name, version)
 
     def _callee(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, int | None, Signature]:
         """Return name, version and types of a function that runs elsewhere; it need not be known here."""

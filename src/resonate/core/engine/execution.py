@@ -65,7 +65,10 @@ if TYPE_CHECKING:
 
 ACK, RESULT = 0, 1
 FEW = 8
-"""Up to so many unrecorded deliveries are simply written with each write of a turn."""
+"""Up to so many unrecorded deliveries are simply written with each write of a turn, and up to so many promises are
+watched at once beside steps that run."""
+PATIENCE_MS = 1_000
+"""How long steps run before more than `FEW` promises are watched beside them: each costs a request."""
 
 
 @define
@@ -184,13 +187,15 @@ class Execution:
         self._timers: dict[int, Child] = {}
         self._alarms: list[tuple[int, str]] = []
         self._writes: dict[str, _Creation | _Settlement] = {}
-        self._under_way: dict[str, int] = {}
+        self._under_way: dict[str, tuple[int, str | None]] = {}  # what each write carries: up to where, as which text
         self._others: list[do.Command] = []
         self._running: set[str] = set()
         self._ending: list[Scope] = []
         self._open_external: dict[str, Child] = {}  # what a suspended task waits for
         self._unregistered: dict[str, Child] = {}  # of those: no suspension has named it yet
         self._unwatched: dict[str, Child] = {}  # of those: nobody tells while the task stays acquired
+        self._watching = 0  # the task version under which they are watched
+        self._patience: tuple[int, int] = (0, 0)  # a task version, and until when many are not watched under it
         self._nested: dict[str, Child] = {}  # workflows that run here as children
         self._count = 0
         self._stopped: ResonateError | None = None
@@ -233,6 +238,10 @@ class Execution:
     def suspended(self) -> None:
         """Take note that the store accepted the last `Suspend`: this attempt is over."""
         self._unregistered.clear()
+        if self._observe is not None:
+            for child_id in self._nested:
+                self._emit(trace.Suspend(child_id))
+            self._emit(trace.Suspend(self.id))
 
     def resume(self, promise: PromiseRecord, news: Iterable[PromiseRecord], version: int, now: int) -> list[do.Command]:
         """Begin another attempt in place: the task came back while the body is still here, parked."""
@@ -308,7 +317,6 @@ class Execution:
         if role in OWED:
             scope.owed += 1
         self._counted()
-        self._announce(child)
         known = self._history.pop(child_id, None)
         if known is None:
             self.replaying = False
@@ -341,9 +349,10 @@ class Execution:
         return current_branch() or self._branch
 
     def _suffix(self, child_id: str, *, custom: bool) -> str:
-        if custom:
-            return "=" + fingerprint(child_id)
-        return child_id[len(self.id) + 1 :]
+        """Return what stands for a child in the record of deliveries: no two children share it."""
+        if not custom and child_id.startswith((self.id + ".", self.id + self._separator)):
+            return child_id[len(self.id) + 1 :]
+        return "=" + fingerprint(child_id)  # it does not count below this execution's own id
 
     def _create(self, child: Child, param: Value, timeout_ms: int | None, tags: Mapping[str, str] | None) -> None:
         timeout_at = self.now + (self.env.timeout_ms if timeout_ms is None else timeout_ms)
@@ -446,7 +455,7 @@ class Execution:
         self._let_go(child)
         if child.awaited:
             self._emit(trace.Resume(child.scope.id, child.id))
-        if child.watched:
+        if child.watched == self.version:
             self._others.append(do.Unwatch(child.id))
         if phase is Phase.ASKED:
             if self._writes.pop(child.id, None) is None:
@@ -507,9 +516,7 @@ class Execution:
             self.deliveries.learn(record.value.headers)
 
     def _promise_known(self, record: PromiseRecord) -> None:
-        mark = self._under_way.pop(record.id, None)
-        if mark is not None:
-            self.deliveries.recorded(mark)
+        self._acknowledged(record)
         child = self._children.get(record.id)
         if child is not None:
             if child.phase is Phase.ASKED:
@@ -518,6 +525,12 @@ class Execution:
                 self._settled(child, record)
             return
         self._abandoned_known(record)
+
+    def _acknowledged(self, record: PromiseRecord) -> None:
+        """Take note of a write that was answered: what it carried is recorded only if it is what the store kept."""
+        mark, header = self._under_way.pop(record.id, (0, None))
+        if header is not None and header in {record.param.headers.get(HEADER), record.value.headers.get(HEADER)}:
+            self.deliveries.recorded(mark)
 
     def _abandoned_known(self, record: PromiseRecord) -> None:
         child = self._abandoned.get(record.id)
@@ -539,7 +552,9 @@ class Execution:
             return
         if record.param.headers.get(HEADER) != child.written:
             self.deliveries.learn(record.param.headers)  # an earlier attempt's write
+        self.deliveries.learn(record.value.headers)
         child.record = record
+        self._announce(child)
         if child.acknowledged is not None:
             self._offer(record.created_at, child, ACK)
         if child.role in KNOWN_BY_CREATION:
@@ -583,6 +598,7 @@ class Execution:
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
             return
         self._running.add(child.id)
+        heappush(self._alarms, (record.timeout_at, child.id))  # past it, the step is interrupted
         self._others.append(
             do.RunStep(
                 id=child.id,
@@ -641,10 +657,13 @@ class Execution:
             if child is not None:
                 self._owes_no_more(child)
             return
+        if child.phase is not Phase.ASKED:
+            self._emit(trace.Return(child.id, PromiseState.REJECTED))
         self._running.discard(child_id)
         child.move(Change.ABANDONS)
         self._let_go(child)
-        self._emit(trace.Dedup(child.id, PromiseState.REJECTED))
+        if child.awaited:
+            self._emit(trace.Resume(child.scope.id, child.id))
         for future in (child.acknowledged, child.future):
             if future is not None and not future.done():
                 future.set_exception(error)
@@ -690,7 +709,7 @@ class Execution:
     # ------------------------------------------------------------ turns
 
     def _fire_due_timers(self) -> None:
-        """Read pending timers as the store would: settled at their deadline, once it has passed."""
+        """Read timers and steps that are pending as the store would: settled at their deadline, once it has passed."""
         while self._alarms and self._alarms[0][0] <= self.now:
             due, child_id = heappop(self._alarms)
             child = self._children.get(child_id)
@@ -699,7 +718,7 @@ class Execution:
                     child,
                     PromiseRecord(
                         id=child_id,
-                        state=PromiseState.RESOLVED,
+                        state=PromiseState.REJECTED_TIMEDOUT if child.role is Role.STEP else PromiseState.RESOLVED,
                         timeout_at=due,
                         created_at=child.record.created_at,
                         settled_at=due,
@@ -745,6 +764,8 @@ class Execution:
 
     def _deliver(self, instant: int, child: Child, what: int) -> None:
         token = child.suffix if what is RESULT else child.suffix + "!"
+        if self.replaying and not self._history and self.deliveries.expected() is None:
+            self.replaying = False  # all that earlier attempts asked for was asked for again: this is news
         self.deliveries.delivered(token, free=len(self._children) == 1)
         self._known_tokens.discard(token)
         del self._tokens[token]
@@ -870,19 +891,19 @@ class Execution:
         drafts, self._writes = self._writes, {}
         if header is None:
             for promise_id, draft in drafts.items():
-                self._under_way[promise_id] = 0
+                self._under_way[promise_id] = (0, None)
                 out.append(do.Write(draft.sealed(None)))
             return
         alone, mark, ahead = self.deliveries.pending > FEW, self.deliveries.mark, False
         for promise_id, draft in drafts.items():
             if not draft.carries:
-                self._under_way[promise_id] = 0
+                self._under_way[promise_id] = (0, None)
                 out.append(do.Write(draft.sealed(None)))
             elif alone and ahead:
                 self._writes[promise_id] = draft
             else:
                 ahead = True
-                self._under_way[promise_id] = mark
+                self._under_way[promise_id] = (mark, header)
                 out.append(do.Write(draft.sealed(header)))
 
     def _watch(self, out: list[do.Command]) -> None:
@@ -890,12 +911,30 @@ class Execution:
         self.replaying = False
         while self._alarms and self._alarms[0][1] not in self._children:
             heappop(self._alarms)
-        if self._alarms:
-            out.append(do.Wake(self._alarms[0][0]))
-        unwatched, self._unwatched = self._unwatched, {}
-        for child in unwatched.values():
-            child.watched = True
-            out.append(do.Watch(child.id))
+        wake_at = self._alarms[0][0] if self._alarms else None
+        if self._watching != self.version and self._open_external:
+            later = self._watch_anew()
+            wake_at = later if wake_at is None or (later is not None and later < wake_at) else wake_at
+        if wake_at is not None:
+            out.append(do.Wake(wake_at))
+        if self._watching == self.version:
+            unwatched, self._unwatched = self._unwatched, {}
+            for child in unwatched.values():
+                child.watched = self.version
+                out.append(do.Watch(child.id))
+
+    def _watch_anew(self) -> int | None:
+        """Watch, in this attempt, all that is open; if that is much, only once the steps have taken long.
+
+        Return the instant from which it is worth it, None if it is already.
+        """
+        if self._patience[0] != self.version:
+            self._patience = (self.version, self.now + PATIENCE_MS)
+        if len(self._open_external) > FEW and self.now < self._patience[1]:
+            return self._patience[1]
+        self._watching = self.version
+        self._unwatched = {id: child for id, child in self._open_external.items() if child.role is not Role.TIMER}
+        return None
 
     def _block(self, out: list[do.Command]) -> None:
         self.replaying = False
@@ -905,10 +944,6 @@ class Execution:
         awaiting = self._open_external
         if self.env.dialect.keeps_resumes:  # earlier suspensions are remembered: name what is new, or any one
             awaiting = self._unregistered or dict(islice(self._open_external.items(), 1))
-        if self._observe is not None:
-            for child_id in self._nested:
-                self._emit(trace.Suspend(child_id))
-            self._emit(trace.Suspend(self.id))
         out.append(do.Suspend(tuple(awaiting)))
 
     def _starve(self, out: list[do.Command]) -> None:
