@@ -423,10 +423,10 @@ class Resonate:
         call = Call(func=function.name, args=args, kwargs=kwargs, version=function.version)
         returns = function.signature.returns
         param = self._param(call, function.signature)
-        request = self._creation(id, param, parts.store.prefer(), function.timeout_ms)
         if not parts.worker.has_room:
-            await self._create(request)
+            await self._create(self._creation(id, param, parts.store.anycast(), function.timeout_ms))
             return self._handle(id, returns)
+        request = self._creation(id, param, parts.store.prefer(), function.timeout_ms)
         reply = await parts.store.send(TaskCreate(pid=settings.pid, ttl=settings.limits.ttl_ms, action=request))
         match reply:
             case ClaimReply():

@@ -9,7 +9,6 @@ from itertools import count
 
 from resonate.ports.clock import Clock
 
-
 ROOM = 64
 """Alarms that may be kept before the canceled ones are looked for."""
 
