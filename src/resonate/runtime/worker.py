@@ -26,7 +26,7 @@ from resonate.core.engine.context import Context
 from resonate.core.engine.environment import Environment
 from resonate.core.engine.execution import Execution
 from resonate.core.engine.step_execution import StepExecution
-from resonate.core.function import FunctionKind
+from resonate.core.function import FunctionKind, check_call
 from resonate.core.protocol.records import Execute, PromiseState, Tag, Unblock
 from resonate.core.protocol.requests import (
     ClaimReply,
@@ -37,7 +37,15 @@ from resonate.core.protocol.requests import (
     TaskRelease,
 )
 from resonate.core.values import Signature
-from resonate.errors import AuthError, DecodingError, EngineBug, FunctionNotRegistered, ResonateError, StoreError
+from resonate.errors import (
+    AuthError,
+    DecodingError,
+    EngineBug,
+    FunctionNotRegistered,
+    ResonateError,
+    StoreError,
+    UsageError,
+)
 from resonate.runtime.continuations import Continuations
 from resonate.runtime.driver import Driver, Fulfilled, Lost, Stopped, Suspended, Tools
 from resonate.runtime.lease import LeaseKeeper
@@ -302,10 +310,11 @@ class Worker:
         try:
             call = self._env.codec.decode_call(promise.param, signature_of)
             function = self._env.registry.get(call.func, call.version)
+            check_call(function, call.args, call.kwargs)
         except FunctionNotRegistered as error:
             self._not_registered(promise.id, wanted, error)
             return None
-        except DecodingError as error:
+        except (DecodingError, UsageError) as error:
             error.execution = error.step = promise.id
             await self._reject(claim, error)
             return None
@@ -323,7 +332,8 @@ class Worker:
     async def _reject(self, claim: ClaimReply, error: ResonateError) -> None:
         """Answer a call that can't be read: whoever sent it hears what is wrong with it."""
         promise = claim.promise
-        self._report(trace.CodecFailed(id=promise.id, path=getattr(error, "path", ""), message=str(error)))
+        if isinstance(error, DecodingError):
+            self._report(trace.CodecFailed(id=promise.id, path=error.path, message=str(error)))
         action = PromiseSettle(id=promise.id, state=PromiseState.REJECTED, value=self._env.codec.encode_error(error))
         await self._tools.store.send(TaskFulfill(id=promise.id, version=claim.task.version, action=action))
 

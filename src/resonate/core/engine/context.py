@@ -27,7 +27,7 @@ from resonate.core.engine.loop import FIRST_COMPLETED, Branch, DurableLoop, Futu
 from resonate.core.engine.scope import Scope
 from resonate.core.function import Function, FunctionKind, check_call, describe, refuse_retry
 from resonate.core.protocol.records import PromiseRecord, Value
-from resonate.core.retry import RetryPolicy
+from resonate.core.retry import RetryPolicy, check_policy
 from resonate.core.values import UNTYPED, Call, Signature
 from resonate.errors import CodecError, FunctionNotRegistered, UsageError
 
@@ -82,9 +82,7 @@ def options(
             raise UsageError(msg)
         changes["version"] = version
     if retry is not None:
-        if not hasattr(retry, "next_delay"):
-            msg = f"retry is a policy such as Exponential() or Never(), not {type(retry).__name__}."
-            raise UsageError(msg)
+        check_policy(retry)
         changes["retry"] = retry
     if tags is not None:
         changes["tags"] = _own_tags(tags)
@@ -98,7 +96,9 @@ def _text(value: object, what: str) -> str:
     return value
 
 
-def _own_tags(tags: Mapping[str, Any]) -> dict[str, str]:
+def _own_tags(tags: Any) -> dict[str, str]:
+    if not hasattr(tags, "items"):
+        raise UsageError(f"tags are texts by text, not {type(tags).__name__}.", hint="Such as {'shop': 'north'}.")
     for key, value in tags.items():
         _text(key, "a tag's name")
         if not isinstance(value, str):

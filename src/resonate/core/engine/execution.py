@@ -15,7 +15,7 @@ loop), and settled by another `Write` when it ends. Settled children wait in a h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, assert_never
@@ -132,7 +132,7 @@ async def _run_generator(generator: Generator[Any, Any, Any]) -> Any:
         awaitable = next(generator)
         while True:
             try:
-                value = await awaitable
+                value = await _yielded(awaitable)
             except BaseException as error:  # noqa: BLE001 - all of it is the generator's to handle
                 awaitable = generator.throw(error)
             else:
@@ -141,6 +141,16 @@ async def _run_generator(generator: Generator[Any, Any, Any]) -> Any:
         return end.value
     finally:
         generator.close()
+
+
+def _yielded(value: Any) -> Awaitable[Any]:
+    if hasattr(value, "__await__"):
+        awaitable: Awaitable[Any] = value
+        return awaitable
+    raise UsageError(
+        f"A generator workflow yielded a value of type {type(value).__name__}, which can't be awaited.",
+        hint="Write v = yield ctx.run(...), and return what it is to give.",
+    )
 
 
 class Execution:
