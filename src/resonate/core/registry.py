@@ -30,6 +30,7 @@ class Registry:
     def __init__(self) -> None:
         self._by_name: dict[str, dict[int, Function]] = {}
         self._by_identity: dict[_Identity, dict[tuple[str, int], Function]] = {}
+        self._latest: dict[_Identity, Function] = {}
 
     def add(self, function: Function) -> Function:
         """Register `function` and return it; if it is registered already, return what was registered.
@@ -42,8 +43,11 @@ class Registry:
         kept = self._by_name.setdefault(function.name, {}).setdefault(function.version, function)
         if kept is not function:
             _check_same(kept, function)
-        key = (kept.name, kept.version)
-        return self._by_identity.setdefault(_identity(kept.fn), {}).setdefault(key, kept)
+        identity, key = _identity(kept.fn), (kept.name, kept.version)
+        same = self._by_identity.setdefault(identity, {})
+        function = same.setdefault(key, kept)
+        self._latest[identity] = max(tuple(same.values()), key=lambda function: function.version)
+        return function
 
     def get(self, name: str, version: int | None = None) -> Function:
         """Return the function of this name, the latest version when None. Raise `FunctionNotRegistered`."""
@@ -60,11 +64,11 @@ class Registry:
 
         Where it is registered more than once, the latest version counts, and among equals the first.
         """
-        found = self._by_identity.get(_identity(fn))
-        if found is None:
-            return None
-        fitting = [function for function in tuple(found.values()) if version in (None, function.version)]
-        return max(fitting, key=lambda function: function.version, default=None)
+        identity = _identity(fn)
+        if version is None:
+            return self._latest.get(identity)
+        same = tuple(self._by_identity.get(identity, {}).values())
+        return next((function for function in same if function.version == version), None)
 
     def names(self) -> tuple[str, ...]:
         """Return the registered names, sorted."""

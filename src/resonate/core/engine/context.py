@@ -294,14 +294,16 @@ class Context:
             raise UsageError(msg)
         loop = self._execution.loop
         futures: list[Future[T]] = [_future(one, loop) for one in contestants]
-        await wait(futures, return_when=FIRST_COMPLETED)
-        first = next(number for number, future in enumerate(futures) if future.done())
-        winner: int = await self._record("race", first)
-        won = futures[winner]
-        if not won.done():
-            await wait([won])
-        for future in futures:
-            future.cancel()
+        try:
+            await wait(futures, return_when=FIRST_COMPLETED)
+            first = next(number for number, future in enumerate(futures) if future.done())
+            winner: int = await self._record("race", first)
+            won = futures[winner]
+            if not won.done():
+                await wait([won])
+        finally:
+            for future in futures:
+                future.cancel()
         return won.result()
 
     # ------------------------------------------------------------ what would else not be the same twice
@@ -458,7 +460,12 @@ class Context:
         registry = self._execution.env.registry
         if isinstance(fn, str):
             return registry.get(fn, self._options.version)
-        return registry.of(fn, self._options.version) or _described(fn)
+        version = self._options.version
+        function = registry.of(fn, version)
+        if function is not None:
+            return function
+        other = registry.of(fn)
+        return _described(fn) if other is None else registry.get(other.name, version)
 
     def _callee(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, int | None, Signature]:
         """Return name, version and types of a function that runs elsewhere; it need not be known here."""

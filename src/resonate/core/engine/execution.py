@@ -18,9 +18,9 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import islice
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, ClassVar, assert_never
 
-from attrs import define, evolve
+from attrs import define
 
 from resonate.core import ids, trace
 from resonate.core.engine import commands as do
@@ -48,7 +48,7 @@ from resonate.core.engine.loop import (
 )
 from resonate.core.engine.outcome import outcome_of
 from resonate.core.engine.scope import PATIENCE, Scope
-from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, Tag, Value
+from resonate.core.protocol.records import NO_HEADERS, NO_VALUE, PromiseRecord, PromiseState, Tag, Value
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 from resonate.core.registry import Form, Function
 from resonate.errors import (
@@ -64,29 +64,49 @@ if TYPE_CHECKING:
     from resonate.core.values import Call
 
 ACK, RESULT = 0, 1
+UNREPORTED = -1
+"""Awaited before the call itself was reported."""
 FEW = 8
-"""Up to so many unrecorded deliveries are simply written with each write of a turn."""
+"""Up to so many unrecorded deliveries are simply written with each write of a turn, and up to so many promises are
+watched at once beside steps that run."""
+PATIENCE_MS = 1_000
+"""How long steps run before more than `FEW` promises are watched beside them: each costs a request."""
 
 
 @define
-class _Draft:
-    """A write that is asked for and not sent yet; `carries` says that it depends on what was delivered."""
+class _Creation:
+    """A child's promise that is asked for and not sent yet."""
 
-    action: PromiseCreate | PromiseSettle
     child: Child
+    param: Value
+    timeout_at: int
+    tags: dict[str, str]
+    carries: ClassVar[bool] = True
+
+    def sealed(self, delivered: str | None) -> PromiseCreate:
+        """Return the request to send, with identity and deliveries in its headers."""
+        child = self.child
+        child.written = delivered
+        more = NO_HEADERS if delivered is None else {HEADER: delivered}
+        param = child.identity.on(self.param, more)
+        return PromiseCreate(id=child.id, timeout_at=self.timeout_at, param=param, tags=self.tags)
+
+
+@define
+class _Settlement:
+    """A child's outcome that is not sent yet; `carries` says that it depends on what was delivered."""
+
+    child: Child
+    state: PromiseState
+    value: Value
     carries: bool
 
-    def sealed(self, header: str | None) -> PromiseCreate | PromiseSettle:
-        """Return the request to send, with identity and deliveries in its headers."""
-        more = {} if header is None else {HEADER: header}
-        match self.action:
-            case PromiseCreate():
-                self.child.written = header
-                return evolve(self.action, param=self.child.identity.on(self.action.param, more))
-            case PromiseSettle(value=value) if more:
-                return evolve(self.action, value=Value({**value.headers, **more}, value.data))
-            case _:
-                return self.action
+    def sealed(self, delivered: str | None) -> PromiseSettle:
+        """Return the request to send, with deliveries in its headers."""
+        value = self.value
+        if delivered is not None:
+            value = Value({**value.headers, HEADER: delivered}, value.data)
+        return PromiseSettle(id=self.child.id, state=self.state, value=value)
 
 
 def settled_at(record: PromiseRecord) -> int:
@@ -168,14 +188,16 @@ class Execution:
         self._known_tokens: set[str] = set()
         self._timers: dict[int, Child] = {}
         self._alarms: list[tuple[int, str]] = []
-        self._writes: dict[str, _Draft] = {}
-        self._under_way: dict[str, int] = {}
+        self._writes: dict[str, _Creation | _Settlement] = {}
+        self._under_way: dict[str, tuple[int, str | None]] = {}  # what each write carries: up to where, as which text
         self._others: list[do.Command] = []
         self._running: set[str] = set()
         self._ending: list[Scope] = []
         self._open_external: dict[str, Child] = {}  # what a suspended task waits for
         self._unregistered: dict[str, Child] = {}  # of those: no suspension has named it yet
         self._unwatched: dict[str, Child] = {}  # of those: nobody tells while the task stays acquired
+        self._watching = 0  # the task version under which they are watched
+        self._patience: tuple[int, int] = (0, 0)  # a task version, and until when many are not watched under it
         self._nested: dict[str, Child] = {}  # workflows that run here as children
         self._count = 0
         self._stopped: ResonateError | None = None
@@ -218,6 +240,10 @@ class Execution:
     def suspended(self) -> None:
         """Take note that the store accepted the last `Suspend`: this attempt is over."""
         self._unregistered.clear()
+        if self._observe is not None:
+            for child_id in self._nested:
+                self._emit(trace.Suspend(child_id))
+            self._emit(trace.Suspend(self.id))
 
     def resume(self, promise: PromiseRecord, news: Iterable[PromiseRecord], version: int, now: int) -> list[do.Command]:
         """Begin another attempt in place: the task came back while the body is still here, parked."""
@@ -293,7 +319,6 @@ class Execution:
         if role in OWED:
             scope.owed += 1
         self._counted()
-        self._announce(child)
         known = self._history.pop(child_id, None)
         if known is None:
             self.replaying = False
@@ -326,9 +351,10 @@ class Execution:
         return current_branch() or self._branch
 
     def _suffix(self, child_id: str, *, custom: bool) -> str:
-        if custom:
-            return "=" + fingerprint(child_id)
-        return child_id[len(self.id) + 1 :]
+        """Return what stands for a child in the record of deliveries: no two children share it."""
+        if not custom and child_id.startswith((self.id + ".", self.id + self._separator)):
+            return child_id[len(self.id) + 1 :]
+        return "=" + fingerprint(child_id)  # it does not count below this execution's own id
 
     def _create(self, child: Child, param: Value, timeout_ms: int | None, tags: Mapping[str, str] | None) -> None:
         timeout_at = self.now + (self.env.timeout_ms if timeout_ms is None else timeout_ms)
@@ -336,8 +362,7 @@ class Execution:
             timeout_at = self.promise.created_at  # born settled: its param is all there is to it
         if child.role is not Role.DETACHED:
             timeout_at = min(timeout_at, child.scope.timeout_at)
-        action = PromiseCreate(id=child.id, timeout_at=timeout_at, param=param, tags=self._tags(child, tags))
-        self._writes[child.id] = _Draft(action, child, carries=True)
+        self._writes[child.id] = _Creation(child, param, timeout_at, self._tags(child, tags))
 
     def _tags(self, child: Child, more: Mapping[str, str] | None) -> dict[str, str]:
         tags = dict(more or {})
@@ -389,6 +414,7 @@ class Execution:
         scope: Scope = task.scope
         scope.tasks -= 1
         if task is scope.body:
+            scope.body = None
             scope.ended(result, error)
         if scope.over:
             self._ending.append(scope)
@@ -416,11 +442,15 @@ class Execution:
 
     # ------------------------------------------------------------ what a child's future tells (Listener)
 
-    def awaited(self, child: Child) -> None:
-        """Report that the workflow waits for `child`."""
-        if self._observe is not None and child.awaited != self.version and not child.gone:
-            child.awaited = self.version
-            self._emit(trace.Await(child.scope.id, child.id))
+    def awaited(self, child: Child, *, known: bool = False) -> None:
+        """Report that the workflow waits for `child`, once the call itself is `known` and reported."""
+        if self._observe is None or child.awaited == self.version or child.gone:
+            return
+        if child.phase is Phase.ASKED and not known:
+            child.awaited = UNREPORTED  # the call itself is not reported yet
+            return
+        child.awaited = self.version
+        self._emit(trace.Await(child.scope.id, child.id))
 
     def abandoned(self, child: Child) -> None:
         """Stop waiting for `child`, and cancel it where it is ours to cancel."""
@@ -429,9 +459,9 @@ class Execution:
         phase = child.phase
         child.move(Change.ABANDONS)
         self._let_go(child)
-        if child.awaited:
+        if child.awaited > 0:
             self._emit(trace.Resume(child.scope.id, child.id))
-        if child.watched:
+        if child.watched == self.version:
             self._others.append(do.Unwatch(child.id))
         if phase is Phase.ASKED:
             if self._writes.pop(child.id, None) is None:
@@ -480,6 +510,8 @@ class Execution:
                 scope.owed -= 1
             if scope.over:
                 self._ending.append(scope)
+            if child.acknowledged is None:
+                child.future = None  # they refer to each other: parted, they go without the garbage collector
 
     # ------------------------------------------------------------ what the store says
 
@@ -490,9 +522,7 @@ class Execution:
             self.deliveries.learn(record.value.headers)
 
     def _promise_known(self, record: PromiseRecord) -> None:
-        mark = self._under_way.pop(record.id, None)
-        if mark is not None:
-            self.deliveries.recorded(mark)
+        self._acknowledged(record)
         child = self._children.get(record.id)
         if child is not None:
             if child.phase is Phase.ASKED:
@@ -501,6 +531,12 @@ class Execution:
                 self._settled(child, record)
             return
         self._abandoned_known(record)
+
+    def _acknowledged(self, record: PromiseRecord) -> None:
+        """Take note of a write that was answered: what it carried is recorded only if it is what the store kept."""
+        mark, header = self._under_way.pop(record.id, (0, None))
+        if header is not None and header in {record.param.headers.get(HEADER), record.value.headers.get(HEADER)}:
+            self.deliveries.recorded(mark)
 
     def _abandoned_known(self, record: PromiseRecord) -> None:
         child = self._abandoned.get(record.id)
@@ -522,7 +558,9 @@ class Execution:
             return
         if record.param.headers.get(HEADER) != child.written:
             self.deliveries.learn(record.param.headers)  # an earlier attempt's write
+        self.deliveries.learn(record.value.headers)
         child.record = record
+        self._announce(child)
         if child.acknowledged is not None:
             self._offer(record.created_at, child, ACK)
         if child.role in KNOWN_BY_CREATION:
@@ -566,6 +604,7 @@ class Execution:
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
             return
         self._running.add(child.id)
+        heappush(self._alarms, (record.timeout_at, child.id))  # past it, the step is interrupted
         self._others.append(
             do.RunStep(
                 id=child.id,
@@ -592,8 +631,7 @@ class Execution:
         self._begin(scope, Branch(child.id, scope, self._separator), call)
 
     def _begin(self, scope: Scope, branch: Branch, call: Call) -> None:
-        scope.context = self._context_of(self, scope)
-        task = self.loop.spawn(_body(scope.function, scope.context, call), branch)
+        task = self.loop.spawn(_body(scope.function, self._context_of(self, scope), call), branch)
         scope.body = task.get_coro()
 
     def _settled(self, child: Child, record: PromiseRecord) -> None:
@@ -625,10 +663,13 @@ class Execution:
             if child is not None:
                 self._owes_no_more(child)
             return
+        if child.phase is not Phase.ASKED:
+            self._emit(trace.Return(child.id, PromiseState.REJECTED))
         self._running.discard(child_id)
         child.move(Change.ABANDONS)
         self._let_go(child)
-        self._emit(trace.Dedup(child.id, PromiseState.REJECTED))
+        if child.awaited > 0:
+            self._emit(trace.Resume(child.scope.id, child.id))
         for future in (child.acknowledged, child.future):
             if future is not None and not future.done():
                 future.set_exception(error)
@@ -669,13 +710,12 @@ class Execution:
         return self.env.codec.encode_error(error)
 
     def _settle(self, child: Child, state: PromiseState, value: Value, *, by_workflow: bool = False) -> None:
-        action = PromiseSettle(id=child.id, state=state, value=value)
-        self._writes[child.id] = _Draft(action, child, carries=by_workflow)
+        self._writes[child.id] = _Settlement(child, state, value, carries=by_workflow)
 
     # ------------------------------------------------------------ turns
 
     def _fire_due_timers(self) -> None:
-        """Read pending timers as the store would: settled at their deadline, once it has passed."""
+        """Read timers and steps that are pending as the store would: settled at their deadline, once it has passed."""
         while self._alarms and self._alarms[0][0] <= self.now:
             due, child_id = heappop(self._alarms)
             child = self._children.get(child_id)
@@ -684,7 +724,7 @@ class Execution:
                     child,
                     PromiseRecord(
                         id=child_id,
-                        state=PromiseState.RESOLVED,
+                        state=PromiseState.REJECTED_TIMEDOUT if child.role is Role.STEP else PromiseState.RESOLVED,
                         timeout_at=due,
                         created_at=child.record.created_at,
                         settled_at=due,
@@ -730,6 +770,8 @@ class Execution:
 
     def _deliver(self, instant: int, child: Child, what: int) -> None:
         token = child.suffix if what is RESULT else child.suffix + "!"
+        if self.replaying and not self._history and self.deliveries.expected() is None:
+            self.replaying = False  # all that earlier attempts asked for was asked for again: this is news
         self.deliveries.delivered(token, free=len(self._children) == 1)
         self._known_tokens.discard(token)
         del self._tokens[token]
@@ -738,6 +780,7 @@ class Execution:
             assert child.acknowledged is not None
             if not child.acknowledged.done():
                 child.acknowledged.set_result(child.id if child.role is Role.DETACHED else child.future)
+            child.acknowledged = None
             return
         child.move(Change.DELIVERS)
         del self._children[child.id]
@@ -752,7 +795,7 @@ class Execution:
             self._timers.pop(id(child.handle), None)
             self.loop.fire(child.handle)
             return
-        if child.awaited:
+        if child.awaited > 0:
             self._emit(trace.Resume(child.scope.id, child.id))
         if future.done():
             return
@@ -853,20 +896,20 @@ class Execution:
         header = self.deliveries.header()
         drafts, self._writes = self._writes, {}
         if header is None:
-            for draft in drafts.values():
-                self._under_way[draft.action.id] = 0
+            for promise_id, draft in drafts.items():
+                self._under_way[promise_id] = (0, None)
                 out.append(do.Write(draft.sealed(None)))
             return
         alone, mark, ahead = self.deliveries.pending > FEW, self.deliveries.mark, False
         for promise_id, draft in drafts.items():
             if not draft.carries:
-                self._under_way[promise_id] = 0
+                self._under_way[promise_id] = (0, None)
                 out.append(do.Write(draft.sealed(None)))
             elif alone and ahead:
                 self._writes[promise_id] = draft
             else:
                 ahead = True
-                self._under_way[promise_id] = mark
+                self._under_way[promise_id] = (mark, header)
                 out.append(do.Write(draft.sealed(header)))
 
     def _watch(self, out: list[do.Command]) -> None:
@@ -874,12 +917,30 @@ class Execution:
         self.replaying = False
         while self._alarms and self._alarms[0][1] not in self._children:
             heappop(self._alarms)
-        if self._alarms:
-            out.append(do.Wake(self._alarms[0][0]))
-        unwatched, self._unwatched = self._unwatched, {}
-        for child in unwatched.values():
-            child.watched = True
-            out.append(do.Watch(child.id))
+        wake_at = self._alarms[0][0] if self._alarms else None
+        if self._watching != self.version and self._open_external:
+            later = self._watch_anew()
+            wake_at = later if wake_at is None or (later is not None and later < wake_at) else wake_at
+        if wake_at is not None:
+            out.append(do.Wake(wake_at))
+        if self._watching == self.version:
+            unwatched, self._unwatched = self._unwatched, {}
+            for child in unwatched.values():
+                child.watched = self.version
+                out.append(do.Watch(child.id))
+
+    def _watch_anew(self) -> int | None:
+        """Watch, in this attempt, all that is open; if that is much, only once the steps have taken long.
+
+        Return the instant from which it is worth it, None if it is already.
+        """
+        if self._patience[0] != self.version:
+            self._patience = (self.version, self.now + PATIENCE_MS)
+        if len(self._open_external) > FEW and self.now < self._patience[1]:
+            return self._patience[1]
+        self._watching = self.version
+        self._unwatched = {id: child for id, child in self._open_external.items() if child.role is not Role.TIMER}
+        return None
 
     def _block(self, out: list[do.Command]) -> None:
         self.replaying = False
@@ -889,10 +950,6 @@ class Execution:
         awaiting = self._open_external
         if self.env.dialect.keeps_resumes:  # earlier suspensions are remembered: name what is new, or any one
             awaiting = self._unregistered or dict(islice(self._open_external.items(), 1))
-        if self._observe is not None:
-            for child_id in self._nested:
-                self._emit(trace.Suspend(child_id))
-            self._emit(trace.Suspend(self.id))
         out.append(do.Suspend(tuple(awaiting)))
 
     def _starve(self, out: list[do.Command]) -> None:
@@ -920,6 +977,8 @@ class Execution:
             return
         event = trace.Run if child.role in LOCAL else trace.Rpc
         self._emit(event(child.scope.id, child.id))
+        if child.awaited == UNREPORTED:
+            self.awaited(child, known=True)
 
     def _emit(self, event: trace.LifecycleEvent) -> None:
         if self._observe is not None:

@@ -28,7 +28,6 @@ class Scope:
         "child",
         "children",
         "cleanups",
-        "context",
         "error",
         "function",
         "id",
@@ -45,7 +44,6 @@ class Scope:
         self.function = function
         self.timeout_at = timeout_at
         self.child = child
-        self.context: Any = None
         self.body: Any = None
         self.logger: Any = None
         self.owed = 0
