@@ -139,8 +139,11 @@ class Resonate:
         parts = self._parts
         if parts is None:
             return
-        await parts.worker.stop(self._settings.grace_ms)
-        await self._close(parts)
+        try:
+            await parts.worker.stop(self._settings.grace_ms)
+        finally:  # also when it is canceled: no lease may be kept by what nobody drives
+            await parts.worker.kill()
+            await self._close(parts)
 
     async def _kill(self) -> None:
         """Drop everything without another request, as if the process had died. For tests."""
@@ -383,21 +386,35 @@ class Resonate:
         if not parts.worker.has_room:
             await self._create(request)
             return handle
-        reply = await parts.store.send(
-            TaskCreate(pid=self._settings.pid, ttl=self._settings.limits.ttl_ms, action=request)
-        )
-        match reply:
-            case ClaimReply():
-                self._check_same(reply.promise, request)
-                if reply.promise.state is PromiseState.PENDING:
-                    parts.worker.adopt(reply)
-                else:
-                    handle._settled = reply.promise  # noqa: SLF001 - a handle that is born knowing
-            case Rejection(status=Status.CONFLICT | Status.UNPROCESSABLE):
-                self._check_same(promise_of(await parts.store.send(PromiseGet(id)), id), request)
-            case Rejection():
-                raise _refused(id, reply)
+        with parts.worker.claiming():
+            reply = await parts.store.send(
+                TaskCreate(pid=self._settings.pid, ttl=self._settings.limits.ttl_ms, action=request)
+            )
+            if isinstance(reply, ClaimReply):
+                await self._claimed(parts, reply, request, handle)
+                return handle
+        if reply.status not in {Status.CONFLICT, Status.UNPROCESSABLE}:
+            raise _refused(id, reply)
+        self._check_same(promise_of(await parts.store.send(PromiseGet(id)), id), request)
         return handle
+
+    async def _claimed(
+        self, parts: wiring.Parts, claim: ClaimReply, request: PromiseCreate, handle: Handle[Any]
+    ) -> None:
+        """Drive what was claimed, unless it is over, or another call's: that one goes back to its workers."""
+        pending = claim.promise.state is PromiseState.PENDING
+        try:
+            self._check_same(claim.promise, request)
+        except Conflict:
+            if pending:
+                await parts.worker.give_back(claim)
+            raise
+        if pending and parts.worker.taking:
+            parts.worker.adopt(claim)
+        elif pending:  # this client was closed meanwhile
+            await parts.worker.give_back(claim)
+        else:
+            handle._settled = claim.promise  # noqa: SLF001 - a handle that is born knowing
 
     async def _begin_rpc(self, id: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Handle[Any]:  # noqa: A002 - as in run
         parts = self._open
