@@ -78,7 +78,7 @@ async def store_alone() -> float:
     return taken
 
 
-def order(id: str, lines: list[dict[str, int]], *, express: bool = False) -> dict[str, int]:  # noqa: A002
+def order(id: str, lines: list[dict[str, int]], *, express: bool = False) -> dict[str, int]:
     del id, express
     return lines[0]
 

@@ -143,6 +143,13 @@ class _Nobody:
 _NOBODY: Final = _Nobody()
 
 
+class _Exited(Exception):
+    """A task raised SystemExit: that fails the task, it does not end the process that happens to run it."""
+
+    def __init__(self, error: SystemExit) -> None:
+        super().__init__(f"SystemExit: {error}")
+
+
 class GuardedCoroutine(Coroutine[Any, Any, T], Generic[T]):
     """A task's body, watched: foreign awaits are refused where they happen, and its end is reported."""
 
@@ -164,6 +171,9 @@ class GuardedCoroutine(Coroutine[Any, Any, T], Generic[T]):
         except StopIteration as end:
             self._host.task_ended(self, end.value, None)
             raise
+        except SystemExit as error:
+            self._host.task_ended(self, None, error)
+            raise _Exited(error) from error
         except BaseException as error:
             self._host.task_ended(self, None, error)
             raise
@@ -178,6 +188,9 @@ class GuardedCoroutine(Coroutine[Any, Any, T], Generic[T]):
         except StopIteration as end:
             self._host.task_ended(self, end.value, None)
             raise
+        except SystemExit as raised:
+            self._host.task_ended(self, None, raised)
+            raise _Exited(raised) from raised
         except BaseException as raised:
             self._host.task_ended(self, None, raised)
             raise
