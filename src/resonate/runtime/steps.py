@@ -120,12 +120,14 @@ class Steps:
 
 
 def _call_and_tell(call: Callable[[], Any], loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[Any]) -> None:
-    value, error = None, None
+    value: object = None
+    error: BaseException | None = None
     try:
         value = call()
     except StopIteration as stop:  # a future can't carry it
-        error = RuntimeError(f"The step raised StopIteration({stop}).")
-        error.__cause__ = stop
+        failure = RuntimeError(f"The step raised StopIteration({stop}).")
+        failure.__cause__ = stop
+        error = failure
     except BaseException as raised:  # noqa: BLE001 - whatever a step raises is its outcome
         error = raised
     with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import Context as Variables
 from contextvars import copy_context
@@ -187,12 +187,11 @@ class Worker:
         parked = self._continuations.take(task_id, version)  # so that it is not evicted meanwhile
         delta = parked is not None
         request = TaskAcquire(id=task_id, version=version, pid=self._pid, ttl=self._limits.ttl_ms, delta=delta)
-        reply: ClaimReply | Rejection | None = None
+        reply: ClaimReply | Rejection = Rejection(0, "not answered")
         try:
             reply = await self._tools.store.send(request)
         except StoreError as error:
             self._in_trouble(error)
-            reply = Rejection(0, str(error))
         finally:
             self._acquiring.pop(task_id, None)
             if parked is not None and not (self._taking and isinstance(reply, ClaimReply)):
@@ -224,7 +223,7 @@ class Worker:
         await self._release(claim.promise.id, claim.task.version, "it is not to be driven here")
 
     @contextmanager
-    def claiming(self) -> Iterator[None]:
+    def claiming(self) -> Generator[None, None, None]:
         """Keep room for one task while it is being claimed."""
         answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._claiming.add(answered)

@@ -593,8 +593,7 @@ def _described(fn: Any) -> Function:
 
 
 def _kept(owner: Any, fn: Any) -> Function:
-    kept = getattr(owner, "__dict__", None)
-    found: Function | None = kept.get(_DESCRIBED) if isinstance(kept, dict) else None
+    found: Function | None = getattr(owner, "__dict__", {}).get(_DESCRIBED)
     if found is None or found.fn is not owner:  # functools.wraps hands a function's attributes on
         found = evolve(describe(fn), fn=owner)
         with suppress(AttributeError):

@@ -392,7 +392,7 @@ def _refuse_shuffled(frame: FrameType | None) -> None:
     """Refuse to start the coroutines of `asyncio.as_completed`: it starts them in the order of their addresses."""
     if frame is None or frame.f_code not in _ENSURES:
         return
-    while frame is not None and frame.f_globals is vars(asyncio.tasks):
+    while frame is not None and frame.f_globals.get("__name__") == "asyncio.tasks":
         if frame.f_code.co_qualname.startswith(("as_completed", "_AsCompletedIterator")):
             msg = "asyncio.as_completed starts coroutines in an order that is not the same twice."
             raise DeterminismError(msg, hint="Give it tasks or durable calls: asyncio.create_task(each) first.")
