@@ -56,12 +56,6 @@ def suffix(execution_id: str, promise_id: str, separator: str = SEPARATOR) -> st
     return promise_id.removeprefix(execution_id + joint)
 
 
-def below(execution_id: str, suffix: str, separator: str = SEPARATOR) -> str:
-    """Return the id that stands at `suffix` below an execution; undoes `suffix`."""
-    joint = JOINT if separator in execution_id else separator
-    return f"{execution_id}{joint}{suffix}"
-
-
 def natural_key(promise_id: str) -> NaturalKey:
     """Return a sort key under which 2 comes before 10 and a parent right before all that is below it.
 

@@ -15,10 +15,11 @@ loop), and settled by another `Write` when it ends. Settled children wait in a h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import islice
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from attrs import define, evolve
 
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from resonate.core.values import Call
 
 ACK, RESULT = 0, 1
+_COUNTED: Final = re.compile(r"[1-9][0-9]*(?:\.[1-9][0-9]*)*")
 FEW = 8
 """Up to so many unrecorded deliveries are simply written with each write of a turn, and up to so many promises are
 watched at once beside steps that run."""
@@ -283,7 +285,7 @@ class Execution:
             id=child_id,
             role=role,
             scope=scope,
-            suffix=self._suffix(child_id, custom=id is not None),
+            suffix=self._suffix(child_id),
             identity=identity,
             function=function,
             retry=retry,
@@ -339,10 +341,10 @@ class Execution:
             )
         return current_branch() or self._branch
 
-    def _suffix(self, child_id: str, *, custom: bool) -> str:
-        if custom:
-            return "=" + fingerprint(child_id)
-        return child_id[len(self.id) + 1 :]
+    def _suffix(self, child_id: str) -> str:
+        """Return what the record of deliveries calls a child: its lineage, or a hash where somebody chose the id."""
+        lineage = ids.suffix(self.id, child_id, self._separator)
+        return lineage if _COUNTED.fullmatch(lineage) else "=" + fingerprint(child_id)
 
     def _create(self, child: Child, param: Value, timeout_ms: int | None, tags: Mapping[str, str] | None) -> None:
         timeout_at = self.now + (self.env.timeout_ms if timeout_ms is None else timeout_ms)
@@ -778,9 +780,11 @@ class Execution:
 
     def _lies_in_what_is_asked(self, token: str) -> bool:
         """Say whether a token belongs to a workflow that is to run here, once its promise is known."""
+        if token.startswith("="):  # a hash does not say what it lies in
+            return any(child.role is Role.WORKFLOW and child.phase is Phase.ASKED for child in self._children.values())
         place = token.rstrip("!" + LEFT)
         while place:
-            child = self._children.get(ids.below(self.id, place, self._separator))
+            child = self._tokens.get(place)
             if child is not None and child.role is Role.WORKFLOW and child.phase is Phase.ASKED:
                 return True
             place = place.rpartition(ids.JOINT)[0]
