@@ -467,3 +467,35 @@ def test_many_promises_beside_a_step_that_is_quick_cost_nothing():
     world.answer()
     assert len(world.awaiting) == 20
     assert not any(isinstance(command, do.Watch) for command in world.sent)
+
+
+@pytest.mark.parametrize("chosen", ["root:order-42", "root:a b", "root:1-2", "root:x^y!", "root:=z"])
+def test_a_race_inside_a_workflow_with_an_id_of_its_own(chosen):
+    async def inner(ctx: Context) -> str:
+        return await first_of_three(ctx)
+
+    async def flow(ctx: Context) -> str:
+        ctx.rpc("far")
+        return await ctx.options(id=chosen).run(inner)
+
+    world = World(flow)
+    world.start()
+    world.answer()
+    world.answer()
+    for n in (3, 1, 2):
+        world.happen(f"s:{chosen}.{n}")
+        world.happen(f"w:{chosen}.{n}")
+    world.apply(world.writes[f"{chosen}.4"])
+    other = world.again()
+    other.play()
+    other.step(other.settle("root:1"))
+    assert other.result == "winner c"
+
+
+def test_a_detached_execution_is_not_taken_for_a_child_of_the_same_number():
+    """Its id lies below no execution, however much of it looks like one's lineage."""
+    world = World(first_of_three, id="root:1.2.3.4.5.6.7.8")
+    child = world.execution._suffix("root~000000000000007")
+    assert child.startswith("=")
+    assert world.execution._suffix("root:1.2.3.4.5.6.7.8.7") == "7"
+    assert world.execution._suffix("root:1.2.3.4.5.6.7.8.07").startswith("=")

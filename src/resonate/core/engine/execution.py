@@ -15,10 +15,11 @@ loop), and settled by another `Write` when it ends. Settled children wait in a h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, assert_never
+from typing import TYPE_CHECKING, Any, ClassVar, Final, assert_never
 
 from attrs import define
 
@@ -47,7 +48,7 @@ from resonate.core.engine.loop import (
     current_branch,
 )
 from resonate.core.engine.outcome import outcome_of
-from resonate.core.engine.scope import PATIENCE, Scope
+from resonate.core.engine.scope import LEFT, Scope
 from resonate.core.protocol.records import NO_HEADERS, NO_VALUE, PromiseRecord, PromiseState, Tag, Value
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 from resonate.core.registry import Form, Function
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
 ACK, RESULT = 0, 1
 UNREPORTED = -1
 """Awaited before the call itself was reported."""
+_COUNTED: Final = re.compile(r"[1-9][0-9]*(?:\.[1-9][0-9]*)*")
 FEW = 8
 """Up to so many unrecorded deliveries are simply written with each write of a turn, and up to so many promises are
 watched at once beside steps that run."""
@@ -194,7 +196,8 @@ class Execution:
         self._children: dict[str, Child] = {}  # asked for, not delivered, not abandoned
         self._abandoned: dict[str, Child] = {}  # canceled while a write of theirs is under way
         self._tokens: dict[str, Child] = {}  # what may be delivered, once known
-        self._deliverable: list[tuple[int, str, int, Child]] = []
+        self._deliverable: list[tuple[int, str, int, int, Child]] = []
+        self._offers = 0
         self._known_tokens: set[str] = set()
         self._timers: dict[int, Child] = {}
         self._alarms: list[tuple[int, str]] = []
@@ -203,6 +206,7 @@ class Execution:
         self._others: list[do.Command] = []
         self._running: set[str] = set()
         self._ending: list[Scope] = []
+        self._lingering: dict[str, Scope] = {}  # by token: the body has ended, and tasks are left
         self._open_external: dict[str, Child] = {}  # what a suspended task waits for
         self._unregistered: dict[str, Child] = {}  # of those: no suspension has named it yet
         self._unwatched: dict[str, Child] = {}  # of those: nobody tells while the task stays acquired
@@ -308,7 +312,7 @@ class Execution:
             id=child_id,
             role=role,
             scope=scope,
-            suffix=self._suffix(child_id, custom=id is not None),
+            suffix=self._suffix(child_id),
             identity=identity,
             function=function,
             retry=retry,
@@ -320,6 +324,9 @@ class Execution:
         child.future = future
         if self._stopped is not None:
             return child  # the attempt is over; the body runs to its next await and no further
+        if scope.finished:
+            msg = f"The workflow {scope.id} is over."
+            raise UsageError(msg, hint="Use a Context only inside its own workflow, while it runs.", execution=self.id)
         if child_id in self._children or child_id in self._abandoned:
             msg = f"The id {child_id} is already in use in this workflow."
             raise UsageError(msg, hint="Give each call an id of its own, or none.", execution=self.id)
@@ -328,6 +335,7 @@ class Execution:
         scope.children[child_id] = child
         if role in OWED:
             scope.owed += 1
+            scope.live += 1
         self._counted()
         known = self._history.pop(child_id, None)
         if known is None:
@@ -360,11 +368,10 @@ class Execution:
             )
         return current_branch() or self._branch
 
-    def _suffix(self, child_id: str, *, custom: bool) -> str:
-        """Return what stands for a child in the record of deliveries: no two children share it."""
-        if not custom and child_id.startswith((self.id + ".", self.id + self._separator)):
-            return child_id[len(self.id) + 1 :]
-        return "=" + fingerprint(child_id)  # it does not count below this execution's own id
+    def _suffix(self, child_id: str) -> str:
+        """Return what the record of deliveries calls a child: its lineage, or a hash where somebody chose the id."""
+        lineage = ids.suffix(self.id, child_id, self._separator)
+        return lineage if _COUNTED.fullmatch(lineage) else "=" + fingerprint(child_id)
 
     def _create(self, child: Child, param: Value, timeout_ms: int | None, tags: Mapping[str, str] | None) -> None:
         timeout_at = self.now + (self.env.timeout_ms if timeout_ms is None else timeout_ms)
@@ -501,12 +508,21 @@ class Execution:
 
     def _let_go(self, child: Child) -> None:
         """Drop a child from all that could still deliver it."""
-        self._children.pop(child.id, None)
-        self._tokens.pop(child.suffix, None)
-        self._tokens.pop(child.suffix + "!", None)
+        self._no_longer_live(child)
+        for token in (child.suffix, child.suffix + "!"):
+            self._tokens.pop(token, None)
+            self._known_tokens.discard(token)
         self._no_longer_open(child)
         if child.handle is not None:
             self._timers.pop(id(child.handle), None)
+
+    def _no_longer_live(self, child: Child) -> None:
+        del self._children[child.id]
+        if child.role in OWED:
+            scope: Scope = child.scope
+            scope.live -= 1
+            if scope.over:
+                self._ending.append(scope)
 
     def _no_longer_open(self, child: Child) -> None:
         if self._open_external.pop(child.id, None) is not None:
@@ -743,46 +759,78 @@ class Execution:
 
     def _turn(self) -> list[do.Command]:
         self.loop.run_until_idle()
-        while self._stopped is None:
-            following = self._next_delivery()
-            if following is not None:
-                self._deliver(*following)
-            elif not self._end_scopes():
-                break
+        while self._stopped is None and self._advance():
             self.loop.run_until_idle()
         return self._commands()
+
+    def _advance(self) -> bool:
+        """Let the workflow hear of one thing, the one that the record says is next; return whether there was one."""
+        self._end_scopes()
+        if self._choices > 1 and (expected := self._expected()) is not None:
+            return self._hear_of(expected)
+        while self._deliverable:
+            instant, _, what, _, child = heappop(self._deliverable)
+            token = child.suffix if what is RESULT else child.suffix + "!"
+            if self._tokens.get(token) is child and token in self._known_tokens:
+                self._deliver(instant, child, what)
+                return True
+        ready = next((scope for scope in self._lingering.values() if not scope.owed), None)
+        if ready is not None:
+            self._cancel_left(ready)
+        return ready is not None
+
+    @property
+    def _choices(self) -> int:
+        """How many things the workflow may hear of next, now or once they are known."""
+        return len(self._children) + len(self._lingering)
+
+    def _hear_of(self, expected: str) -> bool:
+        """Do what the record says is next; return False if that has to be waited for."""
+        scope = self._lingering.get(expected)
+        if scope is not None and not scope.owed:
+            self._cancel_left(scope)
+            return True
+        if expected not in self._known_tokens:
+            return False
+        child = self._tokens[expected]
+        assert child.record is not None
+        if expected.endswith("!"):
+            self._deliver(child.record.created_at, child, ACK)
+        else:
+            self._deliver(settled_at(child.record), child, RESULT)
+        return True
 
     def _offer(self, instant: int, child: Child, what: int) -> None:
         token = child.suffix if what is RESULT else child.suffix + "!"
         self._known_tokens.add(token)
-        heappush(self._deliverable, (instant, child.id, what, child))
-
-    def _next_delivery(self) -> tuple[int, Child, int] | None:
-        if len(self._children) > 1 and (expected := self._expected()) is not None:
-            child = self._tokens[expected]
-            if expected not in self._known_tokens:
-                return None  # the record says that this came first: wait for it
-            what = ACK if expected.endswith("!") else RESULT
-            assert child.record is not None
-            return child.record.created_at if what is ACK else settled_at(child.record), child, what
-        while self._deliverable:
-            instant, _, what, child = heappop(self._deliverable)
-            token = child.suffix if what is RESULT else child.suffix + "!"
-            if self._tokens.get(token) is child and token in self._known_tokens:
-                return instant, child, what
-        return None
+        self._offers += 1
+        heappush(self._deliverable, (instant, child.id, what, self._offers, child))
 
     def _expected(self) -> str | None:
-        """Return the next recorded token that can still be delivered, passing over what has settled as a whole."""
-        while (token := self.deliveries.expected()) is not None and token not in self._tokens:
+        """Return the next recorded token that can still be heard of, passing over what has settled as a whole."""
+        while (token := self.deliveries.expected()) is not None:
+            if token in self._tokens or token in self._lingering or self._lies_in_what_is_asked(token):
+                return token
             self.deliveries.skip()
-        return token
+        return None
+
+    def _lies_in_what_is_asked(self, token: str) -> bool:
+        """Say whether a token belongs to a workflow that is to run here, once its promise is known."""
+        if token.startswith("="):  # a hash does not say what it lies in
+            return any(child.role is Role.WORKFLOW and child.phase is Phase.ASKED for child in self._children.values())
+        place = token.rstrip("!" + LEFT)
+        while place:
+            child = self._tokens.get(place)
+            if child is not None and child.role is Role.WORKFLOW and child.phase is Phase.ASKED:
+                return True
+            place = place.rpartition(ids.JOINT)[0]
+        return False
 
     def _deliver(self, instant: int, child: Child, what: int) -> None:
         token = child.suffix if what is RESULT else child.suffix + "!"
         if self.replaying and not self._history and self.deliveries.expected() is None:
             self.replaying = False  # all that earlier attempts asked for was asked for again: this is news
-        self.deliveries.delivered(token, free=len(self._children) == 1)
+        self.deliveries.delivered(token, free=self._choices == 1)
         self._known_tokens.discard(token)
         del self._tokens[token]
         self.loop.move_to(instant)
@@ -793,7 +841,7 @@ class Execution:
             child.acknowledged = None
             return
         child.move(Change.DELIVERS)
-        del self._children[child.id]
+        self._no_longer_live(child)
         self._hand_over(child)
         self._owes_no_more(child)
 
@@ -822,26 +870,29 @@ class Execution:
 
     # ------------------------------------------------------------ ends
 
-    def _end_scopes(self) -> bool:
-        """End what can be ended; return whether that gave the loop something to do."""
-        progress = False
+    def _end_scopes(self) -> None:
+        """End what can be ended. What that does to the workflow follows from what it heard of, and from nothing else."""
         while self._ending:
             scope = self._ending.pop()
-            if not scope.over or scope.owed:
-                continue
-            if scope.tasks:
-                if scope.cleanups < PATIENCE:
-                    scope.cleanups += 1
-                    for task in self.loop.tasks_of(scope):
-                        task.cancel()
-                    progress = True
-                continue
-            self._end_scope(scope)
-            progress = True
-        return progress
+            self._lingering.pop(scope.token, None)
+            if scope.lingers:
+                self._lingering[scope.token] = scope
+            elif scope.over and not scope.finished and not scope.live:
+                for left in list(scope.children.values()):
+                    left.awaitable.cancel()
+                if not scope.owed:
+                    self._end_scope(scope)
+
+    def _cancel_left(self, scope: Scope) -> None:
+        """Cancel the tasks that are left of a scope whose body has ended."""
+        self.deliveries.delivered(scope.token, free=self._choices == 1)
+        scope.cleanups += 1
+        self._ending.append(scope)
+        for task in self.loop.tasks_of(scope):
+            task.cancel()
 
     def _end_scope(self, scope: Scope) -> None:
-        scope.over = False  # once only
+        scope.finished = True
         for left in list(scope.children.values()):
             left.awaitable.cancel()
         state, value = self._verdict(scope)
