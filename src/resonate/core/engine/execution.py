@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
-from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, assert_never
 
 from attrs import define
@@ -105,6 +104,13 @@ class _Settlement:
         if delivered is not None:
             value = Value({**value.headers, HEADER: delivered}, value.data)
         return PromiseSettle(id=self.child.id, state=self.state, value=value)
+
+
+def _any_one(children: dict[str, Child]) -> dict[str, Child]:
+    """Return one of them. The last: a dict that is emptied from its front is slow to say what comes first."""
+    child_id, child = children.popitem()
+    children[child_id] = child
+    return {child_id: child}
 
 
 def settled_at(record: PromiseRecord) -> int:
@@ -943,7 +949,7 @@ class Execution:
             return
         awaiting = self._open_external
         if self.env.dialect.keeps_resumes:  # earlier suspensions are remembered: name what is new, or any one
-            awaiting = self._unregistered or dict(islice(self._open_external.items(), 1))
+            awaiting = self._unregistered or _any_one(self._open_external)
         out.append(do.Suspend(tuple(awaiting)))
 
     def _starve(self, out: list[do.Command]) -> None:
