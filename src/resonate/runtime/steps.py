@@ -115,7 +115,8 @@ class Steps:
 
 
 def _call_and_tell(call: Callable[[], Any], loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[Any]) -> None:
-    value, error = None, None
+    value: object = None
+    error: BaseException | None = None
     try:
         value = call()
     except StopIteration as stop:  # a future can't carry it

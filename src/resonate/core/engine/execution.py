@@ -835,7 +835,7 @@ class Execution:
         for left in list(scope.children.values()):
             left.awaitable.cancel()
         state, value = self._verdict(scope)
-        child = scope.child
+        child, scope.child = scope.child, None  # it refers to its scope
         if child is None:
             self._emit(trace.Return(scope.id, state))
             self._outcome = PromiseSettle(id=scope.id, state=state, value=value)
