@@ -185,7 +185,8 @@ class Resonate:
             return
         try:
             await parts.worker.stop(self._session.settings.grace_ms)
-        finally:
+        finally:  # also when it is canceled: no lease may be kept by what nobody drives
+            await parts.worker.kill()
             await self._close(parts)
 
     async def _kill(self) -> None:
@@ -261,7 +262,6 @@ class Resonate:
         timeout: Duration | None = None,
         target: str | None = None,
         version: int | None = None,
-        retry: RetryPolicy | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> Self:
         """Return this client with settings for the next calls. It shares everything with the original.
@@ -270,12 +270,11 @@ class Resonate:
             timeout: how long the execution may take.
             target: the worker group, or address, that a remote call goes to.
             version: the function version to call.
-            retry: the retry policy if the function is a step.
             tags: tags of the execution's promise, for searches.
         """
         twin = copy(self)
         twin._options = options(  # noqa: SLF001 - of the same class
-            base=self._options, timeout=timeout, target=target, version=version, retry=retry, tags=tags
+            base=self._options, timeout=timeout, target=target, version=version, tags=tags
         )
         return twin
 
@@ -392,12 +391,13 @@ class Resonate:
         Raise `UsageError` for an expression that is malformed or has no instant.
         """
         parts = self._session.opened
+        ids.check_root_id(id, parts.store.dialect.separator)
         call, signature = self._call(fn, args, kwargs)
         timeout_ms = self._options.timeout_ms
         reply = await parts.store.send(
             ScheduleCreate(
-                id=_checked_id(id),
-                cron=cron,
+                id=id,
+                cron=_cron(cron),
                 promise_id="{{.id}}-{{.timestamp}}",
                 promise_timeout=self._session.settings.timeout_ms if timeout_ms is None else timeout_ms,
                 promise_param=self._param(call, signature),
@@ -423,22 +423,37 @@ class Resonate:
         call = Call(func=function.name, args=args, kwargs=kwargs, version=function.version)
         returns = function.signature.returns
         param = self._param(call, function.signature)
-        request = self._creation(id, param, parts.store.prefer(), function.timeout_ms)
         if not parts.worker.has_room:
-            await self._create(request)
+            await self._create(self._creation(id, param, parts.store.anycast(), function.timeout_ms))
             return self._handle(id, returns)
-        reply = await parts.store.send(TaskCreate(pid=settings.pid, ttl=settings.limits.ttl_ms, action=request))
-        match reply:
-            case ClaimReply():
-                self._check_same(reply.promise, request)
-                if reply.promise.state is not PromiseState.PENDING:
-                    return self._handle(id, returns, settled=reply.promise)
-                parts.worker.adopt(reply)
-            case Rejection(status=Status.CONFLICT | Status.UNPROCESSABLE):
-                self._check_same(promise_of(await parts.store.send(PromiseGet(id)), id), request)
-            case Rejection():
-                raise _refused(id, reply)
+        request = self._creation(id, param, parts.store.prefer(), function.timeout_ms)
+        with parts.worker.claiming():
+            reply = await parts.store.send(TaskCreate(pid=settings.pid, ttl=settings.limits.ttl_ms, action=request))
+            if isinstance(reply, ClaimReply):
+                return await self._claimed(parts, reply, request, returns)
+        if reply.status not in {Status.CONFLICT, Status.UNPROCESSABLE}:
+            raise _refused(id, reply)
+        self._check_same(promise_of(await parts.store.send(PromiseGet(id)), id), request)
         return self._handle(id, returns)
+
+    async def _claimed(
+        self, parts: wiring.Parts, claim: ClaimReply, request: PromiseCreate, returns: Any
+    ) -> Handle[Any]:
+        """Drive what was claimed, unless it is over, or another call's: that one goes back to its workers."""
+        pending = claim.promise.state is PromiseState.PENDING
+        try:
+            self._check_same(claim.promise, request)
+        except Conflict:
+            if pending:
+                await parts.worker.give_back(claim)
+            raise
+        if not pending:
+            return self._handle(request.id, returns, settled=claim.promise)
+        if parts.worker.taking:
+            parts.worker.adopt(claim)
+        else:  # this client was closed meanwhile
+            await parts.worker.give_back(claim)
+        return self._handle(request.id, returns)
 
     async def _begin_rpc(self, id: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Handle[Any]:
         parts = self._session.opened
@@ -565,7 +580,9 @@ class Promises:
 
     async def reject(self, id: str, error: BaseException | str) -> PromiseRecord:
         """Settle a promise with a failure. If it had settled before, that outcome is returned."""
-        failure = ApplicationError(error) if isinstance(error, str) else error
+        failure: Any = ApplicationError(error) if isinstance(error, str) else error
+        if not isinstance(failure, BaseException):
+            raise UsageError(f"A promise is rejected with an error or a text, not {type(failure).__name__}.")
         return await self._settle(id, PromiseState.REJECTED, self._session.codec.encode_error(failure))
 
     async def cancel(self, id: str) -> PromiseRecord:
@@ -576,11 +593,11 @@ class Promises:
         self, *, state: PromiseState | str | None = None, tags: Mapping[str, str] | None = None, page: int = 100
     ) -> AsyncIterator[PromiseRecord]:
         """Yield the promises in this state with all these tags, in id order, fetched `page` at a time."""
-        wanted = PromiseState(state) if state is not None else None
+        wanted = None if state is None else _state(state)
         cursor: str | None = None
         while True:
             reply = await self._session.opened.store.send(
-                PromiseSearch(state=wanted, tags=dict(tags or {}), limit=page, cursor=cursor)
+                PromiseSearch(state=wanted, tags=_wanted(tags), limit=_page(page), cursor=cursor)
             )
             if isinstance(reply, Rejection):
                 raise UsageError(f"The search was refused: {reply.message}.")
@@ -625,7 +642,7 @@ class Schedules:
         """Yield the schedules whose promises get all these tags, in id order."""
         cursor: str | None = None
         while True:
-            request = ScheduleSearch(tags=dict(tags or {}), limit=page, cursor=cursor)
+            request = ScheduleSearch(tags=_wanted(tags), limit=_page(page), cursor=cursor)
             reply = await self._session.opened.store.send(request)
             if isinstance(reply, Rejection):
                 raise UsageError(f"The search was refused: {reply.message}.")
@@ -647,10 +664,37 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def _checked_id(value: object) -> str:
-    if not isinstance(value, str) or not value or "\x00" in value:
-        msg = f"An id is a non-empty string without NUL, not {value!r}."
-        raise UsageError(msg)
+    if not isinstance(value, str) or not value or "\x00" in value or not ids.is_unicode(value):
+        raise UsageError(f"An id is text, not empty, without NUL and lone surrogates; not {value!r}.")
     return value
+
+
+def _cron(value: Any) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"A cron expression is text, not {type(value).__name__}.", hint="Such as '*/5 * * * *'.")
+    return value
+
+
+def _state(value: PromiseState | str) -> PromiseState:
+    try:
+        return PromiseState(value)
+    except ValueError:
+        known = ", ".join(state.value for state in PromiseState)
+        raise UsageError(f"{value!r} is no state of a promise.", hint=f"They are {known}.") from None
+
+
+def _page(size: Any) -> int:
+    if type(size) is not int or size < 1:
+        raise UsageError(f"A page has at least 1 entry, not {size!r}.")
+    return size
+
+
+def _wanted(tags: Any) -> dict[str, str]:
+    if tags is None:
+        return {}
+    if not hasattr(tags, "items") or not all(isinstance(text, str) for pair in tags.items() for text in pair):
+        raise UsageError(f"The tags of a search are texts by text, not {tags!r}.")
+    return dict(tags)
 
 
 def _same_but_for_version(one: Call, other: Call) -> bool:

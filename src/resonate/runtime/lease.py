@@ -123,6 +123,9 @@ class LeaseKeeper:
             await self._needed.wait()
             await self._clock.sleep_until(self._clock.now() + max(1, self._ttl_ms // 2))
             with self._lock:
+                everything = tuple(TaskRef(task_id, version) for task_id, (version, _) in self._held.items())
+            self._give_up_stale(everything, "its lease ran out while this process stood still")
+            with self._lock:
                 held = dict(self._held)
                 if not held:
                     self._needed.clear()

@@ -57,8 +57,13 @@ class Steps:
                     raise
                 self._finished(command, "rejected", started)
                 return StepFailed(command.id, error)  # the step canceled itself
-            except Exception as error:  # noqa: BLE001 - whatever a step raises is its outcome
+            except (KeyboardInterrupt, GeneratorExit):
+                raise  # not the step's own: the process, or the loop, is being stopped
+            except BaseException as error:  # noqa: BLE001 - whatever a step raises is its outcome
                 failures += 1
+                if not isinstance(error, Exception):
+                    self._finished(command, "rejected", started)
+                    return StepFailed(command.id, error)  # SystemExit and its like: meant to be final
                 delay = command.retry.next_delay(failures, error, self.draw())
                 if delay is None or not before_deadline(delay, self.clock.now(), command.deadline):
                     self._finished(command, "rejected", started)
@@ -120,8 +125,9 @@ def _call_and_tell(call: Callable[[], Any], loop: asyncio.AbstractEventLoop, out
     try:
         value = call()
     except StopIteration as stop:  # a future can't carry it
-        error = RuntimeError(f"The step raised StopIteration({stop}).")
-        error.__cause__ = stop
+        failure = RuntimeError(f"The step raised StopIteration({stop}).")
+        failure.__cause__ = stop
+        error = failure
     except BaseException as raised:  # noqa: BLE001 - whatever a step raises is its outcome
         error = raised
     with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more

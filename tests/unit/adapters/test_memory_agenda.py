@@ -60,3 +60,11 @@ def test_what_comes_and_goes_does_not_pile_up() -> None:
         agenda.put((0, str(number)), dice.randrange(10**6))
         agenda.drop((0, str(number)))
     assert len(agenda) < 100
+
+
+def test_what_is_put_earlier_overtakes() -> None:
+    agenda = Agenda()
+    agenda.put((0, "a"), 10)
+    agenda.put((0, "b"), 20)
+    agenda.put((0, "b"), 5)
+    assert [agenda.pop(20), agenda.pop(20), agenda.pop(20)] == [(0, "b"), (0, "a"), None]

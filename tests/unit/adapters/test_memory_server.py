@@ -1,5 +1,6 @@
 import asyncio
 import threading
+import time
 from contextlib import suppress
 
 import pytest
@@ -55,11 +56,10 @@ def state(server: MemoryServer, id: str) -> PromiseState:
 
 async def unread(store: MemoryStore) -> list[object]:
     """Return what lies in a store's mailbox, and read it."""
-    found = []
+    found = list[object]()
     with suppress(TimeoutError):
-        async with asyncio.timeout(0.01):
-            async for message in store.messages():
-                found.append(message)
+        while True:
+            found.append(await asyncio.wait_for(anext(store.messages()), 0.01))
     return found
 
 
@@ -192,6 +192,20 @@ async def test_a_reader_that_is_cancelled_loses_nothing(server: MemoryServer) ->
     await store.stop()
 
 
+async def test_a_message_from_another_thread_wakes_the_reader() -> None:
+    server = MemoryServer()
+    store = await started(server)
+    reader = asyncio.create_task(anext(store.messages()))
+    await asyncio.sleep(0)
+    before = time.monotonic()
+    thread = threading.Timer(0.01, create, (server, "p", TARGET))
+    thread.start()
+    assert await asyncio.wait_for(reader, 5) == Execute("p", 0)
+    assert time.monotonic() - before < 3
+    thread.join()
+    await store.stop()
+
+
 # ---------------------------------------------------------------- the alarm
 
 
@@ -211,10 +225,12 @@ async def test_the_alarm_is_set_again_only_for_an_earlier_instant() -> None:
         create(server, f"p{number}", TIMER, 1_000 + number)
         await asyncio.sleep(0)
     assert clock.sleeps == 1
-    create(server, "sooner", TIMER, 500)
+    for after in range(900, 500, -1):
+        create(server, f"sooner{after}", TIMER, after)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert clock.sleeps == 2
+    assert len(asyncio.all_tasks()) == 2
     await store.stop()
 
 
@@ -236,8 +252,21 @@ async def test_nothing_is_left_on_the_loop_after_the_last_stop(server: MemorySer
     assert state(server, "p") is PromiseState.RESOLVED
     create(server, "q", TIMER, 1_000)
     await asyncio.sleep(0)
+    create(server, "sooner", TIMER, 500)
     await two.stop()
+    await asyncio.sleep(0)
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_timers_go_on_after_a_restart(server: MemoryServer, clock: VirtualClock) -> None:
+    store = await started(server)
+    create(server, "p", TIMER, 1_000)
+    await asyncio.sleep(0)
+    await store.stop()
+    await store.start()
+    await clock.advance(1_000)
+    assert state(server, "p") is PromiseState.RESOLVED
+    await store.stop()
 
 
 async def test_what_came_due_while_nobody_was_there_is_done_at_the_next_start(
@@ -286,13 +315,13 @@ def test_timers_go_on_when_the_loop_of_the_first_store_has_ended() -> None:
 
 
 def test_a_message_to_a_store_whose_loop_has_ended_hurts_nobody(server: MemoryServer) -> None:
-    async def leave() -> None:
-        store = await started(server)
-        reader = asyncio.ensure_future(anext(store.messages()))
-        await asyncio.sleep(0)
-        reader.cancel()
-
-    asyncio.run(leave())
+    loop = asyncio.new_event_loop()
+    store = loop.run_until_complete(started(server))
+    reader = loop.create_task(anext(store.messages()))
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
+    reader._log_destroy_pending = False
     create(server, "p", TARGET)
     server.ask(PromiseSettle(id="p", state=PromiseState.RESOLVED))
     assert state(server, "p") is PromiseState.RESOLVED
@@ -326,10 +355,27 @@ async def test_much_that_is_due_is_done_in_slices(
         actions = (PromiseRegisterCallback(awaited="shared", awaiter=f"p{number}"),)
         await store.send(TaskSuspend(id=f"p{number}", version=1, actions=actions))
     await store.send(PromiseSettle(id="shared", state=PromiseState.RESOLVED))
-    resumed = sum(task.state is TaskState.PENDING for task in server.snapshot().tasks)
-    assert resumed == 10
+    assert sum(task.state is TaskState.PENDING for task in server.snapshot().tasks) == 10
+    for _ in range(4):
+        await asyncio.sleep(0)
+    assert sum(task.state is TaskState.PENDING for task in server.snapshot().tasks) < 50
     await clock.advance(0)
     assert len(server.snapshot().outbox) == 50
+    await store.stop()
+
+
+async def test_listeners_beyond_a_slice_are_told_too(
+    server: MemoryServer, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_module, "_MAX_STEPS", 10)
+    store = await started(server)
+    create(server, "shared", EXTERNAL)
+    for number in range(50):
+        await store.send(PromiseRegisterListener(awaited="shared", address=f"poll://uni@g/p{number}"))
+    await store.send(PromiseSettle(id="shared", state=PromiseState.RESOLVED))
+    assert len(server.snapshot().promises[0].listeners) == 40
+    await clock.advance(0)
+    assert server.snapshot().promises[0].listeners == ()
     await store.stop()
 
 

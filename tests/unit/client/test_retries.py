@@ -72,8 +72,8 @@ async def test_the_policy_is_that_of_the_call_then_the_functions_then_the_client
     @client.register
     async def workflow(ctx: Context) -> None:
         chosen = {"call": ctx.options(retry=Constant(delay=5, max_retries=1))}
-        for name in steps:
-            steps[name].start = harness.clock.now()
+        for name, step in steps.items():
+            step.start = harness.clock.now()
             with pytest.raises(OSError, match="no route"):
                 await chosen.get(name, ctx).run(name)
 
@@ -146,7 +146,7 @@ async def test_an_error_that_leaves_a_workflow_is_its_result(client):
 
 
 async def test_an_error_of_ones_own_comes_back_with_its_name(client):
-    class OutOfStock(Exception):  # noqa: N818 - as users name theirs
+    class OutOfStock(Exception):
         pass
 
     @client.register

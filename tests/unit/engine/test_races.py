@@ -315,9 +315,11 @@ def test_a_timer_and_a_result_in_one_millisecond_are_heard_in_the_same_order_by_
         world.answer()
         world.answer()
         world.now = T0 + 1000
-        event = do.PromiseKnown(world.store["root:1"].__class__(
-            id="root:1", state=PromiseState.RESOLVED, timeout_at=T0 * 2, created_at=T0, settled_at=T0 + 1000
-        ))
+        event = do.PromiseKnown(
+            world.store["root:1"].__class__(
+                id="root:1", state=PromiseState.RESOLVED, timeout_at=T0 * 2, created_at=T0, settled_at=T0 + 1000
+            )
+        )
         world.store["root:1"] = event.promise
         if told_first:
             # The driver's clock is behind the store's: it hears of the promise before it sees that the timer is due.

@@ -146,14 +146,13 @@ class MemoryServer:
         if not isinstance(message, Execute):
             return False
         task = self._tables.task(message.id)
-        return task is not None and task.state is TaskState.PENDING and task.version == message.version
+        return task is not None and task.state is TaskState.PENDING
 
     # ------------------------------------------------------------ on a store's loop
 
     def _ring(self, alarm: Alarm) -> None:
         with self._lock:
             now = self._tick()
-            alarm.at = now  # so that the work below does not set the alarm that it rings for
             self._work(now)
             instant = self._tables.next_instant(now)
             alarm.at = IDLE if instant is None else instant

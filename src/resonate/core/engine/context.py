@@ -10,9 +10,10 @@ from __future__ import annotations
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Concatenate, ParamSpec, TypeAlias, TypeVar, overload
-from weakref import WeakKeyDictionary
+from types import MethodType
+from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeAlias, TypeVar, overload
 
 from attrs import evolve, frozen
 
@@ -27,7 +28,7 @@ from resonate.core.engine.loop import FIRST_COMPLETED, Branch, DurableLoop, Futu
 from resonate.core.engine.scope import Scope
 from resonate.core.function import Function, FunctionKind, check_call, describe, refuse_retry
 from resonate.core.protocol.records import PromiseRecord, Value
-from resonate.core.retry import RetryPolicy
+from resonate.core.retry import RetryPolicy, check_policy
 from resonate.core.values import UNTYPED, Call, Signature
 from resonate.errors import CodecError, FunctionNotRegistered, UsageError
 
@@ -82,9 +83,7 @@ def options(
             raise UsageError(msg)
         changes["version"] = version
     if retry is not None:
-        if not hasattr(retry, "next_delay"):
-            msg = f"retry is a policy such as Exponential() or Never(), not {type(retry).__name__}."
-            raise UsageError(msg)
+        check_policy(retry)
         changes["retry"] = retry
     if tags is not None:
         changes["tags"] = _own_tags(tags)
@@ -98,7 +97,9 @@ def _text(value: object, what: str) -> str:
     return value
 
 
-def _own_tags(tags: Mapping[str, Any]) -> dict[str, str]:
+def _own_tags(tags: Any) -> dict[str, str]:
+    if not hasattr(tags, "items"):
+        raise UsageError(f"tags are texts by text, not {type(tags).__name__}.", hint="Such as {'shop': 'north'}.")
     for key, value in tags.items():
         _text(key, "a tag's name")
         if not isinstance(value, str):
@@ -301,10 +302,10 @@ class Context:
             won = futures[winner]
             if not won.done():
                 await wait([won])
-        finally:
+            return won.result()
+        finally:  # also when the race itself is canceled
             for future in futures:
                 future.cancel()
-        return won.result()
 
     # ------------------------------------------------------------ what would else not be the same twice
 
@@ -578,16 +579,23 @@ def _identity(kind: Kind, name: str, version: int | None, param: Value, frame: A
     return Identity(kind, call, fingerprint(param.data), site(frame))
 
 
-_descriptions: WeakKeyDictionary[Any, Function] = WeakKeyDictionary()
+_DESCRIBED: Final = "__resonate_described__"
 
 
 def _described(fn: Any) -> Function:
-    """Return what is known of an unregistered function; looked at once, as long as it lives."""
-    try:
-        found = _descriptions.get(fn)
-    except TypeError:  # it can't be hashed or weakly referenced
-        return describe(fn)
-    if found is None:
-        found = describe(fn)
-        _descriptions[fn] = found
+    """Return what is known of an unregistered function; looked at once.
+
+    It is kept on the function itself: in a table beside it, it would keep the function, and all it closes over, alive.
+    """
+    if isinstance(fn, MethodType):
+        return evolve(_kept(fn.__func__, fn), fn=fn)
+    return _kept(fn, fn)
+
+
+def _kept(owner: Any, fn: Any) -> Function:
+    found: Function | None = getattr(owner, "__dict__", {}).get(_DESCRIBED)
+    if found is None or found.fn is not owner:  # functools.wraps hands a function's attributes on
+        found = evolve(describe(fn), fn=owner)
+        with suppress(AttributeError):
+            setattr(owner, _DESCRIBED, found)
     return found

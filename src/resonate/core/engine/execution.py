@@ -15,7 +15,7 @@ loop), and settled by another `Write` when it ends. Settled children wait in a h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, ClassVar, assert_never
 
@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     from resonate.core.values import Call
 
 ACK, RESULT = 0, 1
+UNREPORTED = -1
+"""Awaited before the call itself was reported."""
 FEW = 8
 """Up to so many unrecorded deliveries are simply written with each write of a turn, and up to so many promises are
 watched at once beside steps that run."""
@@ -136,7 +138,7 @@ async def _run_generator(generator: Generator[Any, Any, Any]) -> Any:
         awaitable = next(generator)
         while True:
             try:
-                value = await awaitable
+                value = await _yielded(awaitable)
             except BaseException as error:  # noqa: BLE001 - all of it is the generator's to handle
                 awaitable = generator.throw(error)
             else:
@@ -145,6 +147,16 @@ async def _run_generator(generator: Generator[Any, Any, Any]) -> Any:
         return end.value
     finally:
         generator.close()
+
+
+def _yielded(value: Any) -> Awaitable[Any]:
+    if hasattr(value, "__await__"):
+        awaitable: Awaitable[Any] = value
+        return awaitable
+    raise UsageError(
+        f"A generator workflow yielded a value of type {type(value).__name__}, which can't be awaited.",
+        hint="Write v = yield ctx.run(...), and return what it is to give.",
+    )
 
 
 class Execution:
@@ -446,11 +458,15 @@ class Execution:
 
     # ------------------------------------------------------------ what a child's future tells (Listener)
 
-    def awaited(self, child: Child) -> None:
-        """Report that the workflow waits for `child`."""
-        if self._observe is not None and child.awaited != self.version and not child.gone:
-            child.awaited = self.version
-            self._emit(trace.Await(child.scope.id, child.id))
+    def awaited(self, child: Child, *, known: bool = False) -> None:
+        """Report that the workflow waits for `child`, once the call itself is `known` and reported."""
+        if self._observe is None or child.awaited == self.version or child.gone:
+            return
+        if child.phase is Phase.ASKED and not known:
+            child.awaited = UNREPORTED  # the call itself is not reported yet
+            return
+        child.awaited = self.version
+        self._emit(trace.Await(child.scope.id, child.id))
 
     def abandoned(self, child: Child) -> None:
         """Stop waiting for `child`, and cancel it where it is ours to cancel."""
@@ -459,7 +475,7 @@ class Execution:
         phase = child.phase
         child.move(Change.ABANDONS)
         self._let_go(child)
-        if child.awaited:
+        if child.awaited > 0:
             self._emit(trace.Resume(child.scope.id, child.id))
         if child.watched == self.version:
             self._others.append(do.Unwatch(child.id))
@@ -668,7 +684,7 @@ class Execution:
         self._running.discard(child_id)
         child.move(Change.ABANDONS)
         self._let_go(child)
-        if child.awaited:
+        if child.awaited > 0:
             self._emit(trace.Resume(child.scope.id, child.id))
         for future in (child.acknowledged, child.future):
             if future is not None and not future.done():
@@ -795,7 +811,7 @@ class Execution:
             self._timers.pop(id(child.handle), None)
             self.loop.fire(child.handle)
             return
-        if child.awaited:
+        if child.awaited > 0:
             self._emit(trace.Resume(child.scope.id, child.id))
         if future.done():
             return
@@ -977,6 +993,8 @@ class Execution:
             return
         event = trace.Run if child.role in LOCAL else trace.Rpc
         self._emit(event(child.scope.id, child.id))
+        if child.awaited == UNREPORTED:
+            self.awaited(child, known=True)
 
     def _emit(self, event: trace.LifecycleEvent) -> None:
         if self._observe is not None:

@@ -143,6 +143,13 @@ class _Nobody:
 _NOBODY: Final = _Nobody()
 
 
+class _Exited(Exception):
+    """A task raised SystemExit: that fails the task, it does not end the process that happens to run it."""
+
+    def __init__(self, error: SystemExit) -> None:
+        super().__init__(f"SystemExit: {error}")
+
+
 class GuardedCoroutine(Coroutine[Any, Any, T], Generic[T]):
     """A task's body, watched: foreign awaits are refused where they happen, and its end is reported."""
 
@@ -164,6 +171,9 @@ class GuardedCoroutine(Coroutine[Any, Any, T], Generic[T]):
         except StopIteration as end:
             self._host.task_ended(self, end.value, None)
             raise
+        except SystemExit as error:
+            self._host.task_ended(self, None, error)
+            raise _Exited(error) from error
         except BaseException as error:
             self._host.task_ended(self, None, error)
             raise
@@ -178,6 +188,9 @@ class GuardedCoroutine(Coroutine[Any, Any, T], Generic[T]):
         except StopIteration as end:
             self._host.task_ended(self, end.value, None)
             raise
+        except SystemExit as raised:
+            self._host.task_ended(self, None, raised)
+            raise _Exited(raised) from raised
         except BaseException as raised:
             self._host.task_ended(self, None, raised)
             raise
@@ -185,7 +198,7 @@ class GuardedCoroutine(Coroutine[Any, Any, T], Generic[T]):
 
     def close(self) -> None:
         """End the body where it stands. A body that awaits while it is closed is cut off there."""
-        with suppress(Exception):  # the execution is over: nobody is left to hear of it
+        with suppress(Exception, CancelledError, GeneratorExit):  # the execution is over: nobody is left to hear of it
             self._body.close()
 
     def __await__(self) -> Generator[Any, Any, T]:
@@ -379,7 +392,7 @@ def _refuse_shuffled(frame: FrameType | None) -> None:
     """Refuse to start the coroutines of `asyncio.as_completed`: it starts them in the order of their addresses."""
     if frame is None or frame.f_code not in _ENSURES:
         return
-    while frame is not None and frame.f_globals is vars(asyncio.tasks):
+    while frame is not None and frame.f_globals.get("__name__") == "asyncio.tasks":
         if frame.f_code.co_qualname.startswith(("as_completed", "_AsCompletedIterator")):
             msg = "asyncio.as_completed starts coroutines in an order that is not the same twice."
             raise DeterminismError(msg, hint="Give it tasks or durable calls: asyncio.create_task(each) first.")

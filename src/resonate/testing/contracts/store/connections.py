@@ -20,7 +20,7 @@ from resonate.core.protocol.requests import (
 from resonate.errors import ResonateError
 from resonate.ports.store import Store
 from resonate.testing.contracts.expect import agree, hold, raises
-from resonate.testing.contracts.store.stage import EXTERNAL, TARGETED, TTL, Stage, StoreChecks
+from resonate.testing.contracts.store.stage import EXTERNAL, TARGETED, TTL, Member, Stage, StoreChecks
 
 CHECKS: Final = StoreChecks()
 
@@ -35,10 +35,16 @@ async def start_and_stop_may_be_repeated(stage: Stage) -> None:
     await store.stop()
     for _ in range(2):
         await store.start()
-    await store.send(PromiseCreate(id="p", timeout_at=stage.far))
+    heard = Member(store)
+    reader = asyncio.create_task(heard.listen())
+    for number in range(4):
+        await store.send(PromiseCreate(id=f"p{number}", timeout_at=stage.far, tags={"resonate:target": "poll://any@g"}))
+        await stage.quiet()
+    agree(len(heard.executes()), 4, "what a store that was started twice hears")
     for _ in range(2):
         await store.stop()
-    await stage.promise("p")
+    await asyncio.wait_for(reader, _PATIENCE)
+    await stage.promise("p0")
 
 
 @CHECKS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from resonate.core.protocol.records import PromiseState, TaskState
@@ -10,11 +11,14 @@ from resonate.core.protocol.requests import (
     PromiseGet,
     PromiseRegisterCallback,
     PromiseRegisterListener,
+    PromiseReply,
     PromiseSettle,
+    Request,
     TaskAcquire,
     TaskContinue,
     TaskCreate,
     TaskFence,
+    TaskFulfill,
     TaskHalt,
     TaskHeartbeat,
     TaskRef,
@@ -55,39 +59,48 @@ async def nobody_waits_for_an_internal_promise(stage: Stage) -> None:
 
 @CHECKS
 async def a_dead_workflow_is_not_leased(stage: Stage) -> None:
-    deadline = stage.now + 1_000
-    await stage.create("p", TARGETED, deadline)
+    await stage.create("p", TARGETED, stage.now + 1_000)
     await stage.quiet()
-    stage.at(deadline)
+    stage.at(stage.now + 1_000)
     action = PromiseCreate(id="p", timeout_at=stage.far, tags=TARGETED)
     reply = await stage.ask(TaskCreate(pid=PID, ttl=TTL, action=action))
     agree((reply.task.state, reply.task.pid), (TaskState.FULFILLED, None), "the task that task.create answers")
-    await stage.refused(TaskAcquire(id="p", version=0, pid=PID, ttl=TTL), 409, "its promise is past its deadline")
+    await stage.create("q", TARGETED, stage.now + 1_000)
+    await stage.quiet()
+    stage.at(stage.now + 1_000)
+    await stage.refused(TaskAcquire(id="q", version=0, pid=PID, ttl=TTL), 409, "its promise is past its deadline")
 
 
 @CHECKS
 async def a_dead_workflow_is_not_halted_or_continued(stage: Stage) -> None:
-    deadline = stage.now + 1_000
-    await stage.claim("halted", deadline)
-    await stage.ask(TaskHalt("halted"))
-    await stage.claim("acquired", deadline)
-    stage.at(deadline)
+    await stage.claim("acquired", stage.now + 1_000)
+    stage.at(stage.now + 1_000)
     await stage.refused(TaskHalt("acquired"), 409, "its promise is past its deadline")
+    await stage.claim("halted", stage.now + 1_000)
+    await stage.ask(TaskHalt("halted"))
+    stage.at(stage.now + 1_000)
     await stage.refused(TaskContinue("halted"), 409, "its promise is past its deadline")
 
 
 @CHECKS
 async def a_dead_workflow_is_not_kept_alive(stage: Stage) -> None:
-    deadline = stage.now + 1_000
-    await stage.claim("p", deadline)
-    stage.at(deadline)
+    await stage.claim("p", stage.now + 1_000)
+    stage.at(stage.now + 1_000)
     await stage.ask(TaskHeartbeat(pid=PID, tasks=(TaskRef("p", 1),)))
     agree((await stage.task("p")).state, TaskState.FULFILLED, "the task")
-    for request in (
-        TaskFence(id="p", version=1, action=PromiseCreate(id="child", timeout_at=stage.far)),
-        TaskRelease(id="p", version=1),
+    await stage.create("awaited", EXTERNAL)
+    for number, request in enumerate(
+        (
+            TaskFence(id="p0", version=1, action=PromiseCreate(id="child", timeout_at=stage.far)),
+            TaskRelease(id="p1", version=1),
+            TaskFulfill(id="p2", version=1, action=PromiseSettle(id="p2", state=PromiseState.RESOLVED)),
+            suspension("p3", 1, ["awaited"]),
+        )
     ):
+        await stage.claim(f"p{number}", stage.now + 1_000)
+        stage.at(stage.now + 1_000)
         await stage.refused(request, 409, "its promise is past its deadline")
+    await stage.refused(PromiseGet("child"), 404, "a fenced write that was refused is not done")
 
 
 @CHECKS
@@ -116,19 +129,29 @@ async def a_drain_does_not_resume_a_dead_awaiter(stage: Stage) -> None:
 
 @CHECKS
 async def every_reply_shows_what_reads_now(stage: Stage) -> None:
-    deadline = stage.now + 1_000
-    await stage.claim("p", deadline)
-    await stage.create("internal", {}, deadline)
     await stage.claim("other")
-    stage.at(deadline)
-    dead = PromiseState.REJECTED_TIMEDOUT
-    agree((await stage.promise("internal")).state, dead, "what get shows")
-    agree((await stage.create("internal")).state, dead, "what create shows")
-    agree((await stage.promise("p")).state, dead, "what get shows")
-    agree((await stage.task("p")).state, TaskState.FULFILLED, "what task.get shows")
-    callback = PromiseRegisterCallback(awaited="p", awaiter="other")
-    agree((await stage.ask(callback)).promise.state, dead, "what register_callback shows")
-    agree((await stage.subscribe("p")).state, dead, "what register_listener shows")
+    asked: Sequence[Callable[[str], Request[PromiseReply]]] = (
+        PromiseGet,
+        lambda one: PromiseCreate(id=one, timeout_at=stage.far),
+        lambda one: PromiseSettle(id=one, state=PromiseState.RESOLVED),
+        lambda one: PromiseRegisterListener(awaited=one, address=stage.store.unicast),
+        lambda one: PromiseRegisterCallback(awaited=one, awaiter="other"),
+    )
+    for number, ask in enumerate(asked):
+        id = f"p{number}"
+        await stage.claim(id, stage.now + 1_000)
+        stage.at(stage.now + 1_000)  # and the request is the first that finds it so
+        request = ask(id)
+        shown = (await stage.ask(request)).promise
+        agree(
+            (shown.state, shown.settled_at), (PromiseState.REJECTED_TIMEDOUT, stage.now), f"what {request.kind} shows"
+        )
+    await stage.claim("t", stage.now + 1_000)
+    stage.at(stage.now + 1_000)
+    agree((await stage.task("t")).state, TaskState.FULFILLED, "what task.get shows")
+    await stage.create("internal", {}, stage.now + 1_000)
+    stage.at(stage.now + 1_000)
+    agree((await stage.promise("internal")).state, PromiseState.REJECTED_TIMEDOUT, "what get shows")
 
 
 @CHECKS

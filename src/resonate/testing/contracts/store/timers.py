@@ -94,12 +94,16 @@ async def a_lease_that_runs_out_offers_the_task_again(stage: Stage) -> None:
 
 @CHECKS
 async def a_dispatch_that_nobody_answers_is_repeated(stage: Stage) -> None:
+    start = stage.now
     await stage.create("p", TARGETED)
     await stage.quiet()
     agree(len(stage.me.executes("p")), 1, "dispatches at once")
-    for count in (2, 3, 4):
-        await stage.past(stage.now + stage.retry_interval)
-        agree(len(stage.me.executes("p")), count, "dispatches, one more after each interval")
+    for count in (1, 2, 3):
+        due = start + count * stage.retry_interval
+        await stage.clock.advance(due - 1 - stage.now)
+        agree(len(stage.me.executes("p")), count, "dispatches before the interval is over")
+        await stage.past(due)
+        agree(len(stage.me.executes("p")), count + 1, "dispatches, one more after each interval")
     await stage.acquire("p", 0)
     await stage.past(stage.now + 2 * stage.retry_interval)
     agree(len(stage.me.executes("p")), 4, "dispatches of a task that was taken")
