@@ -186,7 +186,8 @@ async def cold_replay(size: int, backend: Backend) -> float:
     async with _client(backend, continuations=0) as client:
         client.register(recorded)
         handle = await client.begin_run("w", recorded, size)
-        while not await _exists(client, last):  # a memory store never yields: once it exists, the task is suspended
+        # A memory store never yields, so once the promise exists the task is suspended on it, too.
+        while not await _exists(client, last):  # noqa: ASYNC110 - a client has no event for it
             await asyncio.sleep(0.001)
         started = time.perf_counter()
         await client.promises.resolve(last)

@@ -138,9 +138,9 @@ class MemoryServer:
             self._set_alarms(instant)
 
     def _set_alarms(self, instant: int) -> None:
-        gone = [alarm.loop for alarm in self._alarms.values() if not alarm.set(instant)]
-        for loop in gone:
-            del self._alarms[loop]
+        for loop, alarm in tuple(self._alarms.items()):
+            if not alarm.set(instant):
+                del self._alarms[loop]
 
     def _is_wanted(self, message: Message) -> bool:
         if not isinstance(message, Execute):

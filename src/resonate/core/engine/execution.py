@@ -18,7 +18,6 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
-from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Final, assert_never
 
 from attrs import define
@@ -109,6 +108,13 @@ class _Settlement:
         if delivered is not None:
             value = Value({**value.headers, HEADER: delivered}, value.data)
         return PromiseSettle(id=self.child.id, state=self.state, value=value)
+
+
+def _any_one(children: dict[str, Child]) -> dict[str, Child]:
+    """Return one of them. The last: a dict that is emptied from its front is slow to say what comes first."""
+    child_id, child = children.popitem()
+    children[child_id] = child
+    return {child_id: child}
 
 
 def settled_at(record: PromiseRecord) -> int:
@@ -896,7 +902,7 @@ class Execution:
         for left in list(scope.children.values()):
             left.awaitable.cancel()
         state, value = self._verdict(scope)
-        child = scope.child
+        child, scope.child = scope.child, None  # it refers to its scope
         if child is None:
             self._emit(trace.Return(scope.id, state))
             self._outcome = PromiseSettle(id=scope.id, state=state, value=value)
@@ -1010,7 +1016,7 @@ class Execution:
             return
         awaiting = self._open_external
         if self.env.dialect.keeps_resumes:  # earlier suspensions are remembered: name what is new, or any one
-            awaiting = self._unregistered or dict(islice(self._open_external.items(), 1))
+            awaiting = self._unregistered or _any_one(self._open_external)
         out.append(do.Suspend(tuple(awaiting)))
 
     def _starve(self, out: list[do.Command]) -> None:
