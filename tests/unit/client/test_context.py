@@ -305,7 +305,7 @@ async def test_a_workflow_ends_after_what_it_started(client, harness):
 
     @client.register
     async def workflow(ctx: Context) -> str:
-        ctx.run(slow)  # noqa: RUF006 - left to itself
+        ctx.run(slow)
         return "done"
 
     started = harness.clock.now()
