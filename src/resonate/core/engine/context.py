@@ -33,6 +33,8 @@ from resonate.core.values import UNTYPED, Call, Signature
 from resonate.errors import CodecError, FunctionNotRegistered, UsageError
 
 T = TypeVar("T")
+T2 = TypeVar("T2")
+T3 = TypeVar("T3")
 S = TypeVar("S")
 P = ParamSpec("P")
 
@@ -168,7 +170,30 @@ class Context:
         """Start like `run`, and await the handle, given once the call is durable; await the handle for the result."""
         return self._execution.acknowledge(self._run(fn, args, kwargs, calling_frame(1)))
 
-    async def map(self, fn: Callable[[S], Any], items: Iterable[S], *, limit: int | None = None) -> list[Any]:
+    @overload
+    async def map(
+        self, fn: Callable[[Context, S], Coroutine[Any, Any, T]], items: Iterable[S], *, limit: int | None = None
+    ) -> list[T]: ...
+    @overload
+    async def map(
+        self, fn: Callable[[Context, S], Generator[Any, Any, T]], items: Iterable[S], *, limit: int | None = None
+    ) -> list[T]: ...
+    @overload
+    async def map(
+        self, fn: Callable[[Info, S], Coroutine[Any, Any, T]], items: Iterable[S], *, limit: int | None = None
+    ) -> list[T]: ...
+    @overload
+    async def map(self, fn: Callable[[Info, S], T], items: Iterable[S], *, limit: int | None = None) -> list[T]: ...
+    @overload
+    async def map(
+        self, fn: Callable[[S], Coroutine[Any, Any, T]], items: Iterable[S], *, limit: int | None = None
+    ) -> list[T]: ...
+    @overload
+    async def map(self, fn: Callable[[S], T], items: Iterable[S], *, limit: int | None = None) -> list[T]: ...
+    @overload
+    async def map(self, fn: str, items: Iterable[Any], *, limit: int | None = None) -> list[Any]: ...
+
+    async def map(self, fn: Any, items: Iterable[Any], *, limit: int | None = None) -> list[Any]:
         """Run `fn` for each item, at most `limit` at once, and return the results in the items' order.
 
         The first failure cancels the rest and is raised.
@@ -264,6 +289,11 @@ class Context:
             Role.TIMER, identity, scope=self._scope, timeout_ms=max(at - now, 0), tags=self._options.tags
         ).awaitable
 
+    @overload
+    def promise(self, *, returns: type[T], timeout: Duration | None = None) -> Future[Durable[T]]: ...
+    @overload
+    def promise(self, *, returns: Any = Any, timeout: Duration | None = None) -> Future[Durable[Any]]: ...
+
     def promise(self, *, returns: Any = Any, timeout: Duration | None = None) -> Future[Durable[Any]]:
         """Make a promise that is settled from outside; await the handle, hand out its `id`, await the handle again.
 
@@ -285,7 +315,16 @@ class Context:
         )
         return self._execution.acknowledge(child)
 
-    async def race(self, *contestants: Awaitable[T]) -> T:
+    @overload
+    async def race(self, one: Awaitable[T], /) -> T: ...
+    @overload
+    async def race(self, one: Awaitable[T], two: Awaitable[T2], /) -> T | T2: ...
+    @overload
+    async def race(self, one: Awaitable[T], two: Awaitable[T2], three: Awaitable[T3], /) -> T | T2 | T3: ...
+    @overload
+    async def race(self, *contestants: Awaitable[T]) -> T: ...
+
+    async def race(self, *contestants: Awaitable[Any]) -> Any:
         """Return the result (or raise the error) of the first to be done, and cancel the others.
 
         Which one it was is recorded: a replay has the same winner whatever the clocks say.
@@ -294,7 +333,7 @@ class Context:
             msg = "race takes at least one awaitable."
             raise UsageError(msg)
         loop = self._execution.loop
-        futures: list[Future[T]] = [_future(one, loop) for one in contestants]
+        futures: list[Future[Any]] = [_future(one, loop) for one in contestants]
         try:
             await wait(futures, return_when=FIRST_COMPLETED)
             first = next(number for number, future in enumerate(futures) if future.done())
@@ -352,7 +391,12 @@ class Context:
         )
         return Context(self._execution, self._scope, chosen)
 
-    def get_dependency(self, key: str | type[T]) -> Any:
+    @overload
+    def get_dependency(self, key: type[T]) -> T: ...
+    @overload
+    def get_dependency(self, key: str) -> Any: ...
+
+    def get_dependency(self, key: Any) -> Any:
         """Return the object registered under `key`. Raise `UsageError` if there is none."""
         return self._execution.env.dependencies.get(key)
 
