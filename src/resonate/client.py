@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, overload
@@ -14,7 +13,6 @@ from resonate.core.engine.context import (
     AsyncInfoStep,
     AsyncStep,
     AsyncWorkflow,
-    Context,
     GeneratorWorkflow,
     InfoStep,
     Options,
@@ -28,7 +26,6 @@ from resonate.core.protocol.requests import (
     ClaimReply,
     PromiseCreate,
     PromiseGet,
-    PromiseReply,
     PromiseSearch,
     PromiseSettle,
     Rejection,
@@ -81,7 +78,7 @@ class Resonate:
         retry: the retry policy of steps that name none.
     """
 
-    def __init__(  # noqa: PLR0913 - one keyword for each thing that can be set
+    def __init__(
         self,
         backend: str | Backend | None = None,
         *,
@@ -113,8 +110,7 @@ class Resonate:
             timeout=timeout,
             retry=retry,
         )
-        self._parts: wiring.Parts | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._life = _Life()
         self._options = Options()
         self.promises = Promises(self)
         self.schedules = Schedules(self)
@@ -128,7 +124,7 @@ class Resonate:
             raise UsageError(msg, hint="Make another Resonate for another `async with`.")
         parts = wiring.parts(self._settings)
         await parts.store.start()
-        self._parts, self._loop = parts, asyncio.get_running_loop()
+        self._life.parts = parts
         parts.worker.start()
         return self
 
@@ -153,11 +149,15 @@ class Resonate:
             await self._close(parts)
 
     async def _close(self, parts: wiring.Parts) -> None:
-        self._parts = None
+        self._life.parts = None
         parts.alarms.stop()
         parts.watcher.stop(UsageError("The client was closed while a result was awaited.", hint=_OPEN))
         await parts.store.stop()
         parts.pool.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def _parts(self) -> wiring.Parts | None:
+        return self._life.parts
 
     @property
     def _open(self) -> wiring.Parts:
@@ -218,7 +218,7 @@ class Resonate:
         """Let functions get `value` by `key`: `ctx.get_dependency(key)`, `info.get_dependency(key)`."""
         self._settings.dependencies.set(key, value)
 
-    def options(  # noqa: PLR0913 - one keyword for each thing that can be set
+    def options(
         self,
         *,
         timeout: Duration | None = None,
@@ -237,8 +237,8 @@ class Resonate:
             tags: tags of the execution's promise, for searches.
         """
         copy = object.__new__(type(self))
-        copy.__dict__ = _Shared(self)
-        copy.__dict__["_options"] = options(
+        copy.__dict__.update(self.__dict__)
+        copy._options = options(
             base=self._options, timeout=timeout, target=target, version=version, retry=retry, tags=tags
         )
         return copy
@@ -260,7 +260,7 @@ class Resonate:
     @overload
     async def run(self, id: str, fn: str, /, *args: Any, **kwargs: Any) -> Any: ...
 
-    async def run(self, id: str, fn: Any, /, *args: Any, **kwargs: Any) -> Any:  # noqa: A002 - the protocol's own word
+    async def run(self, id: str, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Run a registered function durably as `id`, and return its result or raise its error.
 
         The same id is the same execution: a second call attaches to it, wherever it runs and whether or not it is
@@ -285,7 +285,7 @@ class Resonate:
     @overload
     async def begin_run(self, id: str, fn: str, /, *args: Any, **kwargs: Any) -> Handle[Any]: ...
 
-    async def begin_run(self, id: str, fn: Any, /, *args: Any, **kwargs: Any) -> Handle[Any]:  # noqa: A002 - as in run
+    async def begin_run(self, id: str, fn: Any, /, *args: Any, **kwargs: Any) -> Handle[Any]:
         """Start like `run`, and return a handle once the execution is durable."""
         return await self._begin_run(id, fn, args, kwargs)
 
@@ -304,7 +304,7 @@ class Resonate:
     @overload
     async def rpc(self, id: str, fn: str, /, *args: Any, **kwargs: Any) -> Any: ...
 
-    async def rpc(self, id: str, fn: Any, /, *args: Any, **kwargs: Any) -> Any:  # noqa: A002 - as in run
+    async def rpc(self, id: str, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Run a function durably on any worker of the target group; otherwise like `run`.
 
         The function need not be registered here; by name, it need not even exist here.
@@ -328,20 +328,20 @@ class Resonate:
     @overload
     async def begin_rpc(self, id: str, fn: str, /, *args: Any, **kwargs: Any) -> Handle[Any]: ...
 
-    async def begin_rpc(self, id: str, fn: Any, /, *args: Any, **kwargs: Any) -> Handle[Any]:  # noqa: A002 - as in run
+    async def begin_rpc(self, id: str, fn: Any, /, *args: Any, **kwargs: Any) -> Handle[Any]:
         """Start like `rpc`, and return a handle once the execution is durable."""
         return await self._begin_rpc(id, fn, args, kwargs)
 
-    def get(self, id: str, *, returns: Any = Any) -> Handle[Any]:  # noqa: A002 - the protocol's own word
+    def get(self, id: str, *, returns: Any = Any) -> Handle[Any]:
         """Return a handle on whatever has this id; `returns` is the type that its result is read as."""
         return self._handle(_checked_id(id), returns)
 
-    async def cancel(self, id: str) -> bool:  # noqa: A002 - the protocol's own word
+    async def cancel(self, id: str) -> bool:
         """Cancel an execution or a promise; return False if it had settled otherwise before. Raise `NotFound`."""
         return await self.get(id).cancel()
 
     async def schedule(
-        self, id: str, cron: str, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any  # noqa: A002 - as in run
+        self, id: str, cron: str, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any
     ) -> ScheduleRecord:
         """Run a function at every instant of a cron expression (UTC), on any worker of the target group.
 
@@ -375,12 +375,19 @@ class Resonate:
 
     # ------------------------------------------------------------ inside
 
-    async def _begin_run(self, id: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Handle[Any]:  # noqa: A002 - as in run
+    async def _begin_run(self, id: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Handle[Any]:
         parts = self._open
         function = self._registered(fn)
         check_call(function, args, kwargs)
         request = self._creation(
-            id, function.name, function.version, function.signature, args, kwargs, parts.store.prefer(), function.timeout_ms
+            id,
+            function.name,
+            function.version,
+            function.signature,
+            args,
+            kwargs,
+            parts.store.prefer(),
+            function.timeout_ms,
         )
         handle = self._handle(id, function.signature.returns)
         if not parts.worker.has_room:
@@ -416,7 +423,7 @@ class Resonate:
         else:
             handle._settled = claim.promise  # noqa: SLF001 - a handle that is born knowing
 
-    async def _begin_rpc(self, id: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Handle[Any]:  # noqa: A002 - as in run
+    async def _begin_rpc(self, id: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Handle[Any]:
         parts = self._open
         name, version, signature = self._callee(fn, args, kwargs)
         address = parts.env.address(self._options.target)
@@ -430,9 +437,9 @@ class Resonate:
             raise _refused(request.id, reply)
         self._check_same(reply.promise, request)
 
-    def _creation(  # noqa: PLR0913, PLR0917 - all of a promise
+    def _creation(  # noqa: PLR0917 - all of a promise
         self,
-        id: str,  # noqa: A002 - the protocol's own word
+        id: str,
         name: str,
         version: int | None,
         signature: Signature,
@@ -459,7 +466,7 @@ class Resonate:
             },
         )
 
-    def _param(  # noqa: PLR0913, PLR0917 - all of a call
+    def _param(  # noqa: PLR0917 - all of a call
         self,
         kind: Kind,
         name: str,
@@ -483,12 +490,12 @@ class Resonate:
         function = registry.of(fn, self._options.version)
         if function is None:
             msg = f"The function {getattr(fn, '__qualname__', fn)!r} is not registered."
-            raise FunctionNotRegistered(msg, hint="Decorate it with @resonate.register, so that any worker can find it.")
+            raise FunctionNotRegistered(
+                msg, hint="Decorate it with @resonate.register, so that any worker can find it."
+            )
         return function
 
-    def _callee(
-        self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[str, int | None, Signature]:
+    def _callee(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, int | None, Signature]:
         registry = self._settings.registry
         if isinstance(fn, str):
             try:
@@ -501,7 +508,7 @@ class Resonate:
         check_call(function, args, kwargs)
         return function.name, function.version, function.signature
 
-    def _handle(self, id: str, returns: Any) -> Handle[Any]:  # noqa: A002 - the protocol's own word
+    def _handle(self, id: str, returns: Any) -> Handle[Any]:
         parts = self._open
         return Handle(id, returns, store=parts.store, watcher=parts.watcher, codec=self._settings.codec)
 
@@ -522,11 +529,11 @@ class Resonate:
         raise Conflict(msg, hint="Use another id, or make the same call to attach to it.", execution=wanted.id)
 
 
-class _Shared(dict[str, Any]):
-    """A namespace that reads through to another object's, for `options`."""
+class _Life:
+    """What is there while a client is open; one for a client and all that `options` makes of it."""
 
-    def __init__(self, original: object) -> None:
-        super().__init__(original.__dict__)
+    def __init__(self) -> None:
+        self.parts: wiring.Parts | None = None
 
 
 class Promises:
@@ -536,7 +543,7 @@ class Promises:
         self._client = client
 
     async def create(
-        self, id: str, *, timeout: Duration | None = None, value: object = None, tags: Mapping[str, str] | None = None  # noqa: A002 - the protocol's own word
+        self, id: str, *, timeout: Duration | None = None, value: object = None, tags: Mapping[str, str] | None = None
     ) -> PromiseRecord:
         """Make a promise that anyone may settle and await; one that exists is returned as it is stored."""
         client = self._client
@@ -553,20 +560,20 @@ class Promises:
         )
         return promise_of(await parts.store.send(request), id)
 
-    async def get(self, id: str) -> PromiseRecord:  # noqa: A002 - the protocol's own word
+    async def get(self, id: str) -> PromiseRecord:
         """Return the promise as it is now. Raise `NotFound`."""
         return promise_of(await self._client._open.store.send(PromiseGet(_checked_id(id))), id)  # noqa: SLF001 - one client
 
-    async def resolve(self, id: str, value: object = None, *, type: Any = Any) -> PromiseRecord:  # noqa: A002 - the protocol's own word, and the builtin's meaning
+    async def resolve(self, id: str, value: object = None, *, type: Any = Any) -> PromiseRecord:
         """Settle a promise with a value, written as `type`. If it had settled before, that outcome is returned."""
         return await self._settle(id, PromiseState.RESOLVED, self._codec.encode(value, type))
 
-    async def reject(self, id: str, error: BaseException | str) -> PromiseRecord:  # noqa: A002 - the protocol's own word
+    async def reject(self, id: str, error: BaseException | str) -> PromiseRecord:
         """Settle a promise with a failure. If it had settled before, that outcome is returned."""
         failure = ApplicationError(error) if isinstance(error, str) else error
         return await self._settle(id, PromiseState.REJECTED, self._codec.encode_error(failure))
 
-    async def cancel(self, id: str) -> PromiseRecord:  # noqa: A002 - the protocol's own word
+    async def cancel(self, id: str) -> PromiseRecord:
         """Settle a promise as canceled. If it had settled before, that outcome is returned."""
         return await self._settle(id, PromiseState.REJECTED_CANCELED, NO_VALUE)
 
@@ -592,7 +599,7 @@ class Promises:
     def _codec(self) -> Codec:
         return self._client._settings.codec  # noqa: SLF001 - one client in two classes
 
-    async def _settle(self, id: str, state: PromiseState, value: Value) -> PromiseRecord:  # noqa: A002 - the protocol's own word
+    async def _settle(self, id: str, state: PromiseState, value: Value) -> PromiseRecord:
         parts = self._client._open  # noqa: SLF001 - one client in two classes
         reply = await parts.store.send(PromiseSettle(id=_checked_id(id), state=state, value=value))
         record = promise_of(reply, id)
@@ -606,22 +613,20 @@ class Schedules:
     def __init__(self, client: Resonate) -> None:
         self._client = client
 
-    async def get(self, id: str) -> ScheduleRecord:  # noqa: A002 - the protocol's own word
+    async def get(self, id: str) -> ScheduleRecord:
         """Return the schedule. Raise `NotFound`."""
         reply = await self._client._open.store.send(ScheduleGet(_checked_id(id)))  # noqa: SLF001 - one client
         if isinstance(reply, Rejection):
             raise _no_schedule(id, reply)
         return reply.schedule
 
-    async def delete(self, id: str) -> None:  # noqa: A002 - the protocol's own word
+    async def delete(self, id: str) -> None:
         """Delete the schedule; executions that it started go on. Raise `NotFound`."""
         reply = await self._client._open.store.send(ScheduleDelete(_checked_id(id)))  # noqa: SLF001 - one client
         if isinstance(reply, Rejection):
             raise _no_schedule(id, reply)
 
-    async def search(
-        self, *, tags: Mapping[str, str] | None = None, page: int = 100
-    ) -> AsyncIterator[ScheduleRecord]:
+    async def search(self, *, tags: Mapping[str, str] | None = None, page: int = 100) -> AsyncIterator[ScheduleRecord]:
         """Yield the schedules whose promises get all these tags, in id order."""
         cursor: str | None = None
         while True:
@@ -651,13 +656,11 @@ def _shown(call: Call) -> str:
     return f"{call.func}({', '.join(args)})"
 
 
-def _refused(id: str, reply: Rejection) -> StoreError:  # noqa: A002 - the protocol's own word
+def _refused(id: str, reply: Rejection) -> StoreError:
     return StoreError(f"The store refused to start {id}: {reply.message}.", execution=id)
 
 
-def _no_schedule(id: str, reply: Rejection) -> StoreError:  # noqa: A002 - the protocol's own word
+def _no_schedule(id: str, reply: Rejection) -> StoreError:
     if reply.status == Status.NOT_FOUND:
         return NotFound(f"There is no schedule {id}.")
     return StoreError(f"The store refused: {reply.message}.")
-
-
