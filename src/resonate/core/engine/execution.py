@@ -36,7 +36,7 @@ from resonate.core.engine.children import (
     Role,
 )
 from resonate.core.engine.deliveries import HEADER, Deliveries
-from resonate.core.engine.identity import Identity, Kind, fingerprint
+from resonate.core.engine.identity import CALLER, Identity, Kind, fingerprint
 from resonate.core.engine.loop import (
     Branch,
     CancelledError,
@@ -54,7 +54,9 @@ from resonate.core.registry import Form, Function
 from resonate.errors import (
     ApplicationError,
     CodecError,
+    Conflict,
     EngineBug,
+    PromiseTimedOut,
     ResonateError,
     UsageError,
 )
@@ -64,6 +66,10 @@ if TYPE_CHECKING:
     from resonate.core.values import Call
 
 ACK, RESULT = 0, 1
+MANY_CALLBACKS = 1_000_000
+"""A workflow that runs through so many without a pause is taken to do so for ever."""
+MANY_REFUSALS = 100
+"""Code that goes on calling after so many refusals (a loop around a bare `except`) is left waiting for ever instead."""
 FEW = 8
 """Up to so many unrecorded deliveries are simply written with each write of a turn."""
 
@@ -182,6 +188,7 @@ class Execution:
         self._outcome: PromiseSettle | None = None
         self._ended = False
         self._dead = False
+        self._refusals = 0
         self.replaying = False
         self._root = Scope(id=promise.id, function=function, timeout_at=promise.timeout_at)
         self._branch = Branch(promise.id, self._root, self._separator)
@@ -282,7 +289,7 @@ class Execution:
         future: Durable[Any] = Durable(loop=self.loop)
         future.bind(child, self)
         child.future = future
-        if self._stopped is not None:
+        if self._stopped is not None or self._dead or self._ended:
             return child  # the attempt is over; the body runs to its next await and no further
         if child_id in self._children or child_id in self._abandoned:
             msg = f"The id {child_id} is already in use in this workflow."
@@ -306,17 +313,18 @@ class Execution:
         """Return a future that has the child's own future once its promise is durable."""
         acknowledged: Future[Any] = self.loop.create_future()
         child.acknowledged = acknowledged
-        if self._stopped is None and not child.gone:
+        if self._stopped is None and not (child.gone or self._dead or self._ended):
             self._tokens[child.suffix + "!"] = child
             if child.record is not None:
                 self._offer(child.record.created_at, child, ACK)
         return acknowledged
 
     def _calling_branch(self) -> Branch:
-        if self._dead or self._ended:
+        if (self._dead or self._ended) and self._refusals < MANY_REFUSALS:
+            self._refusals += 1
             msg = "A durable call was made on an execution that is over."
             raise UsageError(msg, hint="Use a Context only inside its own workflow, while it runs.", execution=self.id)
-        if not self.loop.is_running():
+        if not (self._dead or self._ended or self.loop.is_running()):
             msg = "A durable call was made from outside of its workflow."
             raise UsageError(
                 msg,
@@ -447,11 +455,8 @@ class Execution:
 
     def _cancel_open(self, child: Child) -> None:
         if child.role is Role.WORKFLOW:
-            scope: Scope = child.running
-            scope.canceled = True
             self._abandoned[child.id] = child
-            for task in self.loop.tasks_of(scope):
-                task.cancel()
+            self._cancel_scope(child.running)
             return  # it settles, canceled, when its body has ended
         if child.role is Role.STEP:
             self._running.discard(child.id)
@@ -522,7 +527,16 @@ class Execution:
     def _recognize(self, child: Child, record: PromiseRecord) -> None:
         """Match a child that was asked for with what the store has at its id."""
         difference = child.identity.difference(record)
-        if difference is not None:
+        if (
+            difference is not None
+            and child.role is Role.DETACHED
+            and record.param.headers.get(CALLER) != child.scope.id
+        ):
+            if not child.identity.same_call(record):  # an id that anybody may use, and somebody did for something else
+                taken = f"The id {child.id} belongs to another call: {difference}"
+                self._write_refused(child.id, Conflict(taken, hint="Use another id.", step=child.id))
+                return
+        elif difference is not None:
             self._stop(difference)
             return
         if record.param.headers.get(HEADER) != child.written:
@@ -542,6 +556,8 @@ class Execution:
             self._settled(child, record)
 
     def _open(self, child: Child, record: PromiseRecord) -> None:
+        if child.role in LOCAL and record.timeout_at < child.scope.timeout_at:
+            heappush(self._alarms, (record.timeout_at, child.id))  # nobody else would stop it there
         match child.role:
             case Role.STEP:
                 self._emit(trace.Spawn(child.id))
@@ -618,9 +634,14 @@ class Execution:
         if child.role is Role.STEP:
             self._others.append(do.CancelStep(child.id))
         else:
-            child.running.canceled = True
-            for task in self.loop.tasks_of(child.running):
-                task.cancel()
+            self._cancel_scope(child.running)
+
+    def _cancel_scope(self, scope: Scope) -> None:
+        scope.canceled = True
+        for task in self.loop.tasks_of(scope):
+            task.cancel()
+        if scope.over:
+            self._ending.append(scope)
 
     def _write_refused(self, child_id: str, error: ResonateError) -> None:
         self._under_way.pop(child_id, None)
@@ -684,7 +705,11 @@ class Execution:
         while self._alarms and self._alarms[0][0] <= self.now:
             due, child_id = heappop(self._alarms)
             child = self._children.get(child_id)
-            if child is not None and child.phase is Phase.OPEN and child.record is not None:
+            if child is None or child.phase is not Phase.OPEN or child.record is None:
+                continue
+            if child.role in LOCAL:
+                self._out_of_time(child)
+            else:
                 self._settled(
                     child,
                     PromiseRecord(
@@ -696,16 +721,47 @@ class Execution:
                     ),
                 )
 
+    def _out_of_time(self, child: Child) -> None:
+        """Stop what runs here past its deadline. The store has the last word on how it ended."""
+        self._overtaken(child)
+        if child.role is Role.STEP:
+            self._running.discard(child.id)
+            child.move(Change.FINISHED)
+            late = PromiseTimedOut(f"The step {child.id} passed its deadline.", step=child.id)
+            self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, late))
+
     def _turn(self) -> list[do.Command]:
-        self.loop.run_until_idle()
-        while self._stopped is None:
+        idle = self.loop.run_until_idle(MANY_CALLBACKS)
+        while idle and self._stopped is None:
             following = self._next_delivery()
             if following is not None:
                 self._deliver(*following)
             elif not self._end_scopes():
                 break
-            self.loop.run_until_idle()
+            idle = self.loop.run_until_idle(MANY_CALLBACKS)
+        if not idle:
+            self._spins()
         return self._commands()
+
+    def _spins(self) -> None:
+        """Fail a workflow that would keep its worker's event loop for ever."""
+        self._give_up(
+            UsageError(
+                f"The workflow {self.function.name} goes on and on without waiting for anything "
+                "(a loop around asyncio.sleep(0)?).",
+                hint="Await the durable call, task, event or queue itself.",
+                execution=self.id,
+            )
+        )
+
+    def _give_up(self, error: ResonateError) -> None:
+        """End the root with `error`, whatever its tasks stand at."""
+        self.loop.halt()
+        self._root.ended(None, error)
+        self._end_scope(self._root)
+        self._writes.clear()
+        self._others.clear()
+        self._under_way.clear()
 
     def _offer(self, instant: int, child: Child, what: int) -> None:
         token = child.suffix if what is RESULT else child.suffix + "!"
@@ -779,7 +835,10 @@ class Execution:
         progress = False
         while self._ending:
             scope = self._ending.pop()
-            if not scope.over or scope.owed:
+            if not scope.over:
+                continue
+            if scope.owed:
+                progress |= scope.canceled and self._cancel_children(scope)
                 continue
             if scope.tasks:
                 if scope.cleanups < PATIENCE:
@@ -791,6 +850,11 @@ class Execution:
             self._end_scope(scope)
             progress = True
         return progress
+
+    def _cancel_children(self, scope: Scope) -> bool:
+        """Cancel what a canceled workflow has started and not awaited; return whether there was anything."""
+        canceled = [child.awaitable.cancel() for child in tuple(scope.children.values())]  # each of them
+        return any(canceled)
 
     def _end_scope(self, scope: Scope) -> None:
         scope.over = False  # once only
@@ -833,6 +897,8 @@ class Execution:
         if self._stopped is not None:
             self._ended = True
             return [do.Stop(self._stopped)]
+        if self._outcome is None and self.now >= self.promise.timeout_at:
+            return [self._expire()]
         out: list[do.Command] = []
         if self._writes:
             self._send_writes(out)
@@ -849,6 +915,14 @@ class Execution:
         else:
             self._block(out)
         return out
+
+    def _expire(self) -> do.Command:
+        """End past the execution's own deadline: its promise has timed out, and no write is taken any more."""
+        self._ended = True
+        late = PromiseTimedOut(f"The execution {self.id} passed its deadline.", execution=self.id, step=self.id)
+        return do.Fulfill(
+            PromiseSettle(id=self.id, state=PromiseState.REJECTED, value=self.env.codec.encode_error(late))
+        )
 
     def _send_writes(self, out: list[do.Command]) -> None:
         """Send the drafts, each with the deliveries that it depends on and that are not known to be recorded.
@@ -879,8 +953,7 @@ class Execution:
         self.replaying = False
         while self._alarms and self._alarms[0][1] not in self._children:
             heappop(self._alarms)
-        if self._alarms:
-            out.append(do.Wake(self._alarms[0][0]))
+        out.append(do.Wake(self._alarms[0][0] if self._alarms else self.promise.timeout_at))
         unwatched, self._unwatched = self._unwatched, {}
         for child in unwatched.values():
             child.watched = True

@@ -3,6 +3,7 @@
 Law 1: a scope ends once its body has, no child that it owes is open, and no task of it is left.
 Law 2: when only tasks that wait for timers, outside promises or nothing durable are left, they are canceled,
     as `asyncio.run` does with what it finds at the end.
+Law 3: a canceled scope (its future was canceled, or its deadline has passed) cancels all that it has started.
 """
 
 from __future__ import annotations
