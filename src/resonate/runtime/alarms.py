@@ -9,7 +9,6 @@ from itertools import count
 
 from resonate.ports.clock import Clock
 
-
 SLACK = 64
 """Canceled alarms beyond this many, and beyond as many as there are live ones, are swept."""
 

@@ -114,7 +114,10 @@ class Worker:
         """Take no more, wait up to `grace_ms` for what runs, give back the rest."""
         self._taking = False
         self._offers.clear()
-        running: list[asyncio.Future[None]] = [*self._acquiring.values(), *self._claiming]  # these give back what they get
+        running: list[asyncio.Future[None]] = [
+            *self._acquiring.values(),
+            *self._claiming,
+        ]  # these give back what they get
         running += [held.running for held in self._held.values() if held.running is not None and not held.back]
         if running:
             await self._patience(running, grace_ms)

@@ -36,9 +36,7 @@ async def race(ctx: Context) -> str:
 def execution(history: Iterable[PromiseRecord]) -> Execution:
     registry = Registry()
     function = registry.add(describe(race))
-    env = Environment(
-        codec=JsonCodec(), registry=registry, address=str, random=random.Random, logger=lambda *_: None
-    )
+    env = Environment(codec=JsonCodec(), registry=registry, address=str, random=random.Random, logger=lambda *_: None)
     root = PromiseRecord(id="o", state=PromiseState.PENDING, timeout_at=FAR, created_at=0, tags={Tag.BRANCH: "o"})
     return Execution(env, Context, root, function, Call(func="race", args=(), kwargs={}, version=1), history)
 

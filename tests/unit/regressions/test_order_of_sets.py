@@ -37,7 +37,7 @@ async def test_the_set_that_wait_returns_has_one_order(start: Callable[[Context,
     async def loops(ctx: Context) -> list[int]:
         started: list[Awaitable[int]] = []
         for number in range(MANY):
-            kept.extend(bytearray(random.randrange(64, 1200)) for _ in range(random.randrange(40)))  # noqa: S311
+            kept.extend(bytearray(random.randrange(64, 1200)) for _ in range(random.randrange(40)))
             started.append(start(ctx, number))
         done, _ = await asyncio.wait(started)  # type: ignore[type-var]  # they are futures
         found = [await ctx.run(step, one.result()) for one in done]
