@@ -66,6 +66,7 @@ if TYPE_CHECKING:
 
 ACK, RESULT = 0, 1
 _COUNTED: Final = re.compile(r"[1-9][0-9]*(?:\.[1-9][0-9]*)*")
+NOTHING_SENT: Final = (0, None)
 FEW = 8
 """Up to so many unrecorded deliveries are simply written with each write of a turn, and up to so many promises are
 watched at once beside steps that run."""
@@ -175,7 +176,7 @@ class Execution:
         self._timers: dict[int, Child] = {}
         self._alarms: list[tuple[int, str]] = []
         self._writes: dict[str, _Draft] = {}
-        self._under_way: dict[str, int] = {}
+        self._under_way: dict[str, tuple[int, str | None]] = {}  # by promise: what its write carries, and up to where
         self._others: list[do.Command] = []
         self._running: set[str] = set()
         self._ending: list[Scope] = []
@@ -515,9 +516,9 @@ class Execution:
             self.deliveries.learn(record.value.headers)
 
     def _promise_known(self, record: PromiseRecord) -> None:
-        mark = self._under_way.pop(record.id, None)
-        if mark is not None:
-            self.deliveries.recorded(mark)
+        mark, header = self._under_way.pop(record.id, NOTHING_SENT)
+        if header is not None and header in (record.param.headers.get(HEADER), record.value.headers.get(HEADER)):
+            self.deliveries.recorded(mark)  # or else somebody was faster, and the store has taken nothing of ours
         child = self._children.get(record.id)
         if child is not None:
             if child.phase is Phase.ASKED:
@@ -919,19 +920,19 @@ class Execution:
         drafts, self._writes = self._writes, {}
         if header is None:
             for draft in drafts.values():
-                self._under_way[draft.action.id] = 0
+                self._under_way[draft.action.id] = NOTHING_SENT
                 out.append(do.Write(draft.sealed(None)))
             return
         alone, mark, ahead = self.deliveries.pending > FEW, self.deliveries.mark, False
         for promise_id, draft in drafts.items():
             if not draft.carries:
-                self._under_way[promise_id] = 0
+                self._under_way[promise_id] = NOTHING_SENT
                 out.append(do.Write(draft.sealed(None)))
             elif alone and ahead:
                 self._writes[promise_id] = draft
             else:
                 ahead = True
-                self._under_way[promise_id] = mark
+                self._under_way[promise_id] = (mark, header)
                 out.append(do.Write(draft.sealed(header)))
 
     def _watch(self, out: list[do.Command]) -> None:
