@@ -25,7 +25,9 @@ STEPS = 2_000
 FOREVER = 2**52
 GROUP, PID = "bench", "one"
 LINEAR = 1.2
-"""How much more a unit may cost at ten times the size: garbage collection has more to look at, and nothing else."""
+"""How much more a unit may cost at ten times the size: caches and the garbage collector have more to look at."""
+CROWDED = 1.4
+"""The same where all units are alive at once: each of the collector's rounds walks over all of them."""
 
 # ---------------------------------------------------------------- parts alone
 
@@ -246,7 +248,8 @@ async def requests_per_unit(name: str) -> float:
 
 
 def _growth(name: str, run: Workload, sizes: tuple[int, ...], unit: str) -> Growth:
-    return Growth(name, lambda size: run(size, MemoryServer()), sizes, unit, LINEAR)
+    limit = CROWDED if run is many_workflows else LINEAR
+    return Growth(name, lambda size: run(size, MemoryServer()), sizes, unit, limit)
 
 
 LOOP = "bare loop over the store"
