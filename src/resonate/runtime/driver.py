@@ -286,5 +286,6 @@ class Driver:
             task.cancel()
         for stop in self._watches.values():
             stop()
+        self._watches.clear()  # they refer to this driver: it goes without the garbage collector
         if self._alarm is not None:
             self._alarm.cancel()

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, ClassVar, Final, assert_never
 
 from attrs import define
@@ -66,6 +66,8 @@ if TYPE_CHECKING:
     from resonate.core.values import Call
 
 ACK, RESULT = 0, 1
+SLACK = 64
+"""Alarms of timers that are gone, beyond this many and beyond as many as there are children, are swept."""
 UNREPORTED = -1
 """Awaited before the call itself was reported."""
 _COUNTED: Final = re.compile(r"[1-9][0-9]*(?:\.[1-9][0-9]*)*")
@@ -633,13 +635,19 @@ class Execution:
             case Role.TIMER:
                 self._emit(trace.Block(child.id))
                 self._open_external[child.id] = self._unregistered[child.id] = child
-                heappush(self._alarms, (record.timeout_at, child.id))
+                self._set_alarm(record.timeout_at, child.id)
             case Role.REMOTE | Role.PROMISE:
                 self._emit(trace.Block(child.id))
                 self._open_external[child.id] = self._unregistered[child.id] = self._unwatched[child.id] = child
             case _:
                 msg = f"A child of role {child.role.name} is never open ({child.id})."
                 raise EngineBug(msg)
+
+    def _set_alarm(self, at: int, child_id: str) -> None:
+        heappush(self._alarms, (at, child_id))
+        if len(self._alarms) > SLACK + 2 * len(self._children):  # timers that were canceled long before they are due
+            self._alarms = [alarm for alarm in self._alarms if alarm[1] in self._children]
+            heapify(self._alarms)
 
     def _run_step(self, child: Child, record: PromiseRecord) -> None:
         function = child.function
