@@ -185,7 +185,8 @@ class Resonate:
             return
         try:
             await parts.worker.stop(self._session.settings.grace_ms)
-        finally:
+        finally:  # also when it is canceled: no lease may be kept by what nobody drives
+            await parts.worker.kill()
             await self._close(parts)
 
     async def _kill(self) -> None:
@@ -426,18 +427,33 @@ class Resonate:
             await self._create(self._creation(id, param, parts.store.anycast(), function.timeout_ms))
             return self._handle(id, returns)
         request = self._creation(id, param, parts.store.prefer(), function.timeout_ms)
-        reply = await parts.store.send(TaskCreate(pid=settings.pid, ttl=settings.limits.ttl_ms, action=request))
-        match reply:
-            case ClaimReply():
-                self._check_same(reply.promise, request)
-                if reply.promise.state is not PromiseState.PENDING:
-                    return self._handle(id, returns, settled=reply.promise)
-                parts.worker.adopt(reply)
-            case Rejection(status=Status.CONFLICT | Status.UNPROCESSABLE):
-                self._check_same(promise_of(await parts.store.send(PromiseGet(id)), id), request)
-            case Rejection():
-                raise _refused(id, reply)
+        with parts.worker.claiming():
+            reply = await parts.store.send(TaskCreate(pid=settings.pid, ttl=settings.limits.ttl_ms, action=request))
+            if isinstance(reply, ClaimReply):
+                return await self._claimed(parts, reply, request, returns)
+        if reply.status not in {Status.CONFLICT, Status.UNPROCESSABLE}:
+            raise _refused(id, reply)
+        self._check_same(promise_of(await parts.store.send(PromiseGet(id)), id), request)
         return self._handle(id, returns)
+
+    async def _claimed(
+        self, parts: wiring.Parts, claim: ClaimReply, request: PromiseCreate, returns: Any
+    ) -> Handle[Any]:
+        """Drive what was claimed, unless it is over, or another call's: that one goes back to its workers."""
+        pending = claim.promise.state is PromiseState.PENDING
+        try:
+            self._check_same(claim.promise, request)
+        except Conflict:
+            if pending:
+                await parts.worker.give_back(claim)
+            raise
+        if not pending:
+            return self._handle(request.id, returns, settled=claim.promise)
+        if parts.worker.taking:
+            parts.worker.adopt(claim)
+        else:  # this client was closed meanwhile
+            await parts.worker.give_back(claim)
+        return self._handle(request.id, returns)
 
     async def _begin_rpc(self, id: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Handle[Any]:
         parts = self._session.opened

@@ -10,9 +10,10 @@ from __future__ import annotations
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Concatenate, ParamSpec, TypeAlias, TypeVar, overload
-from weakref import WeakKeyDictionary
+from types import MethodType
+from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeAlias, TypeVar, overload
 
 from attrs import evolve, frozen
 
@@ -333,15 +334,17 @@ class Context:
             raise UsageError(msg)
         loop = self._execution.loop
         futures: list[Future[Any]] = [_future(one, loop) for one in contestants]
-        await wait(futures, return_when=FIRST_COMPLETED)
-        first = next(number for number, future in enumerate(futures) if future.done())
-        winner: int = await self._record("race", first)
-        won = futures[winner]
-        if not won.done():
-            await wait([won])
-        for future in futures:
-            future.cancel()
-        return won.result()
+        try:
+            await wait(futures, return_when=FIRST_COMPLETED)
+            first = next(number for number, future in enumerate(futures) if future.done())
+            winner: int = await self._record("race", first)
+            won = futures[winner]
+            if not won.done():
+                await wait([won])
+            return won.result()
+        finally:  # also when the race itself is canceled
+            for future in futures:
+                future.cancel()
 
     # ------------------------------------------------------------ what would else not be the same twice
 
@@ -620,16 +623,23 @@ def _identity(kind: Kind, name: str, version: int | None, param: Value, frame: A
     return Identity(kind, call, fingerprint(param.data), site(frame))
 
 
-_descriptions: WeakKeyDictionary[Any, Function] = WeakKeyDictionary()
+_DESCRIBED: Final = "__resonate_described__"
 
 
 def _described(fn: Any) -> Function:
-    """Return what is known of an unregistered function; looked at once, as long as it lives."""
-    try:
-        found = _descriptions.get(fn)
-    except TypeError:  # it can't be hashed or weakly referenced
-        return describe(fn)
-    if found is None:
-        found = describe(fn)
-        _descriptions[fn] = found
+    """Return what is known of an unregistered function; looked at once.
+
+    It is kept on the function itself: in a table beside it, it would keep the function, and all it closes over, alive.
+    """
+    if isinstance(fn, MethodType):
+        return evolve(_kept(fn.__func__, fn), fn=fn)
+    return _kept(fn, fn)
+
+
+def _kept(owner: Any, fn: Any) -> Function:
+    found: Function | None = getattr(owner, "__dict__", {}).get(_DESCRIBED)
+    if found is None or found.fn is not owner:  # functools.wraps hands a function's attributes on
+        found = evolve(describe(fn), fn=owner)
+        with suppress(AttributeError):
+            setattr(owner, _DESCRIBED, found)
     return found
