@@ -284,7 +284,8 @@ class Driver:
     def _clean_up(self) -> None:
         for task in self._steps.values():
             task.cancel()
-        for stop in self._watches.values():
+        watches, self._watches = self._watches, {}  # each leads back here: not a cycle for the garbage collector
+        for stop in watches.values():
             stop()
         self._watches.clear()  # they refer to this driver: it goes without the garbage collector
         if self._alarm is not None:
