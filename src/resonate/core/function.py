@@ -17,7 +17,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from resonate.core.durations import Duration, milliseconds
-from resonate.core.retry import Never, RetryPolicy
+from resonate.core.retry import Never, RetryPolicy, check_policy
 from resonate.core.signature import (
     Parameters,
     Unresolved,
@@ -138,6 +138,8 @@ def describe(
     form = _form(fn)
     _check_form(fn, form, workflow=workflow)
     _check_rest(fn, given, types_)
+    if retry is not None:
+        check_policy(retry)
     if workflow:
         refuse_retry(fn, retry)
     return Function(

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import Context as Variables
 from contextvars import copy_context
@@ -29,7 +29,7 @@ from resonate.core.engine.context import Context
 from resonate.core.engine.environment import Environment
 from resonate.core.engine.execution import Execution
 from resonate.core.engine.step_execution import StepExecution
-from resonate.core.function import FunctionKind
+from resonate.core.function import FunctionKind, check_call
 from resonate.core.protocol.records import Execute, PromiseState, Tag, Unblock
 from resonate.core.protocol.requests import (
     ClaimReply,
@@ -40,7 +40,15 @@ from resonate.core.protocol.requests import (
     TaskRelease,
 )
 from resonate.core.values import Signature
-from resonate.errors import AuthError, DecodingError, EngineBug, FunctionNotRegistered, ResonateError, StoreError
+from resonate.errors import (
+    AuthError,
+    DecodingError,
+    EngineBug,
+    FunctionNotRegistered,
+    ResonateError,
+    StoreError,
+    UsageError,
+)
 from resonate.runtime.continuations import Continuations, Parked
 from resonate.runtime.driver import Driver, Fulfilled, Lost, Stopped, Suspended, Tools
 from resonate.runtime.lease import LeaseKeeper
@@ -179,12 +187,11 @@ class Worker:
         parked = self._continuations.take(task_id, version)  # so that it is not evicted meanwhile
         delta = parked is not None
         request = TaskAcquire(id=task_id, version=version, pid=self._pid, ttl=self._limits.ttl_ms, delta=delta)
-        reply: ClaimReply | Rejection | None = None
+        reply: ClaimReply | Rejection = Rejection(0, "not answered")
         try:
             reply = await self._tools.store.send(request)
         except StoreError as error:
             self._in_trouble(error)
-            reply = Rejection(0, str(error))
         finally:
             self._acquiring.pop(task_id, None)
             if parked is not None and not (self._taking and isinstance(reply, ClaimReply)):
@@ -216,7 +223,7 @@ class Worker:
         await self._release(claim.promise.id, claim.task.version, "it is not to be driven here")
 
     @contextmanager
-    def claiming(self) -> Iterator[None]:
+    def claiming(self) -> Generator[None, None, None]:
         """Keep room for one task while it is being claimed."""
         answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._claiming.add(answered)
@@ -340,10 +347,11 @@ class Worker:
         try:
             call = self._env.codec.decode_call(promise.param, signature_of)
             function = self._env.registry.get(call.func, call.version)
+            check_call(function, call.args, call.kwargs)
         except FunctionNotRegistered as error:
             self._not_registered(promise.id, wanted, error)
             return None
-        except DecodingError as error:
+        except (DecodingError, UsageError) as error:
             error.execution = error.step = promise.id
             await self._reject(claim, error)
             return None
@@ -361,7 +369,8 @@ class Worker:
     async def _reject(self, claim: ClaimReply, error: ResonateError) -> None:
         """Answer a call that can't be read: whoever sent it hears what is wrong with it."""
         promise = claim.promise
-        self._report(trace.CodecFailed(id=promise.id, path=getattr(error, "path", ""), message=str(error)))
+        if isinstance(error, DecodingError):
+            self._report(trace.CodecFailed(id=promise.id, path=error.path, message=str(error)))
         action = PromiseSettle(id=promise.id, state=PromiseState.REJECTED, value=self._env.codec.encode_error(error))
         await self._tools.store.send(TaskFulfill(id=promise.id, version=claim.task.version, action=action))
 

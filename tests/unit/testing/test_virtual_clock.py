@@ -198,6 +198,25 @@ async def test_advance_by_nothing_lets_the_work_be_done() -> None:
     await task
 
 
+async def test_an_advance_that_is_given_up_moves_nothing() -> None:
+    clock = manual()
+    with clock.busy():
+        goal = asyncio.create_task(clock.advance(10))
+        await asyncio.sleep(0)
+        goal.cancel()
+        await asyncio.gather(goal, return_exceptions=True)
+    sleeper = asyncio.create_task(clock.sleep_until(5))
+    await asyncio.sleep(0.01)
+    assert clock.now() == 0
+    sleeper.cancel()
+
+
+async def test_an_instant_that_has_come_is_not_waited_for() -> None:
+    clock = manual(10)
+    for instant in (10, 9, 0, -1):
+        await asyncio.wait_for(clock.sleep_until(instant), 5)
+
+
 async def test_two_can_advance_at_once() -> None:
     clock = manual()
     await asyncio.gather(clock.advance(10), clock.advance(20))
@@ -244,6 +263,7 @@ async def test_a_cancelled_sleeper_holds_nothing() -> None:
 
 async def test_cancelled_sleepers_are_not_kept() -> None:
     clock = manual()
+    first = asyncio.create_task(clock.sleep_until(1))
     for at in range(1, 2_000):
         sleeper = asyncio.create_task(clock.sleep_until(at + DAY))
         await asyncio.sleep(0)
@@ -253,6 +273,7 @@ async def test_cancelled_sleepers_are_not_kept() -> None:
     gc.collect()
     kept = [one for one in gc.get_objects() if type(one).__name__ == "_Sleeper"]
     assert len(kept) < 200
+    first.cancel()
 
 
 def test_sleepers_of_a_loop_that_ended_are_forgotten() -> None:
@@ -272,6 +293,18 @@ def test_sleepers_of_a_loop_that_ended_are_forgotten() -> None:
     asyncio.run(clock.sleep_until(20))
     assert clock.now() == 20
     task._log_destroy_pending = False
+
+
+def test_a_loop_that_is_stopped_holds_nothing() -> None:
+    clock = VirtualClock(0)
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(clock.sleep_until(15))
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    asyncio.run(asyncio.wait_for(clock.sleep_until(20), 5))
+    assert clock.now() == 20
+    loop.run_until_complete(task)
+    loop.close()
 
 
 def test_sleepers_on_two_loops_wake_in_order() -> None:

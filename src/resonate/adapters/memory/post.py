@@ -146,7 +146,6 @@ class PostOffice:
         """Remove a connection; what it has not read goes to the others."""
         left = self._groups[group]
         left.members.remove(member)
-        left.turn = 0
         member.mailbox.close()
         for entry in self._clear(member.mailbox.pile):
             if isinstance(entry.message, Execute):

@@ -138,22 +138,21 @@ class MemoryServer:
             self._set_alarms(instant)
 
     def _set_alarms(self, instant: int) -> None:
-        gone = [alarm.loop for alarm in self._alarms.values() if not alarm.set(instant)]
-        for loop in gone:
-            del self._alarms[loop]
+        for loop, alarm in tuple(self._alarms.items()):
+            if not alarm.set(instant):
+                del self._alarms[loop]
 
     def _is_wanted(self, message: Message) -> bool:
         if not isinstance(message, Execute):
             return False
         task = self._tables.task(message.id)
-        return task is not None and task.state is TaskState.PENDING and task.version == message.version
+        return task is not None and task.state is TaskState.PENDING
 
     # ------------------------------------------------------------ on a store's loop
 
     def _ring(self, alarm: Alarm) -> None:
         with self._lock:
             now = self._tick()
-            alarm.at = now  # so that the work below does not set the alarm that it rings for
             self._work(now)
             instant = self._tables.next_instant(now)
             alarm.at = IDLE if instant is None else instant

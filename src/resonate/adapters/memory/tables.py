@@ -127,8 +127,10 @@ class Tables:
             self._agenda.put((_PROMISE, id), instant)
         elif record.state is not PromiseState.PENDING:
             self._agenda.drop((_PROMISE, id))
-            self._owed.extend(CallbackDrain(id, awaiter) for awaiter in self._callbacks.get(id, ()))
-            self._owed.extend(ListenerDrain(id, address) for address in self._listeners.get(id, ()))
+            if id in self._callbacks:
+                self._owed.extend(CallbackDrain(id, awaiter) for awaiter in self._callbacks[id])
+            if id in self._listeners:
+                self._owed.extend(ListenerDrain(id, address) for address in self._listeners[id])
 
     def _put_task(self, task: Task) -> None:
         if task.id not in self._tasks:

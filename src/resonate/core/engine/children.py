@@ -21,7 +21,13 @@ from resonate.errors import EngineBug
 T = TypeVar("T")
 
 
-class Role(Enum):
+class _Quick(Enum):
+    """An enum for hot look-ups: members are singletons, so identity serves as hash, and Enum's is a Python call."""
+
+    __hash__ = object.__hash__
+
+
+class Role(_Quick):
     """What a child is to its workflow."""
 
     STEP = auto()
@@ -45,7 +51,7 @@ KNOWN_BY_CREATION: Final = frozenset({Role.RECORD, Role.DETACHED})
 """All there is to know of these is that they exist."""
 
 
-class Phase(Enum):
+class Phase(_Quick):
     """Where a child stands."""
 
     ASKED = auto()
@@ -56,7 +62,7 @@ class Phase(Enum):
     ABANDONED = auto()
 
 
-class Change(Enum):
+class Change(_Quick):
     """What moves a child."""
 
     CREATED = auto()
@@ -182,7 +188,7 @@ class Child:
         self.handle: TimerHandle | None = None
         self.convert: Callable[[PromiseRecord], object] | None = None
         self.running: Any = None
-        self.watched = False
+        self.watched = 0  # the task version under which somebody tells when it settles
         self.awaited = 0
         self.written: str | None = None
 

@@ -15,12 +15,12 @@ loop), and settled by another `Write` when it ends. Settled children wait in a h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
-from itertools import islice
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, ClassVar, Final, assert_never
 
-from attrs import define, evolve
+from attrs import define
 
 from resonate.core import ids, trace
 from resonate.core.engine import commands as do
@@ -47,8 +47,8 @@ from resonate.core.engine.loop import (
     current_branch,
 )
 from resonate.core.engine.outcome import outcome_of
-from resonate.core.engine.scope import PATIENCE, Scope
-from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, Tag, Value
+from resonate.core.engine.scope import LEFT, Scope
+from resonate.core.protocol.records import NO_HEADERS, NO_VALUE, PromiseRecord, PromiseState, Tag, Value
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 from resonate.core.registry import Form, Function
 from resonate.errors import (
@@ -70,29 +70,57 @@ MANY_CALLBACKS = 1_000_000
 """A workflow that runs through so many without a pause is taken to do so for ever."""
 MANY_REFUSALS = 100
 """Code that goes on calling after so many refusals (a loop around a bare `except`) is left waiting for ever instead."""
+UNREPORTED = -1
+"""Awaited before the call itself was reported."""
+_COUNTED: Final = re.compile(r"[1-9][0-9]*(?:\.[1-9][0-9]*)*")
 FEW = 8
-"""Up to so many unrecorded deliveries are simply written with each write of a turn."""
+"""Up to so many unrecorded deliveries are simply written with each write of a turn, and up to so many promises are
+watched at once beside steps that run."""
+PATIENCE_MS = 1_000
+"""How long steps run before more than `FEW` promises are watched beside them: each costs a request."""
 
 
 @define
-class _Draft:
-    """A write that is asked for and not sent yet; `carries` says that it depends on what was delivered."""
+class _Creation:
+    """A child's promise that is asked for and not sent yet."""
 
-    action: PromiseCreate | PromiseSettle
     child: Child
+    param: Value
+    timeout_at: int
+    tags: dict[str, str]
+    carries: ClassVar[bool] = True
+
+    def sealed(self, delivered: str | None) -> PromiseCreate:
+        """Return the request to send, with identity and deliveries in its headers."""
+        child = self.child
+        child.written = delivered
+        more = NO_HEADERS if delivered is None else {HEADER: delivered}
+        param = child.identity.on(self.param, more)
+        return PromiseCreate(id=child.id, timeout_at=self.timeout_at, param=param, tags=self.tags)
+
+
+@define
+class _Settlement:
+    """A child's outcome that is not sent yet; `carries` says that it depends on what was delivered."""
+
+    child: Child
+    state: PromiseState
+    value: Value
     carries: bool
 
-    def sealed(self, header: str | None) -> PromiseCreate | PromiseSettle:
-        """Return the request to send, with identity and deliveries in its headers."""
-        more = {} if header is None else {HEADER: header}
-        match self.action:
-            case PromiseCreate():
-                self.child.written = header
-                return evolve(self.action, param=self.child.identity.on(self.action.param, more))
-            case PromiseSettle(value=value) if more:
-                return evolve(self.action, value=Value({**value.headers, **more}, value.data))
-            case _:
-                return self.action
+    def sealed(self, delivered: str | None) -> PromiseSettle:
+        """Return the request to send, with deliveries in its headers."""
+        value = self.value
+        if delivered is not None:
+            value = Value({**value.headers, HEADER: delivered}, value.data)
+        return PromiseSettle(id=self.child.id, state=self.state, value=value)
+
+
+def _any_one(children: dict[str, Child]) -> dict[str, Child]:
+    """Return one of them. The last: a dict that is emptied from its front is slow to say what comes first."""
+    child_id, child = children.popitem()
+    children[child_id] = child
+    return {child_id: child}
 
 
 def settled_at(record: PromiseRecord) -> int:
@@ -118,7 +146,7 @@ async def _run_generator(generator: Generator[Any, Any, Any]) -> Any:
         awaitable = next(generator)
         while True:
             try:
-                value = await awaitable
+                value = await _yielded(awaitable)
             except BaseException as error:  # noqa: BLE001 - all of it is the generator's to handle
                 awaitable = generator.throw(error)
             else:
@@ -127,6 +155,16 @@ async def _run_generator(generator: Generator[Any, Any, Any]) -> Any:
         return end.value
     finally:
         generator.close()
+
+
+def _yielded(value: Any) -> Awaitable[Any]:
+    if hasattr(value, "__await__"):
+        awaitable: Awaitable[Any] = value
+        return awaitable
+    raise UsageError(
+        f"A generator workflow yielded a value of type {type(value).__name__}, which can't be awaited.",
+        hint="Write v = yield ctx.run(...), and return what it is to give.",
+    )
 
 
 class Execution:
@@ -170,18 +208,22 @@ class Execution:
         self._children: dict[str, Child] = {}  # asked for, not delivered, not abandoned
         self._abandoned: dict[str, Child] = {}  # canceled while a write of theirs is under way
         self._tokens: dict[str, Child] = {}  # what may be delivered, once known
-        self._deliverable: list[tuple[int, str, int, Child]] = []
+        self._deliverable: list[tuple[int, str, int, int, Child]] = []
+        self._offers = 0
         self._known_tokens: set[str] = set()
         self._timers: dict[int, Child] = {}
         self._alarms: list[tuple[int, str]] = []
-        self._writes: dict[str, _Draft] = {}
+        self._writes: dict[str, _Creation | _Settlement] = {}
         self._under_way: dict[str, tuple[int, str | None]] = {}  # what each write carries: up to where, as which text
         self._others: list[do.Command] = []
         self._running: set[str] = set()
         self._ending: list[Scope] = []
+        self._lingering: dict[str, Scope] = {}  # by token: the body has ended, and tasks are left
         self._open_external: dict[str, Child] = {}  # what a suspended task waits for
         self._unregistered: dict[str, Child] = {}  # of those: no suspension has named it yet
         self._unwatched: dict[str, Child] = {}  # of those: nobody tells while the task stays acquired
+        self._watching = 0  # the task version under which they are watched
+        self._patience: tuple[int, int] = (0, 0)  # a task version, and until when many are not watched under it
         self._nested: dict[str, Child] = {}  # workflows that run here as children
         self._count = 0
         self._stopped: ResonateError | None = None
@@ -225,6 +267,10 @@ class Execution:
     def suspended(self) -> None:
         """Take note that the store accepted the last `Suspend`: this attempt is over."""
         self._unregistered.clear()
+        if self._observe is not None:
+            for child_id in self._nested:
+                self._emit(trace.Suspend(child_id))
+            self._emit(trace.Suspend(self.id))
 
     def resume(self, promise: PromiseRecord, news: Iterable[PromiseRecord], version: int, now: int) -> list[do.Command]:
         """Begin another attempt in place: the task came back while the body is still here, parked."""
@@ -279,7 +325,7 @@ class Execution:
             id=child_id,
             role=role,
             scope=scope,
-            suffix=self._suffix(child_id, custom=id is not None),
+            suffix=self._suffix(child_id),
             identity=identity,
             function=function,
             retry=retry,
@@ -291,6 +337,9 @@ class Execution:
         child.future = future
         if self._stopped is not None or self._dead or self._ended:
             return child  # the attempt is over; the body runs to its next await and no further
+        if scope.finished:
+            msg = f"The workflow {scope.id} is over."
+            raise UsageError(msg, hint="Use a Context only inside its own workflow, while it runs.", execution=self.id)
         if child_id in self._children or child_id in self._abandoned:
             msg = f"The id {child_id} is already in use in this workflow."
             raise UsageError(msg, hint="Give each call an id of its own, or none.", execution=self.id)
@@ -299,8 +348,8 @@ class Execution:
         scope.children[child_id] = child
         if role in OWED:
             scope.owed += 1
+            scope.live += 1
         self._counted()
-        self._announce(child)
         known = self._history.pop(child_id, None)
         if known is None:
             self.replaying = False
@@ -333,11 +382,10 @@ class Execution:
             )
         return current_branch() or self._branch
 
-    def _suffix(self, child_id: str, *, custom: bool) -> str:
-        """Return what stands for a child in the record of deliveries: no two children share it."""
-        if not custom and child_id.startswith((self.id + ".", self.id + self._separator)):
-            return child_id[len(self.id) + 1 :]
-        return "=" + fingerprint(child_id)  # it does not count below this execution's own id
+    def _suffix(self, child_id: str) -> str:
+        """Return what the record of deliveries calls a child: its lineage, or a hash where somebody chose the id."""
+        lineage = ids.suffix(self.id, child_id, self._separator)
+        return lineage if _COUNTED.fullmatch(lineage) else "=" + fingerprint(child_id)
 
     def _create(self, child: Child, param: Value, timeout_ms: int | None, tags: Mapping[str, str] | None) -> None:
         timeout_at = self.now + (self.env.timeout_ms if timeout_ms is None else timeout_ms)
@@ -345,8 +393,7 @@ class Execution:
             timeout_at = self.promise.created_at  # born settled: its param is all there is to it
         if child.role is not Role.DETACHED:
             timeout_at = min(timeout_at, child.scope.timeout_at)
-        action = PromiseCreate(id=child.id, timeout_at=timeout_at, param=param, tags=self._tags(child, tags))
-        self._writes[child.id] = _Draft(action, child, carries=True)
+        self._writes[child.id] = _Creation(child, param, timeout_at, self._tags(child, tags))
 
     def _tags(self, child: Child, more: Mapping[str, str] | None) -> dict[str, str]:
         tags = dict(more or {})
@@ -398,6 +445,7 @@ class Execution:
         scope: Scope = task.scope
         scope.tasks -= 1
         if task is scope.body:
+            scope.body = None
             scope.ended(result, error)
         if scope.over:
             self._ending.append(scope)
@@ -425,11 +473,15 @@ class Execution:
 
     # ------------------------------------------------------------ what a child's future tells (Listener)
 
-    def awaited(self, child: Child) -> None:
-        """Report that the workflow waits for `child`."""
-        if self._observe is not None and child.awaited != self.version and not child.gone:
-            child.awaited = self.version
-            self._emit(trace.Await(child.scope.id, child.id))
+    def awaited(self, child: Child, *, known: bool = False) -> None:
+        """Report that the workflow waits for `child`, once the call itself is `known` and reported."""
+        if self._observe is None or child.awaited == self.version or child.gone:
+            return
+        if child.phase is Phase.ASKED and not known:
+            child.awaited = UNREPORTED  # the call itself is not reported yet
+            return
+        child.awaited = self.version
+        self._emit(trace.Await(child.scope.id, child.id))
 
     def abandoned(self, child: Child) -> None:
         """Stop waiting for `child`, and cancel it where it is ours to cancel."""
@@ -438,9 +490,9 @@ class Execution:
         phase = child.phase
         child.move(Change.ABANDONS)
         self._let_go(child)
-        if child.awaited:
+        if child.awaited > 0:
             self._emit(trace.Resume(child.scope.id, child.id))
-        if child.watched:
+        if child.watched == self.version:
             self._others.append(do.Unwatch(child.id))
         if phase is Phase.ASKED:
             if self._writes.pop(child.id, None) is None:
@@ -467,12 +519,21 @@ class Execution:
 
     def _let_go(self, child: Child) -> None:
         """Drop a child from all that could still deliver it."""
-        self._children.pop(child.id, None)
-        self._tokens.pop(child.suffix, None)
-        self._tokens.pop(child.suffix + "!", None)
+        self._no_longer_live(child)
+        for token in (child.suffix, child.suffix + "!"):
+            self._tokens.pop(token, None)
+            self._known_tokens.discard(token)
         self._no_longer_open(child)
         if child.handle is not None:
             self._timers.pop(id(child.handle), None)
+
+    def _no_longer_live(self, child: Child) -> None:
+        del self._children[child.id]
+        if child.role in OWED:
+            scope: Scope = child.scope
+            scope.live -= 1
+            if scope.over:
+                self._ending.append(scope)
 
     def _no_longer_open(self, child: Child) -> None:
         if self._open_external.pop(child.id, None) is not None:
@@ -486,6 +547,8 @@ class Execution:
                 scope.owed -= 1
             if scope.over:
                 self._ending.append(scope)
+            if child.acknowledged is None:
+                child.future = None  # they refer to each other: parted, they go without the garbage collector
 
     # ------------------------------------------------------------ what the store says
 
@@ -541,7 +604,9 @@ class Execution:
             return
         if record.param.headers.get(HEADER) != child.written:
             self.deliveries.learn(record.param.headers)  # an earlier attempt's write
+        self.deliveries.learn(record.value.headers)
         child.record = record
+        self._announce(child)
         if child.acknowledged is not None:
             self._offer(record.created_at, child, ACK)
         if child.role in KNOWN_BY_CREATION:
@@ -587,6 +652,7 @@ class Execution:
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
             return
         self._running.add(child.id)
+        heappush(self._alarms, (record.timeout_at, child.id))  # past it, the step is interrupted
         self._others.append(
             do.RunStep(
                 id=child.id,
@@ -613,8 +679,7 @@ class Execution:
         self._begin(scope, Branch(child.id, scope, self._separator), call)
 
     def _begin(self, scope: Scope, branch: Branch, call: Call) -> None:
-        scope.context = self._context_of(self, scope)
-        task = self.loop.spawn(_body(scope.function, scope.context, call), branch)
+        task = self.loop.spawn(_body(scope.function, self._context_of(self, scope), call), branch)
         scope.body = task.get_coro()
 
     def _settled(self, child: Child, record: PromiseRecord) -> None:
@@ -651,10 +716,13 @@ class Execution:
             if child is not None:
                 self._owes_no_more(child)
             return
+        if child.phase is not Phase.ASKED:
+            self._emit(trace.Return(child.id, PromiseState.REJECTED))
         self._running.discard(child_id)
         child.move(Change.ABANDONS)
         self._let_go(child)
-        self._emit(trace.Dedup(child.id, PromiseState.REJECTED))
+        if child.awaited > 0:
+            self._emit(trace.Resume(child.scope.id, child.id))
         for future in (child.acknowledged, child.future):
             if future is not None and not future.done():
                 future.set_exception(error)
@@ -695,13 +763,12 @@ class Execution:
         return self.env.codec.encode_error(error)
 
     def _settle(self, child: Child, state: PromiseState, value: Value, *, by_workflow: bool = False) -> None:
-        action = PromiseSettle(id=child.id, state=state, value=value)
-        self._writes[child.id] = _Draft(action, child, carries=by_workflow)
+        self._writes[child.id] = _Settlement(child, state, value, carries=by_workflow)
 
     # ------------------------------------------------------------ turns
 
     def _fire_due_timers(self) -> None:
-        """Read pending timers as the store would: settled at their deadline, once it has passed."""
+        """Read timers and steps that are pending as the store would: settled at their deadline, once it has passed."""
         while self._alarms and self._alarms[0][0] <= self.now:
             due, child_id = heappop(self._alarms)
             child = self._children.get(child_id)
@@ -714,7 +781,7 @@ class Execution:
                     child,
                     PromiseRecord(
                         id=child_id,
-                        state=PromiseState.RESOLVED,
+                        state=PromiseState.REJECTED_TIMEDOUT if child.role is Role.STEP else PromiseState.RESOLVED,
                         timeout_at=due,
                         created_at=child.record.created_at,
                         settled_at=due,
@@ -732,12 +799,7 @@ class Execution:
 
     def _turn(self) -> list[do.Command]:
         idle = self.loop.run_until_idle(MANY_CALLBACKS)
-        while idle and self._stopped is None:
-            following = self._next_delivery()
-            if following is not None:
-                self._deliver(*following)
-            elif not self._end_scopes():
-                break
+        while idle and self._stopped is None and self._advance():
             idle = self.loop.run_until_idle(MANY_CALLBACKS)
         if not idle:
             self._spins()
@@ -763,35 +825,74 @@ class Execution:
         self._others.clear()
         self._under_way.clear()
 
+    def _advance(self) -> bool:
+        """Let the workflow hear of one thing, the one that the record says is next; return whether there was one."""
+        self._end_scopes()
+        if self._choices > 1 and (expected := self._expected()) is not None:
+            return self._hear_of(expected)
+        while self._deliverable:
+            instant, _, what, _, child = heappop(self._deliverable)
+            token = child.suffix if what is RESULT else child.suffix + "!"
+            if self._tokens.get(token) is child and token in self._known_tokens:
+                self._deliver(instant, child, what)
+                return True
+        ready = next((scope for scope in self._lingering.values() if not scope.owed), None)
+        if ready is not None:
+            self._cancel_left(ready)
+        return ready is not None
+
+    @property
+    def _choices(self) -> int:
+        """How many things the workflow may hear of next, now or once they are known."""
+        return len(self._children) + len(self._lingering)
+
+    def _hear_of(self, expected: str) -> bool:
+        """Do what the record says is next; return False if that has to be waited for."""
+        scope = self._lingering.get(expected)
+        if scope is not None and not scope.owed:
+            self._cancel_left(scope)
+            return True
+        if expected not in self._known_tokens:
+            return False
+        child = self._tokens[expected]
+        assert child.record is not None
+        if expected.endswith("!"):
+            self._deliver(child.record.created_at, child, ACK)
+        else:
+            self._deliver(settled_at(child.record), child, RESULT)
+        return True
+
     def _offer(self, instant: int, child: Child, what: int) -> None:
         token = child.suffix if what is RESULT else child.suffix + "!"
         self._known_tokens.add(token)
-        heappush(self._deliverable, (instant, child.id, what, child))
-
-    def _next_delivery(self) -> tuple[int, Child, int] | None:
-        if len(self._children) > 1 and (expected := self._expected()) is not None:
-            child = self._tokens[expected]
-            if expected not in self._known_tokens:
-                return None  # the record says that this came first: wait for it
-            what = ACK if expected.endswith("!") else RESULT
-            assert child.record is not None
-            return child.record.created_at if what is ACK else settled_at(child.record), child, what
-        while self._deliverable:
-            instant, _, what, child = heappop(self._deliverable)
-            token = child.suffix if what is RESULT else child.suffix + "!"
-            if self._tokens.get(token) is child and token in self._known_tokens:
-                return instant, child, what
-        return None
+        self._offers += 1
+        heappush(self._deliverable, (instant, child.id, what, self._offers, child))
 
     def _expected(self) -> str | None:
-        """Return the next recorded token that can still be delivered, passing over what has settled as a whole."""
-        while (token := self.deliveries.expected()) is not None and token not in self._tokens:
+        """Return the next recorded token that can still be heard of, passing over what has settled as a whole."""
+        while (token := self.deliveries.expected()) is not None:
+            if token in self._tokens or token in self._lingering or self._lies_in_what_is_asked(token):
+                return token
             self.deliveries.skip()
-        return token
+        return None
+
+    def _lies_in_what_is_asked(self, token: str) -> bool:
+        """Say whether a token belongs to a workflow that is to run here, once its promise is known."""
+        if token.startswith("="):  # a hash does not say what it lies in
+            return any(child.role is Role.WORKFLOW and child.phase is Phase.ASKED for child in self._children.values())
+        place = token.rstrip("!" + LEFT)
+        while place:
+            child = self._tokens.get(place)
+            if child is not None and child.role is Role.WORKFLOW and child.phase is Phase.ASKED:
+                return True
+            place = place.rpartition(ids.JOINT)[0]
+        return False
 
     def _deliver(self, instant: int, child: Child, what: int) -> None:
         token = child.suffix if what is RESULT else child.suffix + "!"
-        self.deliveries.delivered(token, free=len(self._children) == 1)
+        if self.replaying and not self._history and self.deliveries.expected() is None:
+            self.replaying = False  # all that earlier attempts asked for was asked for again: this is news
+        self.deliveries.delivered(token, free=self._choices == 1)
         self._known_tokens.discard(token)
         del self._tokens[token]
         self.loop.move_to(instant)
@@ -799,9 +900,10 @@ class Execution:
             assert child.acknowledged is not None
             if not child.acknowledged.done():
                 child.acknowledged.set_result(child.id if child.role is Role.DETACHED else child.future)
+            child.acknowledged = None
             return
         child.move(Change.DELIVERS)
-        del self._children[child.id]
+        self._no_longer_live(child)
         self._hand_over(child)
         self._owes_no_more(child)
 
@@ -813,7 +915,7 @@ class Execution:
             self._timers.pop(id(child.handle), None)
             self.loop.fire(child.handle)
             return
-        if child.awaited:
+        if child.awaited > 0:
             self._emit(trace.Resume(child.scope.id, child.id))
         if future.done():
             return
@@ -830,38 +932,36 @@ class Execution:
 
     # ------------------------------------------------------------ ends
 
-    def _end_scopes(self) -> bool:
-        """End what can be ended; return whether that gave the loop something to do."""
-        progress = False
+    def _end_scopes(self) -> None:
+        """End what can be ended. What that does to the workflow follows from what it heard of, and from nothing else."""
         while self._ending:
             scope = self._ending.pop()
-            if not scope.over:
-                continue
-            if scope.owed:
-                progress |= scope.canceled and self._cancel_children(scope)
-                continue
-            if scope.tasks:
-                if scope.cleanups < PATIENCE:
-                    scope.cleanups += 1
-                    for task in self.loop.tasks_of(scope):
-                        task.cancel()
-                    progress = True
-                continue
-            self._end_scope(scope)
-            progress = True
-        return progress
+            self._lingering.pop(scope.token, None)
+            if scope.canceled and scope.over and not scope.finished:
+                for started in tuple(scope.children.values()):
+                    started.awaitable.cancel()  # also what it did not await
+            if scope.lingers:
+                self._lingering[scope.token] = scope
+            elif scope.over and not scope.finished and not scope.live:
+                for left in list(scope.children.values()):
+                    left.awaitable.cancel()
+                if not scope.owed:
+                    self._end_scope(scope)
 
-    def _cancel_children(self, scope: Scope) -> bool:
-        """Cancel what a canceled workflow has started and not awaited; return whether there was anything."""
-        canceled = [child.awaitable.cancel() for child in tuple(scope.children.values())]  # each of them
-        return any(canceled)
+    def _cancel_left(self, scope: Scope) -> None:
+        """Cancel the tasks that are left of a scope whose body has ended."""
+        self.deliveries.delivered(scope.token, free=self._choices == 1)
+        scope.cleanups += 1
+        self._ending.append(scope)
+        for task in self.loop.tasks_of(scope):
+            task.cancel()
 
     def _end_scope(self, scope: Scope) -> None:
-        scope.over = False  # once only
+        scope.finished = True
         for left in list(scope.children.values()):
             left.awaitable.cancel()
         state, value = self._verdict(scope)
-        child = scope.child
+        child, scope.child = scope.child, None  # it refers to its scope
         if child is None:
             self._emit(trace.Return(scope.id, state))
             self._outcome = PromiseSettle(id=scope.id, state=state, value=value)
@@ -932,8 +1032,8 @@ class Execution:
         header = self.deliveries.header()
         drafts, self._writes = self._writes, {}
         if header is None:
-            for draft in drafts.values():
-                self._under_way[draft.action.id] = (0, None)
+            for promise_id, draft in drafts.items():
+                self._under_way[promise_id] = (0, None)
                 out.append(do.Write(draft.sealed(None)))
             return
         alone, mark, ahead = self.deliveries.pending > FEW, self.deliveries.mark, False
@@ -953,11 +1053,29 @@ class Execution:
         self.replaying = False
         while self._alarms and self._alarms[0][1] not in self._children:
             heappop(self._alarms)
-        out.append(do.Wake(self._alarms[0][0] if self._alarms else self.promise.timeout_at))
-        unwatched, self._unwatched = self._unwatched, {}
-        for child in unwatched.values():
-            child.watched = True
-            out.append(do.Watch(child.id))
+        wake_at = self._alarms[0][0] if self._alarms else self.promise.timeout_at
+        if self._watching != self.version and self._open_external:
+            later = self._watch_anew()
+            wake_at = wake_at if later is None else min(wake_at, later)
+        out.append(do.Wake(wake_at))
+        if self._watching == self.version:
+            unwatched, self._unwatched = self._unwatched, {}
+            for child in unwatched.values():
+                child.watched = self.version
+                out.append(do.Watch(child.id))
+
+    def _watch_anew(self) -> int | None:
+        """Watch, in this attempt, all that is open; if that is much, only once the steps have taken long.
+
+        Return the instant from which it is worth it, None if it is already.
+        """
+        if self._patience[0] != self.version:
+            self._patience = (self.version, self.now + PATIENCE_MS)
+        if len(self._open_external) > FEW and self.now < self._patience[1]:
+            return self._patience[1]
+        self._watching = self.version
+        self._unwatched = {id: child for id, child in self._open_external.items() if child.role is not Role.TIMER}
+        return None
 
     def _block(self, out: list[do.Command]) -> None:
         self.replaying = False
@@ -966,11 +1084,7 @@ class Execution:
             return
         awaiting = self._open_external
         if self.env.dialect.keeps_resumes:  # earlier suspensions are remembered: name what is new, or any one
-            awaiting = self._unregistered or dict(islice(self._open_external.items(), 1))
-        if self._observe is not None:
-            for child_id in self._nested:
-                self._emit(trace.Suspend(child_id))
-            self._emit(trace.Suspend(self.id))
+            awaiting = self._unregistered or _any_one(self._open_external)
         out.append(do.Suspend(tuple(awaiting)))
 
     def _starve(self, out: list[do.Command]) -> None:
@@ -998,6 +1112,8 @@ class Execution:
             return
         event = trace.Run if child.role in LOCAL else trace.Rpc
         self._emit(event(child.scope.id, child.id))
+        if child.awaited == UNREPORTED:
+            self.awaited(child, known=True)
 
     def _emit(self, event: trace.LifecycleEvent) -> None:
         if self._observe is not None:

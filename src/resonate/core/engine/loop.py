@@ -124,6 +124,25 @@ class Host(Protocol):
         ...
 
 
+class _Nobody:
+    """The host of a closed loop: nothing is started any more, and nobody hears of what ends."""
+
+    def timer_started(self, handle: asyncio.TimerHandle, delay: float) -> None:
+        """Let it never fire."""
+
+    def timer_canceled(self, handle: asyncio.TimerHandle) -> None:
+        """There is nothing to forget."""
+
+    def task_started(self, task: GuardedCoroutine[Any]) -> None:
+        """It never runs."""
+
+    def task_ended(self, task: GuardedCoroutine[Any], result: object, error: BaseException | None) -> None:
+        """Nobody waits for it."""
+
+
+_NOBODY: Final = _Nobody()
+
+
 class _Exited(Exception):
     """A task raised SystemExit: that fails the task, it does not end the process that happens to run it."""
 
@@ -179,7 +198,7 @@ class GuardedCoroutine(Coroutine[Any, Any, T], Generic[T]):
 
     def close(self) -> None:
         """End the body where it stands. A body that awaits while it is closed is cut off there."""
-        with suppress(Exception):  # the execution is over: nobody is left to hear of it
+        with suppress(Exception, CancelledError, GeneratorExit):  # the execution is over: nobody is left to hear of it
             self._body.close()
 
     def __await__(self) -> Generator[Any, Any, T]:
@@ -222,8 +241,10 @@ class DurableLoop(asyncio.AbstractEventLoop):
 
         Return False if that took more than `limit` callbacks beyond those that were ready at the start.
         """
-        limit += len(self._ready)
         ready = self._ready
+        if not ready:
+            return True
+        limit += len(ready)
         outer = asyncio._get_running_loop()  # noqa: SLF001 - the only way to nest one loop in another
         hooks = sys.get_asyncgen_hooks()
         asyncio._set_running_loop(self)  # noqa: SLF001 - as above
@@ -363,6 +384,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
         for task in tasks:
             task.close()
         self._ready.clear()
+        self._host = _NOBODY  # host and loop refer to each other: parted, they go without the garbage collector
 
 
 async def _awaiting(awaitable: Any) -> Any:
@@ -378,7 +400,7 @@ def _refuse_shuffled(frame: FrameType | None) -> None:
     """Refuse to start the coroutines of `asyncio.as_completed`: it starts them in the order of their addresses."""
     if frame is None or frame.f_code not in _ENSURES:
         return
-    while frame is not None and frame.f_globals is vars(asyncio.tasks):
+    while frame is not None and frame.f_globals.get("__name__") == "asyncio.tasks":
         if frame.f_code.co_qualname.startswith(("as_completed", "_AsCompletedIterator")):
             msg = "asyncio.as_completed starts coroutines in an order that is not the same twice."
             raise DeterminismError(msg, hint="Give it tasks or durable calls: asyncio.create_task(each) first.")

@@ -2,7 +2,8 @@
 
 Law 1: a scope ends once its body has, no child that it owes is open, and no task of it is left.
 Law 2: when only tasks that wait for timers, outside promises or nothing durable are left, they are canceled,
-    as `asyncio.run` does with what it finds at the end.
+    as `asyncio.run` does with what it finds at the end. The workflow's code hears of that as it hears of results,
+    so it is recorded like a delivery.
 Law 3: a canceled scope (its future was canceled, or its deadline has passed) cancels all that it has started.
 """
 
@@ -15,12 +16,15 @@ from resonate.core.registry import Function
 
 PATIENCE = 8
 """How often a task that swallows its cancellation is canceled again."""
+LEFT = "^"
+"""Ends the token of a cancellation of what is left."""
 
 
 class Scope:
     """See the module's text. Mutable; owned by one execution.
 
-    `child` is None for the root. `owed` counts open children that Law 1 waits for, `tasks` live tasks.
+    `child` is None for the root. `tasks` counts live tasks, `owed` the children that Law 1 waits for, `live` those of
+    them that the workflow has neither heard of nor abandoned: unlike `owed`, it follows from what it heard of alone.
     """
 
     __slots__ = (
@@ -29,10 +33,11 @@ class Scope:
         "child",
         "children",
         "cleanups",
-        "context",
         "error",
+        "finished",
         "function",
         "id",
+        "live",
         "logger",
         "outcome",
         "over",
@@ -46,17 +51,28 @@ class Scope:
         self.function = function
         self.timeout_at = timeout_at
         self.child = child
-        self.context: Any = None
         self.body: Any = None
         self.logger: Any = None
         self.owed = 0
+        self.live = 0
         self.tasks = 0
         self.children: dict[str, Child] = {}
         self.cleanups = 0
         self.over = False
+        self.finished = False
         self.canceled = False
         self.outcome: object = None
         self.error: BaseException | None = None
+
+    @property
+    def lingers(self) -> bool:
+        """Whether the body has ended and tasks are left."""
+        return self.over and not self.finished and bool(self.tasks) and self.cleanups < PATIENCE
+
+    @property
+    def token(self) -> str:
+        """What the record of deliveries calls the cancellation of the tasks that are left."""
+        return ("" if self.child is None else self.child.suffix) + LEFT
 
     def ended(self, outcome: object, error: BaseException | None) -> None:
         """Take note of how the body ended."""
