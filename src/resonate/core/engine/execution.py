@@ -945,7 +945,7 @@ class Execution:
         while self._ending:
             scope = self._ending.pop()
             self._lingering.pop(scope.token, None)
-            if scope.over and scope.owed and scope.canceled and not scope.finished:
+            if scope.canceled and scope.over and not scope.finished:
                 self._cancel_children(scope)
             if scope.lingers:
                 self._lingering[scope.token] = scope
