@@ -7,6 +7,7 @@ PYTEST_ARGS ?=
 # python3 has .venv; any other interpreter has a venv named for its version.
 VENV := $(if $(filter python3,$(PYTHON)),.venv,.venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
 BIN := $(VENV)/bin
+BASE := $(VENV)/base
 READY := $(VENV)/ready
 
 # Prints a gate's name before it runs, so that the last name printed is the one that failed.
@@ -22,8 +23,8 @@ export NO_MKDOCS_2_WARNING := 1
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 18
 
-demo: $(READY) ## run the checkout example
-	$(BIN)/python examples/checkout.py
+demo: $(BASE) ## run the demo: an order that survives the death of its worker
+	@$(BIN)/python examples/demo.py
 
 test: $(READY) ## run the tests, in random order
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
@@ -89,9 +90,16 @@ gate-coverage: $(READY)
 
 # ---------------------------------------------------------------- the venv
 
-$(READY): pyproject.toml constraints.txt
+# The library and what it needs: enough for the demo, and quick.
+$(BASE): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v >= (3, 11) else "$(PYTHON) is Python %d.%d; 3.11 or later is needed (make ... PYTHON=python3.12)" % v)'
 	@echo "Installing into $(VENV) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv --clear $(VENV)
+	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+# And the tools that check it.
+$(READY): $(BASE)
+	@echo "Installing the tools into $(VENV) ..."
 	@PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@

@@ -1,9 +1,9 @@
-"""A small harness: medians over rounds, ratios to a baseline, growth from N to 2N.
+"""A small harness: medians over rounds, ratios to a baseline, growth of the cost of a unit as there are more of them.
 
-Law 1: rounds of all benches are interleaved, so that a slow moment of the machine falls on all of them alike.
+Law 1: rounds of all scenarios are interleaved, so that a slow moment of the machine falls on all of them alike.
 Law 2: what is reported is the median of the rounds; the fastest and the slowest stand beside it.
-Law 3: a growth is judged by the ratio of neighbouring sizes: doubling the size doubles the time of linear work (2.0)
-and quadruples that of quadratic work (4.0).
+Law 3: a growth is judged within each round, where its sizes ran right after each other, and the median of these is
+    what counts: 1.0 is linear work. So neither the machine's speed nor its other load decides.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import gc
 import platform
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -27,14 +27,15 @@ class Bench:
 
     Args:
         name: what is timed, as the table shows it.
-        run: does one round; awaited once per round, and once before to warm up.
+        run: does one round, awaited once per round, and once before to warm up. It may return the seconds that it
+            measured itself, where part of it is preparation.
         units: how much work a round does, to report time per unit.
         unit: what a unit is called.
         baseline: name of the bench whose time per unit this one's is divided by; None for no ratio.
     """
 
     name: str
-    run: Callable[[], Awaitable[object]]
+    run: Callable[[], Awaitable[float | None]]
     units: int = 1
     unit: str = "op"
     baseline: str | None = None
@@ -46,22 +47,22 @@ class Growth:
 
     Args:
         name: what is timed, as the table shows it.
-        run: does one round at the given size.
-        sizes: the sizes, each twice the one before.
-        unit: what is counted by the size.
-        limit: the ratio between neighbouring sizes that must not be passed (linear work has 2.0); None for no limit.
+        run: does one round at the given size; returns as a bench's does.
+        sizes: how many units a round does, ascending.
+        unit: what a unit is called.
+        limit: how much more a unit may cost at the largest size than at the smallest; None for no limit.
     """
 
     name: str
-    run: Callable[[int], Awaitable[object]]
+    run: Callable[[int], Awaitable[float | None]]
     sizes: Sequence[int] = field(converter=tuple)
     unit: str = "op"
     limit: float | None = None
 
     @sizes.validator
-    def _doubles(self, _attribute: object, sizes: tuple[int, ...]) -> None:
-        if len(sizes) < 2 or any(b != 2 * a for a, b in pairwise(sizes)):
-            msg = f"the sizes of {self.name!r} must double from one to the next, not {sizes}"
+    def _grow(self, _attribute: object, sizes: tuple[int, ...]) -> None:
+        if len(sizes) < 2 or any(b <= a for a, b in pairwise(sizes)):
+            msg = f"the sizes of {self.name!r} must grow from one to the next, not {sizes}"
             raise ValueError(msg)
 
 
@@ -100,10 +101,11 @@ class Timing:
 
 @frozen
 class Report:
-    """What was measured: timings of each bench, and of each growth by size."""
+    """What was measured: timings of each bench, of each growth by size, and counts per unit by scenario name."""
 
     benches: dict[Bench, Timing]
     growths: dict[Growth, dict[int, Timing]]
+    counts: Mapping[str, float] = field(factory=dict[str, float])
 
     def ratio(self, bench: Bench) -> float | None:
         """Return the bench's time per unit over its baseline's; None without a baseline that was measured."""
@@ -111,17 +113,22 @@ class Report:
         base = timings.get(bench.baseline) if bench.baseline else None
         return self.benches[bench].per_unit / base.per_unit if base and base.per_unit else None
 
-    def steps(self, growth: Growth) -> list[float]:
-        """Return the ratio of each size's time to that of the size before it."""
-        medians = [self.growths[growth][size].median for size in growth.sizes]
-        return [b / a if a else 1.0 for a, b in pairwise(medians)]
+    def growth(self, growth: Growth, size: int | None = None) -> float:
+        """Return how much more a unit costs at `size` (the largest if None) than at the smallest size."""
+        by_size = self.growths[growth]
+        small, large = by_size[growth.sizes[0]], by_size[growth.sizes[-1] if size is None else size]
+        return statistics.median(
+            (much / large.units) / (little / small.units) if little else 1.0
+            for little, much in zip(small.rounds, large.rounds, strict=True)
+        )
 
     def broken_limits(self) -> list[str]:
-        """Return a sentence for each growth whose median step passes its limit."""
+        """Return a sentence for each growth that passes its limit."""
         return [
-            f"{growth.name}: doubling the size takes {step:.2f} times as long; the limit is {growth.limit:.2f}"
-            for growth in self.growths
-            if growth.limit is not None and (step := statistics.median(self.steps(growth))) > growth.limit
+            f"{one.name}: a {one.unit} costs {self.growth(one):.2f} times as much at {one.sizes[-1]:,} as at "
+            f"{one.sizes[0]:,}; the limit is {one.limit:.2f}"
+            for one in self.growths
+            if one.limit is not None and self.growth(one) > one.limit
         ]
 
     def as_json(self) -> dict[str, Any]:
@@ -139,7 +146,8 @@ class Report:
                     "name": growth.name,
                     "unit": growth.unit,
                     "limit": growth.limit,
-                    "steps": self.steps(growth),
+                    "growth": self.growth(growth),
+                    "requests_per_unit": self.counts.get(growth.name),
                     "sizes": [{"size": size} | timing.as_json() for size, timing in by_size.items()],
                 }
                 for growth, by_size in self.growths.items()
@@ -147,8 +155,14 @@ class Report:
         }
 
 
-async def measure(scenarios: Iterable[Scenario], *, rounds: int = 5, timer: Timer = time.perf_counter) -> Report:
-    """Run every scenario once to warm up, then `rounds` times in turns."""
+async def measure(
+    scenarios: Iterable[Scenario],
+    *,
+    rounds: int = 5,
+    counts: Mapping[str, float] | None = None,
+    timer: Timer = time.perf_counter,
+) -> Report:
+    """Run every scenario once to warm up (a growth at its smallest size), then `rounds` times in turns."""
     chosen = list(scenarios)
     benches = {one: list[float]() for one in chosen if isinstance(one, Bench)}
     growths = {one: {size: list[float]() for size in one.sizes} for one in chosen if isinstance(one, Growth)}
@@ -158,22 +172,24 @@ async def measure(scenarios: Iterable[Scenario], *, rounds: int = 5, timer: Time
             taken.extend([seconds] if number else [])
         for growth, by_size in growths.items():
             for size, taken in by_size.items():
-                seconds = await _time(growth.run(size), timer)
-                taken.extend([seconds] if number else [])
+                if number or size == growth.sizes[0]:
+                    seconds = await _time(growth.run(size), timer)
+                    taken.extend([seconds] if number else [])
     return Report(
         {bench: Timing(tuple(taken), bench.units) for bench, taken in benches.items()},
         {
             growth: {size: Timing(tuple(taken), size) for size, taken in by_size.items()}
             for growth, by_size in growths.items()
         },
+        dict(counts or {}),
     )
 
 
-async def _time(round_: Awaitable[object], timer: Timer) -> float:
+async def _time(round_: Awaitable[float | None], timer: Timer) -> float:
     gc.collect()  # each round pays for its own garbage only
     started = timer()
-    await round_
-    return timer() - started
+    measured = await round_
+    return timer() - started if measured is None else measured
 
 
 def table(report: Report) -> str:
@@ -190,18 +206,39 @@ def table(report: Report) -> str:
                     seconds(min(timing.rounds)),
                     seconds(max(timing.rounds)),
                     f"{seconds(timing.per_unit)}/{bench.unit}",
-                    f"{1 / timing.per_unit:,.0f}" if timing.per_unit else "-",
+                    _rate(timing),
                     f"{ratio:.2f}x {bench.baseline}" if ratio else "",
                 ]
             )
         parts.append(_aligned(rows))
-    for growth, by_size in report.growths.items():
-        rows = [[f"{growth.name} ({growth.unit})", "median", "per unit", "step"]]
-        steps = ["", *(f"{step:.2f}" for step in report.steps(growth))]
-        for (size, timing), step in zip(by_size.items(), steps, strict=True):
-            rows.append([f"{size:,}", seconds(timing.median), seconds(timing.per_unit), step])
+    if report.growths:
+        rows = [["scenario", "size", "median", "min", "max", "per unit", "units/s", "growth", "limit", "requests"]]
+        for growth, by_size in report.growths.items():
+            rows.extend(_growth_rows(report, growth, by_size))
         parts.append(_aligned(rows))
     return "\n\n".join(parts)
+
+
+def _growth_rows(report: Report, growth: Growth, by_size: Mapping[int, Timing]) -> Iterable[list[str]]:
+    count = report.counts.get(growth.name)
+    for size, timing in by_size.items():
+        first, last = size == growth.sizes[0], size == growth.sizes[-1]
+        yield [
+            growth.name if first else "",
+            f"{size:,}",
+            seconds(timing.median),
+            seconds(min(timing.rounds)),
+            seconds(max(timing.rounds)),
+            f"{seconds(timing.per_unit)}/{growth.unit}",
+            _rate(timing),
+            "" if first else f"{report.growth(growth, size):.2f}x",
+            f"{growth.limit:.2f}x" if last and growth.limit is not None else "",
+            f"{count:.2f}" if first and count is not None else "",
+        ]
+
+
+def _rate(timing: Timing) -> str:
+    return f"{1 / timing.per_unit:,.0f}" if timing.per_unit else "-"
 
 
 def seconds(value: float) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from copy import copy
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, overload
+
+from attrs import define
 
 from resonate import wiring
 from resonate.core import ids
@@ -14,7 +17,6 @@ from resonate.core.engine.context import (
     AsyncInfoStep,
     AsyncStep,
     AsyncWorkflow,
-    Context,
     GeneratorWorkflow,
     InfoStep,
     Options,
@@ -22,13 +24,13 @@ from resonate.core.engine.context import (
     options,
 )
 from resonate.core.engine.identity import Identity, Kind, fingerprint
-from resonate.core.function import check_call, describe
+from resonate.core.engine.loop import DurableLoop
+from resonate.core.function import Function, check_call, describe
 from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, ScheduleRecord, Tag, Value
 from resonate.core.protocol.requests import (
     ClaimReply,
     PromiseCreate,
     PromiseGet,
-    PromiseReply,
     PromiseSearch,
     PromiseSettle,
     Rejection,
@@ -60,6 +62,44 @@ P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+@define(eq=False)
+class Session:
+    """What a client, its copies with other options, and its promises and schedules share.
+
+    Args:
+        settings: what the client was made with.
+        parts: what runs while it is open.
+        loop: the event loop that it was opened on.
+    """
+
+    settings: wiring.Settings
+    parts: wiring.Parts | None = None
+    loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def opened(self) -> wiring.Parts:
+        """What runs. Raise `UsageError` if the client is not open, or is used from outside of its event loop."""
+        running = _running_loop()
+        if isinstance(running, DurableLoop):
+            raise UsageError(
+                "A client was used inside a workflow.",
+                hint="Use the workflow's Context: ctx.run, ctx.rpc, ctx.promise; or do it in a step.",
+            )
+        if self.parts is None:
+            raise UsageError("The client is not open.", hint=_OPEN)
+        if running is not self.loop:
+            raise UsageError(
+                "The client was used from outside of the event loop that opened it.",
+                hint="Open one client on each loop; in a thread, use resonate.sync or run_coroutine_threadsafe.",
+            )
+        return self.parts
+
+    @property
+    def codec(self) -> Codec:
+        """How values are written."""
+        return self.settings.codec
+
+
 class Resonate:
     """Durable execution for this process: a worker, and a client of everything that it works on.
 
@@ -81,7 +121,7 @@ class Resonate:
         retry: the retry policy of steps that name none.
     """
 
-    def __init__(  # noqa: PLR0913 - one keyword for each thing that can be set
+    def __init__(
         self,
         backend: str | Backend | None = None,
         *,
@@ -98,7 +138,7 @@ class Resonate:
         timeout: Duration = 86_400.0,
         retry: RetryPolicy | None = None,
     ) -> None:
-        self._settings = wiring.settings(
+        settings = wiring.settings(
             backend,
             group=group,
             pid=pid,
@@ -113,22 +153,26 @@ class Resonate:
             timeout=timeout,
             retry=retry,
         )
-        self._parts: wiring.Parts | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._session = Session(settings)
         self._options = Options()
-        self.promises = Promises(self)
-        self.schedules = Schedules(self)
+        self.promises = Promises(self._session)
+        self.schedules = Schedules(self._session)
 
     # ------------------------------------------------------------ life
 
     async def __aenter__(self) -> Self:
         """Connect, and take tasks from now on."""
-        if self._parts is not None:
-            msg = "This client is open already."
-            raise UsageError(msg, hint="Make another Resonate for another `async with`.")
-        parts = wiring.parts(self._settings)
-        await parts.store.start()
-        self._parts, self._loop = parts, asyncio.get_running_loop()
+        session = self._session
+        if session.parts is not None:
+            raise UsageError("This client is open already.", hint="Make another Resonate for another `async with`.")
+        parts = wiring.parts(session.settings)
+        session.parts, session.loop = parts, asyncio.get_running_loop()
+        try:
+            await parts.store.start()
+        except BaseException:
+            session.parts = None
+            parts.pool.shutdown(wait=False)
+            raise
         parts.worker.start()
         return self
 
@@ -136,42 +180,39 @@ class Resonate:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         """Take no more tasks, wait for what runs (up to `grace`), give back the rest, close the connection last."""
-        parts = self._parts
+        parts = self._session.parts
         if parts is None:
             return
-        await parts.worker.stop(self._settings.grace_ms)
-        await self._close(parts)
+        try:
+            await parts.worker.stop(self._session.settings.grace_ms)
+        finally:  # also when it is canceled: no lease may be kept by what nobody drives
+            await parts.worker.kill()
+            await self._close(parts)
 
     async def _kill(self) -> None:
         """Drop everything without another request, as if the process had died. For tests."""
-        parts = self._parts
+        parts = self._session.parts
         if parts is not None:
             await parts.worker.kill()
             await self._close(parts)
 
     async def _close(self, parts: wiring.Parts) -> None:
-        self._parts = None
+        self._session.parts = None
         parts.alarms.stop()
         parts.watcher.stop(UsageError("The client was closed while a result was awaited.", hint=_OPEN))
         await parts.store.stop()
         parts.pool.shutdown(wait=False, cancel_futures=True)
 
     @property
-    def _open(self) -> wiring.Parts:
-        if self._parts is None:
-            msg = "The client is not open."
-            raise UsageError(msg, hint=_OPEN)
-        return self._parts
-
-    @property
     def pid(self) -> str:
         """This process's name in its group."""
-        return self._settings.pid
+        return self._session.settings.pid
 
     @property
     def healthy(self) -> bool:
         """Whether the worker is open and takes tasks; False after the server refused its credentials."""
-        return self._parts is not None and self._parts.worker.trouble is None
+        parts = self._session.parts
+        return parts is not None and parts.worker.trouble is None
 
     # ------------------------------------------------------------ functions
 
@@ -206,22 +247,21 @@ class Resonate:
 
         def add(function: F) -> F:
             described = describe(function, name=name, version=version, retry=retry, timeout=timeout)
-            self._settings.registry.add(described)
+            self._session.settings.registry.add(described)
             return function
 
         return add if fn is None else add(fn)
 
     def set_dependency(self, key: str | type, value: object) -> None:
         """Let functions get `value` by `key`: `ctx.get_dependency(key)`, `info.get_dependency(key)`."""
-        self._settings.dependencies.set(key, value)
+        self._session.settings.dependencies.set(key, value)
 
-    def options(  # noqa: PLR0913 - one keyword for each thing that can be set
+    def options(
         self,
         *,
         timeout: Duration | None = None,
         target: str | None = None,
         version: int | None = None,
-        retry: RetryPolicy | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> Self:
         """Return this client with settings for the next calls. It shares everything with the original.
@@ -230,15 +270,13 @@ class Resonate:
             timeout: how long the execution may take.
             target: the worker group, or address, that a remote call goes to.
             version: the function version to call.
-            retry: the retry policy if the function is a step.
             tags: tags of the execution's promise, for searches.
         """
-        copy = object.__new__(type(self))
-        copy.__dict__ = _Shared(self)
-        copy.__dict__["_options"] = options(
-            base=self._options, timeout=timeout, target=target, version=version, retry=retry, tags=tags
+        twin = copy(self)
+        twin._options = options(  # noqa: SLF001 - of the same class
+            base=self._options, timeout=timeout, target=target, version=version, tags=tags
         )
-        return copy
+        return twin
 
     # ------------------------------------------------------------ executions
 
@@ -257,7 +295,7 @@ class Resonate:
     @overload
     async def run(self, id: str, fn: str, /, *args: Any, **kwargs: Any) -> Any: ...
 
-    async def run(self, id: str, fn: Any, /, *args: Any, **kwargs: Any) -> Any:  # noqa: A002 - the protocol's own word
+    async def run(self, id: str, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Run a registered function durably as `id`, and return its result or raise its error.
 
         The same id is the same execution: a second call attaches to it, wherever it runs and whether or not it is
@@ -282,7 +320,7 @@ class Resonate:
     @overload
     async def begin_run(self, id: str, fn: str, /, *args: Any, **kwargs: Any) -> Handle[Any]: ...
 
-    async def begin_run(self, id: str, fn: Any, /, *args: Any, **kwargs: Any) -> Handle[Any]:  # noqa: A002 - as in run
+    async def begin_run(self, id: str, fn: Any, /, *args: Any, **kwargs: Any) -> Handle[Any]:
         """Start like `run`, and return a handle once the execution is durable."""
         return await self._begin_run(id, fn, args, kwargs)
 
@@ -301,7 +339,7 @@ class Resonate:
     @overload
     async def rpc(self, id: str, fn: str, /, *args: Any, **kwargs: Any) -> Any: ...
 
-    async def rpc(self, id: str, fn: Any, /, *args: Any, **kwargs: Any) -> Any:  # noqa: A002 - as in run
+    async def rpc(self, id: str, fn: Any, /, *args: Any, **kwargs: Any) -> Any:
         """Run a function durably on any worker of the target group; otherwise like `run`.
 
         The function need not be registered here; by name, it need not even exist here.
@@ -325,20 +363,25 @@ class Resonate:
     @overload
     async def begin_rpc(self, id: str, fn: str, /, *args: Any, **kwargs: Any) -> Handle[Any]: ...
 
-    async def begin_rpc(self, id: str, fn: Any, /, *args: Any, **kwargs: Any) -> Handle[Any]:  # noqa: A002 - as in run
+    async def begin_rpc(self, id: str, fn: Any, /, *args: Any, **kwargs: Any) -> Handle[Any]:
         """Start like `rpc`, and return a handle once the execution is durable."""
         return await self._begin_rpc(id, fn, args, kwargs)
 
-    def get(self, id: str, *, returns: Any = Any) -> Handle[Any]:  # noqa: A002 - the protocol's own word
+    @overload
+    def get(self, id: str, *, returns: type[T]) -> Handle[T]: ...
+    @overload
+    def get(self, id: str, *, returns: Any = Any) -> Handle[Any]: ...
+
+    def get(self, id: str, *, returns: Any = Any) -> Handle[Any]:
         """Return a handle on whatever has this id; `returns` is the type that its result is read as."""
         return self._handle(_checked_id(id), returns)
 
-    async def cancel(self, id: str) -> bool:  # noqa: A002 - the protocol's own word
+    async def cancel(self, id: str) -> bool:
         """Cancel an execution or a promise; return False if it had settled otherwise before. Raise `NotFound`."""
         return await self.get(id).cancel()
 
     async def schedule(
-        self, id: str, cron: str, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any  # noqa: A002 - as in run
+        self, id: str, cron: str, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any
     ) -> ScheduleRecord:
         """Run a function at every instant of a cron expression (UTC), on any worker of the target group.
 
@@ -347,17 +390,17 @@ class Resonate:
 
         Raise `UsageError` for an expression that is malformed or has no instant.
         """
-        parts = self._open
-        name, version, signature = self._callee(fn, args, kwargs)
-        param = self._param(Kind.RPC, name, version, signature, args, kwargs)
+        parts = self._session.opened
+        ids.check_root_id(id, parts.store.dialect.separator)
+        call, signature = self._call(fn, args, kwargs)
         timeout_ms = self._options.timeout_ms
         reply = await parts.store.send(
             ScheduleCreate(
-                id=_checked_id(id),
-                cron=cron,
+                id=id,
+                cron=_cron(cron),
                 promise_id="{{.id}}-{{.timestamp}}",
-                promise_timeout=self._settings.timeout_ms if timeout_ms is None else timeout_ms,
-                promise_param=param,
+                promise_timeout=self._session.settings.timeout_ms if timeout_ms is None else timeout_ms,
+                promise_param=self._param(call, signature),
                 promise_tags={
                     **(self._options.tags or {}),
                     Tag.TARGET: parts.env.address(self._options.target),
@@ -372,66 +415,67 @@ class Resonate:
 
     # ------------------------------------------------------------ inside
 
-    async def _begin_run(self, id: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Handle[Any]:  # noqa: A002 - as in run
-        parts = self._open
+    async def _begin_run(self, id: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Handle[Any]:
+        parts, settings = self._session.opened, self._session.settings
+        ids.check_root_id(id, parts.store.dialect.separator)
         function = self._registered(fn)
         check_call(function, args, kwargs)
-        request = self._creation(
-            id, function.name, function.version, function.signature, args, kwargs, parts.store.prefer(), function.timeout_ms
-        )
-        handle = self._handle(id, function.signature.returns)
+        call = Call(func=function.name, args=args, kwargs=kwargs, version=function.version)
+        returns = function.signature.returns
+        param = self._param(call, function.signature)
         if not parts.worker.has_room:
-            await self._create(request)
-            return handle
-        reply = await parts.store.send(
-            TaskCreate(pid=self._settings.pid, ttl=self._settings.limits.ttl_ms, action=request)
-        )
-        match reply:
-            case ClaimReply():
-                self._check_same(reply.promise, request)
-                if reply.promise.state is PromiseState.PENDING:
-                    parts.worker.adopt(reply)
-                else:
-                    handle._settled = reply.promise  # noqa: SLF001 - a handle that is born knowing
-            case Rejection(status=Status.CONFLICT | Status.UNPROCESSABLE):
-                self._check_same(promise_of(await parts.store.send(PromiseGet(id)), id), request)
-            case Rejection():
-                raise _refused(id, reply)
-        return handle
+            await self._create(self._creation(id, param, parts.store.anycast(), function.timeout_ms))
+            return self._handle(id, returns)
+        request = self._creation(id, param, parts.store.prefer(), function.timeout_ms)
+        with parts.worker.claiming():
+            reply = await parts.store.send(TaskCreate(pid=settings.pid, ttl=settings.limits.ttl_ms, action=request))
+            if isinstance(reply, ClaimReply):
+                return await self._claimed(parts, reply, request, returns)
+        if reply.status not in {Status.CONFLICT, Status.UNPROCESSABLE}:
+            raise _refused(id, reply)
+        self._check_same(promise_of(await parts.store.send(PromiseGet(id)), id), request)
+        return self._handle(id, returns)
 
-    async def _begin_rpc(self, id: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Handle[Any]:  # noqa: A002 - as in run
-        parts = self._open
-        name, version, signature = self._callee(fn, args, kwargs)
+    async def _claimed(
+        self, parts: wiring.Parts, claim: ClaimReply, request: PromiseCreate, returns: Any
+    ) -> Handle[Any]:
+        """Drive what was claimed, unless it is over, or another call's: that one goes back to its workers."""
+        pending = claim.promise.state is PromiseState.PENDING
+        try:
+            self._check_same(claim.promise, request)
+        except Conflict:
+            if pending:
+                await parts.worker.give_back(claim)
+            raise
+        if not pending:
+            return self._handle(request.id, returns, settled=claim.promise)
+        if parts.worker.taking:
+            parts.worker.adopt(claim)
+        else:  # this client was closed meanwhile
+            await parts.worker.give_back(claim)
+        return self._handle(request.id, returns)
+
+    async def _begin_rpc(self, id: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Handle[Any]:
+        parts = self._session.opened
+        ids.check_root_id(id, parts.store.dialect.separator)
+        call, signature = self._call(fn, args, kwargs)
         address = parts.env.address(self._options.target)
-        request = self._creation(id, name, version, signature, args, kwargs, address, None)
-        await self._create(request)
+        await self._create(self._creation(id, self._param(call, signature), address, None))
         return self._handle(id, signature.returns)
 
     async def _create(self, request: PromiseCreate) -> None:
-        reply = await self._open.store.send(request)
+        reply = await self._session.opened.store.send(request)
         if isinstance(reply, Rejection):
             raise _refused(request.id, reply)
         self._check_same(reply.promise, request)
 
-    def _creation(  # noqa: PLR0913, PLR0917 - all of a promise
-        self,
-        id: str,  # noqa: A002 - the protocol's own word
-        name: str,
-        version: int | None,
-        signature: Signature,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        address: str,
-        timeout_ms: int | None,
-    ) -> PromiseCreate:
-        parts = self._open
-        ids.check_root_id(id, parts.store.dialect.separator)
-        chosen = self._options
+    def _creation(self, id: str, param: Value, address: str, timeout_ms: int | None) -> PromiseCreate:
+        settings, chosen = self._session.settings, self._options
         wanted = chosen.timeout_ms if chosen.timeout_ms is not None else timeout_ms
         return PromiseCreate(
             id=id,
-            timeout_at=self._settings.clock.now() + (self._settings.timeout_ms if wanted is None else wanted),
-            param=self._param(Kind.RPC, name, version, signature, args, kwargs),
+            timeout_at=settings.clock.now() + (settings.timeout_ms if wanted is None else wanted),
+            param=param,
             tags={
                 **(chosen.tags or {}),
                 Tag.TARGET: address,
@@ -442,114 +486,106 @@ class Resonate:
             },
         )
 
-    def _param(  # noqa: PLR0913, PLR0917 - all of a call
-        self,
-        kind: Kind,
-        name: str,
-        version: int | None,
-        signature: Signature,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-    ) -> Value:
-        call = Call(func=name, args=args, kwargs=kwargs, version=version)
-        param = self._settings.codec.encode_call(call, signature)
-        called = name if version is None else f"{name}@{version}"
-        return Identity(kind, called, fingerprint(param.data)).on(param, {})
+    def _param(self, call: Call, signature: Signature) -> Value:
+        param = self._session.codec.encode_call(call, signature)
+        called = call.func if call.version is None else f"{call.func}@{call.version}"
+        return Identity(Kind.RPC, called, fingerprint(param.data)).on(param, {})
 
-    def _registered(self, fn: Any) -> Any:
-        registry = self._settings.registry
+    def _other_version(self, fn: Any) -> Function | None:
+        """Return what has the name of `fn` in the version that the options ask for; None if `fn` has no name here."""
+        registry = self._session.settings.registry
+        known = registry.of(fn)
+        return None if known is None else registry.get(known.name, self._options.version)
+
+    def _registered(self, fn: Any) -> Function:
+        registry = self._session.settings.registry
         if isinstance(fn, str):
             return registry.get(fn, self._options.version)
         if not callable(fn):
             msg = f"run takes a registered function or its name, not {type(fn).__name__}."
             raise UsageError(msg, hint="The id comes first: run('order-1', checkout, ...).")
-        function = registry.of(fn, self._options.version)
+        function = registry.of(fn, self._options.version) or self._other_version(fn)
         if function is None:
             msg = f"The function {getattr(fn, '__qualname__', fn)!r} is not registered."
-            raise FunctionNotRegistered(msg, hint="Decorate it with @resonate.register, so that any worker can find it.")
+            raise FunctionNotRegistered(
+                msg, hint="Decorate it with @resonate.register, so that any worker can find it."
+            )
         return function
 
-    def _callee(
-        self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[str, int | None, Signature]:
-        registry = self._settings.registry
+    def _call(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Call, Signature]:
+        """Return the call of a function that may run elsewhere, and its types; by name, it need not be known here."""
+        registry, version = self._session.settings.registry, self._options.version
         if isinstance(fn, str):
             try:
-                function = registry.get(fn, self._options.version)
+                function = registry.get(fn, version)
             except FunctionNotRegistered:
-                return fn, self._options.version, UNTYPED
-            check_call(function, args, kwargs)
-            return fn, self._options.version, function.signature
-        function = registry.of(fn, self._options.version) or describe(fn)
+                return Call(func=fn, args=args, kwargs=kwargs, version=version), UNTYPED
+        else:
+            function = registry.of(fn, version) or self._other_version(fn) or describe(fn, version=version or 1)
+            version = function.version
         check_call(function, args, kwargs)
-        return function.name, function.version, function.signature
+        return Call(func=function.name, args=args, kwargs=kwargs, version=version), function.signature
 
-    def _handle(self, id: str, returns: Any) -> Handle[Any]:  # noqa: A002 - the protocol's own word
-        parts = self._open
-        return Handle(id, returns, store=parts.store, watcher=parts.watcher, codec=self._settings.codec)
+    def _handle(self, id: str, returns: Any, *, settled: PromiseRecord | None = None) -> Handle[Any]:
+        parts, codec = self._session.opened, self._session.codec
+        return Handle(id, returns, store=parts.store, watcher=parts.watcher, codec=codec, settled=settled)
 
     def _check_same(self, stored: PromiseRecord, wanted: PromiseCreate) -> None:
         """Raise `Conflict` if `stored` was made by another call than `wanted`."""
         if stored.param.data == wanted.param.data:
             return
-        try:
-            found = self._settings.codec.decode_call(stored.param, lambda _name, _version: UNTYPED)
-            asked = self._settings.codec.decode_call(wanted.param, lambda _name, _version: UNTYPED)
-        except CodecError:
-            theirs, ours = "something that is no call of this codec", "a call"
-        else:
-            if (found.func, found.args, dict(found.kwargs)) == (asked.func, asked.args, dict(asked.kwargs)):
-                return  # another version of the same call: attach to it
-            theirs, ours = _shown(found), _shown(asked)
-        msg = f"The id {wanted.id} belongs to {theirs}; it was asked for with {ours}."
+        found, asked = self._call_in(stored.param), self._call_in(wanted.param)
+        if found is not None and asked is not None and _same_but_for_version(found, asked):
+            return  # another version of the same call: attach to it
+        msg = f"The id {wanted.id} belongs to {_shown(found)}; it was asked for with {_shown(asked)}."
         raise Conflict(msg, hint="Use another id, or make the same call to attach to it.", execution=wanted.id)
 
-
-class _Shared(dict[str, Any]):
-    """A namespace that reads through to another object's, for `options`."""
-
-    def __init__(self, original: object) -> None:
-        super().__init__(original.__dict__)
+    def _call_in(self, param: Value) -> Call | None:
+        try:
+            return self._session.codec.decode_call(param, lambda _name, _version: UNTYPED)
+        except CodecError:
+            return None
 
 
 class Promises:
     """Promises as such: made, read, settled and searched from outside. Reached as `resonate.promises`."""
 
-    def __init__(self, client: Resonate) -> None:
-        self._client = client
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
     async def create(
-        self, id: str, *, timeout: Duration | None = None, value: object = None, tags: Mapping[str, str] | None = None  # noqa: A002 - the protocol's own word
+        self, id: str, *, timeout: Duration | None = None, value: object = None, tags: Mapping[str, str] | None = None
     ) -> PromiseRecord:
         """Make a promise that anyone may settle and await; one that exists is returned as it is stored."""
-        client = self._client
-        parts = client._open  # noqa: SLF001 - one client in two classes
+        parts, settings = self._session.opened, self._session.settings
         ids.check_root_id(id, parts.store.dialect.separator)
-        timeout_ms = client._settings.timeout_ms if timeout is None else milliseconds(timeout, "timeout")  # noqa: SLF001 - as above
-        param = NO_VALUE if value is None else client._settings.codec.encode(value, Any)  # noqa: SLF001 - as above
+        timeout_ms = settings.timeout_ms if timeout is None else milliseconds(timeout, "timeout")
+        param = NO_VALUE if value is None else settings.codec.encode(value, Any)
         chosen = options(tags=tags).tags or {}
         request = PromiseCreate(
             id=id,
-            timeout_at=client._settings.clock.now() + timeout_ms,  # noqa: SLF001 - as above
+            timeout_at=settings.clock.now() + timeout_ms,
             param=param,
             tags={**chosen, Tag.EXTERNAL: "true", Tag.SCOPE: "global", Tag.ORIGIN: id, Tag.BRANCH: id, Tag.PARENT: id},
         )
         return promise_of(await parts.store.send(request), id)
 
-    async def get(self, id: str) -> PromiseRecord:  # noqa: A002 - the protocol's own word
+    async def get(self, id: str) -> PromiseRecord:
         """Return the promise as it is now. Raise `NotFound`."""
-        return promise_of(await self._client._open.store.send(PromiseGet(_checked_id(id))), id)  # noqa: SLF001 - one client
+        return promise_of(await self._session.opened.store.send(PromiseGet(_checked_id(id))), id)
 
-    async def resolve(self, id: str, value: object = None, *, type: Any = Any) -> PromiseRecord:  # noqa: A002 - the protocol's own word, and the builtin's meaning
+    async def resolve(self, id: str, value: object = None, *, type: Any = Any) -> PromiseRecord:
         """Settle a promise with a value, written as `type`. If it had settled before, that outcome is returned."""
-        return await self._settle(id, PromiseState.RESOLVED, self._codec.encode(value, type))
+        return await self._settle(id, PromiseState.RESOLVED, self._session.codec.encode(value, type))
 
-    async def reject(self, id: str, error: BaseException | str) -> PromiseRecord:  # noqa: A002 - the protocol's own word
+    async def reject(self, id: str, error: BaseException | str) -> PromiseRecord:
         """Settle a promise with a failure. If it had settled before, that outcome is returned."""
-        failure = ApplicationError(error) if isinstance(error, str) else error
-        return await self._settle(id, PromiseState.REJECTED, self._codec.encode_error(failure))
+        failure: Any = ApplicationError(error) if isinstance(error, str) else error
+        if not isinstance(failure, BaseException):
+            raise UsageError(f"A promise is rejected with an error or a text, not {type(failure).__name__}.")
+        return await self._settle(id, PromiseState.REJECTED, self._session.codec.encode_error(failure))
 
-    async def cancel(self, id: str) -> PromiseRecord:  # noqa: A002 - the protocol's own word
+    async def cancel(self, id: str) -> PromiseRecord:
         """Settle a promise as canceled. If it had settled before, that outcome is returned."""
         return await self._settle(id, PromiseState.REJECTED_CANCELED, NO_VALUE)
 
@@ -557,11 +593,11 @@ class Promises:
         self, *, state: PromiseState | str | None = None, tags: Mapping[str, str] | None = None, page: int = 100
     ) -> AsyncIterator[PromiseRecord]:
         """Yield the promises in this state with all these tags, in id order, fetched `page` at a time."""
-        wanted = PromiseState(state) if state is not None else None
+        wanted = None if state is None else _state(state)
         cursor: str | None = None
         while True:
-            reply = await self._client._open.store.send(  # noqa: SLF001 - one client in two classes
-                PromiseSearch(state=wanted, tags=dict(tags or {}), limit=page, cursor=cursor)
+            reply = await self._session.opened.store.send(
+                PromiseSearch(state=wanted, tags=_wanted(tags), limit=_page(page), cursor=cursor)
             )
             if isinstance(reply, Rejection):
                 raise UsageError(f"The search was refused: {reply.message}.")
@@ -573,10 +609,10 @@ class Promises:
 
     @property
     def _codec(self) -> Codec:
-        return self._client._settings.codec  # noqa: SLF001 - one client in two classes
+        return self._session.settings.codec
 
-    async def _settle(self, id: str, state: PromiseState, value: Value) -> PromiseRecord:  # noqa: A002 - the protocol's own word
-        parts = self._client._open  # noqa: SLF001 - one client in two classes
+    async def _settle(self, id: str, state: PromiseState, value: Value) -> PromiseRecord:
+        parts = self._session.opened
         reply = await parts.store.send(PromiseSettle(id=_checked_id(id), state=state, value=value))
         record = promise_of(reply, id)
         parts.watcher.told(record)
@@ -586,30 +622,28 @@ class Promises:
 class Schedules:
     """Schedules, read and deleted. Reached as `resonate.schedules`; made by `resonate.schedule`."""
 
-    def __init__(self, client: Resonate) -> None:
-        self._client = client
+    def __init__(self, session: Session) -> None:
+        self._session = session
 
-    async def get(self, id: str) -> ScheduleRecord:  # noqa: A002 - the protocol's own word
+    async def get(self, id: str) -> ScheduleRecord:
         """Return the schedule. Raise `NotFound`."""
-        reply = await self._client._open.store.send(ScheduleGet(_checked_id(id)))  # noqa: SLF001 - one client
+        reply = await self._session.opened.store.send(ScheduleGet(_checked_id(id)))
         if isinstance(reply, Rejection):
             raise _no_schedule(id, reply)
         return reply.schedule
 
-    async def delete(self, id: str) -> None:  # noqa: A002 - the protocol's own word
+    async def delete(self, id: str) -> None:
         """Delete the schedule; executions that it started go on. Raise `NotFound`."""
-        reply = await self._client._open.store.send(ScheduleDelete(_checked_id(id)))  # noqa: SLF001 - one client
+        reply = await self._session.opened.store.send(ScheduleDelete(_checked_id(id)))
         if isinstance(reply, Rejection):
             raise _no_schedule(id, reply)
 
-    async def search(
-        self, *, tags: Mapping[str, str] | None = None, page: int = 100
-    ) -> AsyncIterator[ScheduleRecord]:
+    async def search(self, *, tags: Mapping[str, str] | None = None, page: int = 100) -> AsyncIterator[ScheduleRecord]:
         """Yield the schedules whose promises get all these tags, in id order."""
         cursor: str | None = None
         while True:
-            request = ScheduleSearch(tags=dict(tags or {}), limit=page, cursor=cursor)
-            reply = await self._client._open.store.send(request)  # noqa: SLF001 - one client in two classes
+            request = ScheduleSearch(tags=_wanted(tags), limit=_page(page), cursor=cursor)
+            reply = await self._session.opened.store.send(request)
             if isinstance(reply, Rejection):
                 raise UsageError(f"The search was refused: {reply.message}.")
             for schedule in reply.schedules:
@@ -622,25 +656,63 @@ class Schedules:
 _OPEN = "Use it inside `async with resonate:`."
 
 
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
 def _checked_id(value: object) -> str:
-    if not isinstance(value, str) or not value or "\x00" in value:
-        msg = f"An id is a non-empty string without NUL, not {value!r}."
-        raise UsageError(msg)
+    if not isinstance(value, str) or not value or "\x00" in value or not ids.is_unicode(value):
+        raise UsageError(f"An id is text, not empty, without NUL and lone surrogates; not {value!r}.")
     return value
 
 
-def _shown(call: Call) -> str:
+def _cron(value: Any) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"A cron expression is text, not {type(value).__name__}.", hint="Such as '*/5 * * * *'.")
+    return value
+
+
+def _state(value: PromiseState | str) -> PromiseState:
+    try:
+        return PromiseState(value)
+    except ValueError:
+        known = ", ".join(state.value for state in PromiseState)
+        raise UsageError(f"{value!r} is no state of a promise.", hint=f"They are {known}.") from None
+
+
+def _page(size: Any) -> int:
+    if type(size) is not int or size < 1:
+        raise UsageError(f"A page has at least 1 entry, not {size!r}.")
+    return size
+
+
+def _wanted(tags: Any) -> dict[str, str]:
+    if tags is None:
+        return {}
+    if not hasattr(tags, "items") or not all(isinstance(text, str) for pair in tags.items() for text in pair):
+        raise UsageError(f"The tags of a search are texts by text, not {tags!r}.")
+    return dict(tags)
+
+
+def _same_but_for_version(one: Call, other: Call) -> bool:
+    return (one.func, one.args, dict(one.kwargs)) == (other.func, other.args, dict(other.kwargs))
+
+
+def _shown(call: Call | None) -> str:
+    if call is None:
+        return "a promise that is no call"
     args = [repr(arg) for arg in call.args] + [f"{name}={value!r}" for name, value in call.kwargs.items()]
     return f"{call.func}({', '.join(args)})"
 
 
-def _refused(id: str, reply: Rejection) -> StoreError:  # noqa: A002 - the protocol's own word
+def _refused(id: str, reply: Rejection) -> StoreError:
     return StoreError(f"The store refused to start {id}: {reply.message}.", execution=id)
 
 
-def _no_schedule(id: str, reply: Rejection) -> StoreError:  # noqa: A002 - the protocol's own word
+def _no_schedule(id: str, reply: Rejection) -> StoreError:
     if reply.status == Status.NOT_FOUND:
         return NotFound(f"There is no schedule {id}.")
     return StoreError(f"The store refused: {reply.message}.")
-
-

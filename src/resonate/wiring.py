@@ -9,7 +9,7 @@ import secrets
 import socket
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import frozen
@@ -20,7 +20,7 @@ from resonate.adapters.memory import MemoryServer
 from resonate.core.durations import Duration, milliseconds
 from resonate.core.engine.environment import Dependencies, Environment
 from resonate.core.registry import Registry
-from resonate.core.retry import STEP_RETRY, RetryPolicy
+from resonate.core.retry import STEP_RETRY, RetryPolicy, check_policy
 from resonate.core.values import Codec
 from resonate.errors import UsageError
 from resonate.ports.clock import Clock
@@ -35,6 +35,8 @@ from resonate.runtime.patience import Patient
 from resonate.runtime.steps import Steps
 from resonate.runtime.watcher import Watcher
 from resonate.runtime.worker import Limits, Worker
+
+T = TypeVar("T")
 
 log = logging.getLogger("resonate")
 
@@ -97,13 +99,15 @@ def settings(
 ) -> Settings:
     """Check and complete what a user asked for. Raise `UsageError` for what can't be."""
     chosen = _backend(backend, clock)
+    if retry is not None:
+        check_policy(retry)
     return Settings(
         backend=chosen,
         group=_name(group if group is not None else os.environ.get("RESONATE_GROUP", "default"), "group"),
         pid=_name(pid if pid is not None else _some_pid(), "pid"),
-        codec=codec or JsonCodec(),
-        clock=clock or getattr(chosen, "clock", None) or SystemClock(),
-        tracers=tuple(tracers),
+        codec=JsonCodec() if codec is None else _having(codec, "codec", "encode", "decode"),
+        clock=_having(clock or getattr(chosen, "clock", None) or SystemClock(), "clock", "now", "sleep_until"),
+        tracers=tuple(_having(tracer, "a tracer", "record") for tracer in _each(tracers, "tracers")),
         limits=Limits(
             concurrency=_count(concurrency, "concurrency", least=1),
             continuations=_count(continuations, "continuations", least=0),
@@ -192,6 +196,20 @@ def _name(value: object, what: str) -> str:
         msg = f"{what} is a name of letters, digits and - _ . ~, not {value!r}."
         raise UsageError(msg, hint="It becomes part of an address.")
     return value
+
+
+def _having(value: T, what: str, *methods: str) -> T:
+    missing = [method for method in methods if not callable(getattr(value, method, None))]
+    if missing:
+        raise UsageError(f"{what} has the methods {', '.join(methods)}; {value!r} lacks {', '.join(missing)}.")
+    return value
+
+
+def _each(value: Any, what: str) -> Iterable[Any]:
+    if not hasattr(value, "__iter__"):
+        raise UsageError(f"{what} is a list, not {type(value).__name__}.")
+    each: Iterable[Any] = value
+    return each
 
 
 def _count(value: Any, what: str, *, least: int) -> int:

@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from resonate.core.protocol.properties import Cause, Census
-from resonate.core.protocol.properties.reading import is_external
+from resonate.core.protocol.properties.reading import is_external, is_live
 from resonate.core.protocol.records import PromiseRecord, PromiseState, TaskState, Value
 from resonate.core.protocol.requests import (
     ClaimReply,
@@ -99,6 +100,16 @@ crons = st.sampled_from(["* * * * *", "30 0 * * * *", "0 * * * *", "0 0 30 2 *",
 templates = st.sampled_from(["{{.id}}.{{.timestamp}}", "a", "b"])
 
 
+def told(thing: object) -> str:
+    """Return a request or a step as short as it can be told: without the fields that have their default."""
+    if isinstance(thing, tuple):
+        return f"({', '.join(told(item) for item in thing)})"
+    if not attrs.has(type(thing)):
+        return str(thing)
+    fields = {f.name: getattr(thing, f.name) for f in attrs.fields(type(thing)) if getattr(thing, f.name) != f.default}
+    return f"{type(thing).__name__}({', '.join(f'{name}={told(value)}' for name, value in fields.items())})"
+
+
 class ProtocolMachine(RuleBasedStateMachine):
     """One store from empty, and what happens to it."""
 
@@ -120,7 +131,7 @@ class ProtocolMachine(RuleBasedStateMachine):
 
     # ------------------------------------------------------------ one step
 
-    def ask(self, request: Request[Any]) -> None:
+    def ask(self, request: Request[Any]) -> object:
         self.story.append((self.now, request))
         before = self.snapshot
         reply = self.model.ask(request, self.now)
@@ -133,6 +144,7 @@ class ProtocolMachine(RuleBasedStateMachine):
             )
         if isinstance(reply, PromiseReply | ClaimReply):
             assert not self._is_overdue(reply.promise), self._tale("a reply shows what is stored, not what it reads as")
+        return reply
 
     def fire(self, step: InternalStep) -> None:
         self.story.append((self.now, step))
@@ -154,7 +166,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         return record.state is PromiseState.PENDING and record.timeout_at <= self.now
 
     def _tale(self, claim: str) -> str:
-        return "\n".join([f"{claim}:", *(f"  at {now}: {step}" for now, step in self.story)])
+        return "\n".join([f"{claim}:", *(f"  at {now}: {told(step)}" for now, step in self.story)])
 
     # ------------------------------------------------------------ picking
 
@@ -165,7 +177,8 @@ class ProtocolMachine(RuleBasedStateMachine):
         return self.id(pick, [t.id for t in self.model.tasks.values() if t.state in states])
 
     def resumed(self, pick: int) -> str:
-        return self.id(pick, [t.id for t in self.model.tasks.values() if t.resumes and t.state is TaskState.ACQUIRED])
+        acquired = [t for t in self.model.tasks.values() if t.state is TaskState.ACQUIRED]
+        return self.id(pick, [t.id for t in acquired if t.resumes] or [t.id for t in acquired])
 
     def pending(self, pick: int) -> str:
         pending = {id: p for id, p in self.model.promises.items() if p.record.state is PromiseState.PENDING}
@@ -175,10 +188,10 @@ class ProtocolMachine(RuleBasedStateMachine):
     def awaitable(self, pick: int) -> str:
         return self.id(pick, [id for id, p in self.model.promises.items() if p.record.tags])
 
-    def awaitable_pending(self, pick: int) -> str:
-        pending = PromiseState.PENDING
+    def live(self, pick: int) -> str:
         return self.id(
-            pick, [id for id, p in self.model.promises.items() if p.record.tags and p.record.state is pending]
+            pick,
+            [id for id, p in self.model.promises.items() if is_external(p.record.tags) and is_live(p.record, self.now)],
         )
 
     def version(self, id: str, slip: int) -> int:
@@ -203,6 +216,8 @@ class ProtocolMachine(RuleBasedStateMachine):
         self.ask(PromiseCreate(id="c", timeout_at=deadline, tags={"resonate:target": WORKERS}))
         self.ask(PromiseCreate(id="d", timeout_at=self.deadline(100_000), tags={"resonate:external": "true"}))
         self.ask(PromiseCreate(id="e", timeout_at=deadline, tags={"resonate:timer": "true"}))
+        almost = {"resonate:timer": "1", "resonate:external": "yes"}
+        self.ask(PromiseCreate(id="f", timeout_at=deadline, tags=almost))
         for id in ("c", "d", "e") if awaited else ():
             self.ask(PromiseRegisterCallback(awaited=id, awaiter="a"))
             self.ask(PromiseRegisterListener(awaited=id, address=ADDRESSES[0]))
@@ -229,11 +244,11 @@ class ProtocolMachine(RuleBasedStateMachine):
     @rule(awaited=picks, awaiter=picks)
     def register_callback(self, awaited: int, awaiter: int) -> None:
         waiting = self.task(awaiter, TaskState.ACQUIRED, TaskState.SUSPENDED, TaskState.PENDING, TaskState.HALTED)
-        self.ask(PromiseRegisterCallback(awaited=self.awaitable_pending(awaited), awaiter=waiting))
+        self.ask(PromiseRegisterCallback(awaited=self.live(awaited), awaiter=waiting))
 
     @rule(pick=picks, address=addresses)
     def register_listener(self, pick: int, address: str) -> None:
-        self.ask(PromiseRegisterListener(awaited=self.awaitable_pending(pick), address=address))
+        self.ask(PromiseRegisterListener(awaited=self.awaitable(pick), address=address))
 
     # ------------------------------------------------------------ tasks
 
@@ -270,13 +285,17 @@ class ProtocolMachine(RuleBasedStateMachine):
     @rule(pick=picks, slip=slips, some=st.lists(picks, max_size=3))
     def suspend(self, pick: int, slip: int, some: list[int]) -> None:
         id = self.task(pick, TaskState.ACQUIRED)
-        actions = tuple(PromiseRegisterCallback(awaited=self.awaitable(other), awaiter=id) for other in some)
-        self.ask(TaskSuspend(id=id, version=self.version(id, slip), actions=actions))
+        awaited = [self.awaitable(other) for other in some]
+        actions = tuple(PromiseRegisterCallback(awaited=other, awaiter=id) for other in awaited)
+        reply = self.ask(TaskSuspend(id=id, version=self.version(id, slip), actions=actions))
+        if not awaited or id in awaited or len(set(awaited)) < len(awaited):
+            assert isinstance(reply, Rejection), self._tale("a malformed suspension is accepted")
+            assert reply.status == 400, self._tale("a malformed suspension is answered with another status than 400")
 
     @rule(pick=picks, first=picks, second=picks)
     def suspend_properly(self, pick: int, first: int, second: int) -> None:
-        id = self.resumed(pick) if pick % 2 else self.task(pick, TaskState.ACQUIRED)
-        awaited = sorted({self.awaitable_pending(first), self.awaitable_pending(second)} - {id})
+        id = self.resumed(pick)
+        awaited = sorted({self.live(first), self.live(second if pick % 2 else first)} - {id})
         actions = tuple(PromiseRegisterCallback(awaited=other, awaiter=id) for other in awaited)
         self.ask(TaskSuspend(id=id, version=self.version(id, 0), actions=actions))
 

@@ -425,6 +425,12 @@ STEPS_THAT_ARE_WRONG: dict[str, tuple[str, Cause, Snapshot, Snapshot]] = {
         store(targeted(timeout_at=NOW), acquired(), evolve(DONE, callbacks=("t",))),
         store(targeted(timeout_at=NOW), acquired(resumes=("p",)), DONE),
     ),
+    "the task to be resumed is gone": (
+        "consistent_callback_consumption_resumes_awaiter",
+        FIRED,
+        store(targeted(), acquired(), evolve(DONE, callbacks=("t",))),
+        store(targeted(), DONE),
+    ),
     "a promise created long ago comes from a request": (
         "consistent_new_promise_born_clean",
         ASKED,

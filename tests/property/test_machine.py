@@ -11,7 +11,7 @@ from collections import Counter
 from typing import ClassVar
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from resonate.core.protocol.properties import PROPERTIES
@@ -41,6 +41,7 @@ def run(steps: int, *, same_each_time: bool) -> tuple[int, Counter[str]]:
             derandomize=same_each_time,
             database=None,
             deadline=None,
+            phases=[Phase.generate, Phase.shrink],  # explaining traces every line, which makes shrinking crawl
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -16,9 +16,9 @@ from resonate.core.protocol.properties import (
     violated_state,
     violated_step,
 )
-from resonate.core.protocol.properties.view import View
+from resonate.core.protocol.properties.view import Step, View
 from resonate.core.protocol.snapshot import Snapshot
-from tests.property.build import NOW, acquired, pending, promise, store, targeted
+from tests.property.build import NOW, acquired, promise, store, targeted
 from tests.property.names import INTERNAL_STEP_NAMES, STATE_NAMES, STEP_NAMES
 from tests.property.state_cases import STATE_CASES
 from tests.property.step_cases import STEP_CASES, STEPS_THAT_ARE_RIGHT, STEPS_THAT_ARE_WRONG
@@ -110,6 +110,9 @@ def test_a_census_counts_steps_at_which_a_guard_bit() -> None:
 
 
 def test_a_property_shows_what_violates_it() -> None:
-    rule = STATE["well_formed_task_ttl_positive"]
-    assert rule.violations(View(store(targeted(), acquired(ttl=0)))) == [0]
-    assert rule.violations(View(store(targeted(), pending()))) == []
+    of_state, of_step = STATE["well_formed_task_ttl_positive"], STEP["monotone_task_set_grows"]
+    right, wrong = View(store(targeted(), acquired())), View(store(targeted(), acquired(ttl=0)))
+    assert of_state.violations(right) == []
+    assert of_state.violations(wrong) == [0]
+    assert of_step.violations(Step(right, right, Cause.REQUEST)) == []
+    assert of_step.violations(Step(right, View(store(targeted())), Cause.REQUEST)) == ["t"]

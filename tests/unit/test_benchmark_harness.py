@@ -54,23 +54,47 @@ def test_a_quadratic_growth_breaks_a_linear_limit():
     async def linear(size):
         time.now += size
 
-    report = asyncio.run(
-        measure(
-            [
-                Growth("quadratic", quadratic, [10, 20, 40], limit=2.5),
-                Growth("linear", linear, [10, 20, 40], limit=2.5),
-            ],
-            rounds=1,
-            timer=time,
-        )
-    )
-    assert [report.steps(growth) for growth in report.growths] == [[4.0, 4.0], [2.0, 2.0]]
-    assert report.broken_limits() == ["quadratic: doubling the size takes 4.00 times as long; the limit is 2.50"]
+    bad = Growth("quadratic", quadratic, [10, 20, 40], limit=1.2)
+    good = Growth("linear", linear, [10, 20, 40], limit=1.2)
+    report = asyncio.run(measure([bad, good], rounds=1, timer=time))
+    assert [report.growth(bad), report.growth(bad, 20), report.growth(good)] == [4.0, 2.0, 1.0]
+    assert report.broken_limits() == ["quadratic: a op costs 4.00 times as much at 40 as at 10; the limit is 1.20"]
 
 
-def test_sizes_that_do_not_double_are_refused():
-    with pytest.raises(ValueError, match="must double"):
-        Growth("it", FakeTime().round(1), [10, 30])
+def test_a_slow_round_does_not_look_like_growth():
+    time = FakeTime()
+    slowness = iter([1, 1, 1, 9, 9, 1, 1])  # the warm-up, then three rounds of two sizes
+
+    async def run(size):
+        time.now += size * next(slowness)
+
+    growth = Growth("it", run, [10, 100])
+    report = asyncio.run(measure([growth], rounds=3, timer=time))
+    assert report.growth(growth) == 1.0
+
+
+def test_what_a_round_measured_itself_counts():
+    time = FakeTime()
+
+    async def run():
+        time.now += 100
+        return 3.0
+
+    bench = Bench("it", run)
+    report = asyncio.run(measure([bench], rounds=1, timer=time))
+    assert report.benches[bench].median == 3.0
+
+
+def test_counts_stand_beside_the_timings():
+    growth = Growth("it", lambda _size: FakeTime().round(1.0)(), [1, 10])
+    report = asyncio.run(measure([growth], rounds=1, counts={"it": 2.5}))
+    assert "2.50" in table(report).splitlines()[2]
+    assert report.as_json()["growths"][0]["requests_per_unit"] == 2.5
+
+
+def test_sizes_that_do_not_grow_are_refused():
+    with pytest.raises(ValueError, match="must grow"):
+        Growth("it", FakeTime().round(1), [10, 10])
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, ParamSpec, TypedDict, TypeVar, Unpac
 import pytest
 
 from resonate.core.registry import Form, FunctionKind, check_call, describe
-from resonate.core.retry import Constant
+from resonate.core.retry import Constant, Never
 from resonate.core.values import Signature
 from resonate.errors import UsageError
 from tests.unit import registry_functions as lazy
@@ -534,3 +534,10 @@ class NoName:
 def test_an_object_that_calls_something_written_in_c_goes_by_its_class():
     with pytest.raises(UsageError, match="NoName does not say what arguments it takes"):
         describe(NoName())
+
+
+def test_a_workflow_can_not_be_retried() -> None:
+    with pytest.raises(UsageError, match="replays the failure") as refused:
+        describe(async_workflow, retry=Constant(1))
+    assert "steps" in str(refused.value)
+    assert describe(async_workflow, retry=Never()).retry == Never()

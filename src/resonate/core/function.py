@@ -17,7 +17,7 @@ from typing import Any, Final
 from attrs import field, frozen
 
 from resonate.core.durations import Duration, milliseconds
-from resonate.core.retry import RetryPolicy
+from resonate.core.retry import Never, RetryPolicy, check_policy
 from resonate.core.signature import (
     Parameters,
     Unresolved,
@@ -124,7 +124,7 @@ def describe(
         fn: a function, a bound method, a partial of one, or an object with `__call__`.
         name: what to call it in the store; its own name when None (`lambda` for a lambda).
         version: its function version, 1 or more.
-        retry: what to do when it fails.
+        retry: what to do when it fails; for a step only.
         timeout: how long it may take, in seconds or as a timedelta.
         tags: what to tag its promises with.
     """
@@ -138,6 +138,10 @@ def describe(
     form = _form(fn)
     _check_form(fn, form, workflow=workflow)
     _check_rest(fn, given, types_)
+    if retry is not None:
+        check_policy(retry)
+    if workflow:
+        refuse_retry(fn, retry)
     return Function(
         name=_check_name(_own_name(fn) if name is None else name),
         version=version,
@@ -155,6 +159,14 @@ def describe(
         source=_source(fn),
         qualname=_qualname(fn),
     )
+
+
+def refuse_retry(fn: Callable[..., Any], retry: RetryPolicy | None) -> None:
+    """Raise `UsageError` if a workflow is to be retried: run again, it would only replay its recorded failure."""
+    if retry is None or isinstance(retry, Never):
+        return
+    message = f"The workflow {_where(fn)} can't have a retry policy: run again, it replays the failure it recorded."
+    raise UsageError(message, hint="Give the policy to the steps that it runs, or catch their errors in the workflow.")
 
 
 def check_call(function: Function, args: Sequence[object], kwargs: Mapping[str, object]) -> None:

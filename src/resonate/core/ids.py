@@ -88,12 +88,13 @@ def check_root_id(root_id: object, separator: str = SEPARATOR) -> None:
     if separator in root_id:
         message = f"the execution id {root_id!r} contains {separator!r}, which separates an id from its lineage."
         raise UsageError(message, hint=f"Replace {separator!r} by another character, such as '-'.")
-    if "\0" in root_id or not _is_unicode(root_id):
+    if "\0" in root_id or not is_unicode(root_id):
         message = f"the execution id {root_id!r} contains a character that no store can carry."
         raise UsageError(message, hint="Remove NUL characters and lone surrogates.")
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Say whether stores can carry `text`: it has no lone surrogates."""
     try:
         text.encode()
     except UnicodeEncodeError:

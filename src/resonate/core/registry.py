@@ -63,7 +63,10 @@ class Registry:
         found = self._by_identity.get(_identity(fn))
         if found is None:
             return None
-        fitting = [function for function in tuple(found.values()) if version in (None, function.version)]
+        same = tuple(found.values())
+        if len(same) == 1 and version is None:
+            return same[0]  # as nearly always; each durable call asks
+        fitting = [function for function in same if version in (None, function.version)]
         return max(fitting, key=lambda function: function.version, default=None)
 
     def names(self) -> tuple[str, ...]:

@@ -49,6 +49,14 @@ class RetryPolicy(Protocol):
         ...
 
 
+def check_policy(retry: object) -> None:
+    """Raise `UsageError` unless `retry` is a policy."""
+    if isinstance(retry, type) or not callable(getattr(retry, "next_delay", None)):
+        shown = retry.__name__ if isinstance(retry, type) else repr(retry)
+        message = f"retry is a policy, such as Exponential() or Never(), not {shown}."
+        raise UsageError(message)
+
+
 def is_permanent(error: BaseException, non_retryable: tuple[type[BaseException], ...] = ()) -> bool:
     """Say whether no policy retries `error`.
 

@@ -41,14 +41,16 @@ class Continuations:
         while len(self._parked) > self._limit:
             self._parked.popitem(last=False)[1].execution.close()
 
-    def holds(self, execution_id: str, version: int) -> bool:
-        """Say whether the execution is here, and nobody has had its task since."""
+    def take(self, execution_id: str, version: int) -> Parked | None:
+        """Remove and return the execution, if it is here and nobody has had its task since."""
         parked = self._parked.get(execution_id)
-        return parked is not None and parked.version == version
+        return self._parked.pop(execution_id) if parked is not None and parked.version == version else None
 
-    def take(self, execution_id: str) -> Parked | None:
-        """Remove and return what is parked, if anything."""
-        return self._parked.pop(execution_id, None)
+    def drop(self, execution_id: str) -> None:
+        """Close the execution, if it is here."""
+        parked = self._parked.pop(execution_id, None)
+        if parked is not None:
+            parked.execution.close()
 
     def clear(self) -> None:
         """Close all."""

@@ -114,6 +114,8 @@ class Driver:
 
     async def run(self, commands: list[do.Command]) -> Ending:
         """Carry the attempt to its end. Canceled, it stops its steps and leaves the task as it is."""
+        me = self._execution.id
+        self._watches[me] = self._tools.watcher.follow(me, self._overtaken)
         try:
             while True:
                 events = self._take() if (outcome := await self._carry_out(commands)) is None else outcome
@@ -123,6 +125,8 @@ class Driver:
                     await self._wait()
                     events = self._take()
                 self._woken = False
+                if self._over:
+                    return Lost("its promise was settled from outside")
                 commands = self._execution.step(events, self._tools.clock.now())
         except _LeaseGone as gone:
             return Lost(str(gone))
@@ -130,6 +134,7 @@ class Driver:
             self._clean_up()
 
     _woken = False
+    _over = False
 
     # ------------------------------------------------------------ commands
 
@@ -239,6 +244,12 @@ class Driver:
         self._watches.pop(promise.id, None)
         self._post(do.PromiseKnown(promise))
 
+    def _overtaken(self, promise: PromiseRecord) -> None:
+        """Take note that somebody in this process settled the execution's own promise: it was canceled."""
+        self._watches.pop(promise.id, None)
+        self._over = True
+        self._wake()
+
     def _set_alarm(self, at: int) -> None:
         if self._alarm is not None and self._alarm.call is not None:
             if self._alarm.at <= at:
@@ -273,7 +284,9 @@ class Driver:
     def _clean_up(self) -> None:
         for task in self._steps.values():
             task.cancel()
-        for stop in self._watches.values():
+        watches, self._watches = self._watches, {}  # each leads back here: not a cycle for the garbage collector
+        for stop in watches.values():
             stop()
+        self._watches.clear()  # they refer to this driver: it goes without the garbage collector
         if self._alarm is not None:
             self._alarm.cancel()

@@ -31,13 +31,22 @@ class Handle(Generic[T]):
     It belongs to the event loop of its client. `await handle` is `await handle.result()`.
     """
 
-    def __init__(self, promise_id: str, returns: Any, *, store: Store, watcher: Watcher, codec: Codec) -> None:
+    def __init__(
+        self,
+        promise_id: str,
+        returns: Any,
+        *,
+        store: Store,
+        watcher: Watcher,
+        codec: Codec,
+        settled: PromiseRecord | None = None,
+    ) -> None:
         self.id = promise_id
         self._returns = returns
         self._store = store
         self._watcher = watcher
         self._codec = codec
-        self._settled: PromiseRecord | None = None
+        self._settled = settled
 
     async def result(self) -> T:
         """Return the result once there is one, or raise what the function raised.

@@ -57,10 +57,12 @@ class LeaseKeeper:
         self._task: asyncio.Task[None] | None = None
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
+        self._idle = True  # the beat waits to be needed
 
     def start(self) -> None:
         """Begin to renew; called on the worker's loop."""
         self._home = asyncio.get_running_loop()
+        self._idle = True
         if not self._own_thread:
             self._loop, self._needed = self._home, asyncio.Event()
             self._task = self._home.create_task(self._beat(), name="resonate-heartbeat")
@@ -85,14 +87,16 @@ class LeaseKeeper:
 
     def hold(self, task_id: str, version: int) -> None:
         """Renew the lease of this task from now on; it was granted just now."""
+        loop, needed = self._loop, self._needed
         with self._lock:
-            first = not self._held
             self._held[task_id] = (version, self._clock.now())
-        if first and self._loop is not None and self._needed is not None:
-            if self._thread is None:
-                self._needed.set()
-            else:
-                self._loop.call_soon_threadsafe(self._needed.set)
+            if not self._idle or loop is None or needed is None:
+                return  # waking a thread is dear: once for each spell without leases, not for each task
+            self._idle = False
+        if self._thread is None:
+            needed.set()
+        else:
+            loop.call_soon_threadsafe(needed.set)
 
     def drop(self, task_id: str) -> None:
         """Renew it no more. Harmless if it is not held."""
@@ -119,9 +123,13 @@ class LeaseKeeper:
             await self._needed.wait()
             await self._clock.sleep_until(self._clock.now() + max(1, self._ttl_ms // 2))
             with self._lock:
+                everything = tuple(TaskRef(task_id, version) for task_id, (version, _) in self._held.items())
+            self._give_up_stale(everything, "its lease ran out while this process stood still")
+            with self._lock:
                 held = dict(self._held)
                 if not held:
                     self._needed.clear()
+                    self._idle = True
             if held:
                 await asyncio.gather(*(self._renew(tasks) for tasks in self._by_origin(held)))
 

@@ -77,28 +77,29 @@ class Patient:
 
     async def send_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
         """Do many requests; those that went unanswered are asked again."""
-        replies: list[Any] = [None] * len(requests)
-        open_ = list(range(len(requests)))
+        replies = await self._ask_all(requests)
         failures = 0
-        while True:
-            try:
-                answers = await self.inner.send_all([requests[number] for number in open_])
-            except StoreError as error:
-                if not error.retriable:
-                    raise
-            else:
-                again: list[int] = []
-                for number, answer in zip(open_, answers, strict=True):
-                    if isinstance(answer, StoreError) and answer.retriable:
-                        again.append(number)
-                    else:
-                        replies[number] = answer
-                if not again:
-                    return replies
-                open_ = again
+        while open_ := [number for number, reply in enumerate(replies) if _is_worth_asking_again(reply)]:
             failures += 1
             await self._pause(failures)
+            answers = await self._ask_all([requests[number] for number in open_])
+            answered = dict(zip(open_, answers, strict=True))
+            replies = [answered.get(number, reply) for number, reply in enumerate(replies)]
+        return replies
+
+    async def _ask_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
+        """Ask once; an error that stands for all requests is returned in place of each reply."""
+        try:
+            return await self.inner.send_all(requests)
+        except StoreError as error:
+            if not error.retriable:
+                raise
+            return [error] * len(requests)
 
     async def _pause(self, failures: int) -> None:
         bound = min(FIRST_MS * 2 ** min(failures - 1, 16), LONGEST_MS)
         await self.clock.sleep_until(self.clock.now() + max(1, round(bound * self.draw())))
+
+
+def _is_worth_asking_again(reply: object) -> bool:
+    return isinstance(reply, StoreError) and reply.retriable

@@ -58,9 +58,12 @@ class Watcher:
         self._alarms = alarms
         self._attended = attended
         self._entries: dict[str, _Entry] = {}
+        self._stopped: Exception | None = None
 
     async def wait(self, promise_id: str) -> PromiseRecord:
         """Return the promise once it has settled. Raise `NotFound`, or what stopped its execution here."""
+        if self._stopped is not None:
+            raise self._stopped
         entry = self._entry(promise_id)
         future: asyncio.Future[PromiseRecord] = asyncio.get_running_loop().create_future()
         entry.futures.append(future)
@@ -116,7 +119,8 @@ class Watcher:
             self._forget_if_idle(promise_id, entry)
 
     def stop(self, error: Exception) -> None:
-        """Raise `error` to everybody who waits."""
+        """Raise `error` to everybody who waits, now or later."""
+        self._stopped = error
         for promise_id, entry in list(self._entries.items()):
             self._rest(entry)
             self.failed(promise_id, error)

@@ -16,7 +16,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Generator, Iterable
+from contextlib import contextmanager
+from contextvars import Context as Variables
+from contextvars import copy_context
 from typing import Any, assert_never
 
 from attrs import define, frozen
@@ -26,7 +29,7 @@ from resonate.core.engine.context import Context
 from resonate.core.engine.environment import Environment
 from resonate.core.engine.execution import Execution
 from resonate.core.engine.step_execution import StepExecution
-from resonate.core.function import FunctionKind
+from resonate.core.function import FunctionKind, check_call
 from resonate.core.protocol.records import Execute, PromiseState, Tag, Unblock
 from resonate.core.protocol.requests import (
     ClaimReply,
@@ -37,8 +40,16 @@ from resonate.core.protocol.requests import (
     TaskRelease,
 )
 from resonate.core.values import Signature
-from resonate.errors import AuthError, DecodingError, EngineBug, FunctionNotRegistered, ResonateError, StoreError
-from resonate.runtime.continuations import Continuations
+from resonate.errors import (
+    AuthError,
+    DecodingError,
+    EngineBug,
+    FunctionNotRegistered,
+    ResonateError,
+    StoreError,
+    UsageError,
+)
+from resonate.runtime.continuations import Continuations, Parked
 from resonate.runtime.driver import Driver, Fulfilled, Lost, Stopped, Suspended, Tools
 from resonate.runtime.lease import LeaseKeeper
 
@@ -84,11 +95,13 @@ class Worker:
         self._leases = leases
         self._limits = limits
         self._held: dict[str, _Held] = {}
-        self._acquiring: set[str] = set()
+        self._acquiring: dict[str, asyncio.Task[None]] = {}
         self._offers: OrderedDict[str, int] = OrderedDict()
         self._again: dict[str, int] = {}  # offered while their last attempt was still ending
         self._holds: dict[str, int] = {}  # how often a task had to be held, for the growing delay
         self._waiting = 0  # held without being driven
+        self._claiming: set[asyncio.Future[None]] = set()  # asked for by this process's client, not answered yet
+        self._context = Variables()
         self._tasks: set[asyncio.Task[None]] = set()
         self._continuations = Continuations(limits.continuations)
         self._taking = False
@@ -101,6 +114,7 @@ class Worker:
         """Take tasks from now on."""
         self._taking = True
         self.trouble = None
+        self._context = copy_context()
         self._leases.start()
         self._listener = self._spawn(self._listen(), "resonate-messages")
 
@@ -108,7 +122,11 @@ class Worker:
         """Take no more, wait up to `grace_ms` for what runs, give back the rest."""
         self._taking = False
         self._offers.clear()
-        running = [held.running for held in self._held.values() if held.running is not None and not held.back]
+        running: list[asyncio.Future[None]] = [
+            *self._acquiring.values(),
+            *self._claiming,
+        ]  # these give back what they get
+        running += [held.running for held in self._held.values() if held.running is not None and not held.back]
         if running:
             await self._patience(running, grace_ms)
         left = dict(self._held)
@@ -134,7 +152,7 @@ class Worker:
     @property
     def has_room(self) -> bool:
         """Whether another task can be taken."""
-        busy = len(self._held) - self._waiting + len(self._acquiring)
+        busy = len(self._held) - self._waiting + len(self._acquiring) + len(self._claiming)
         return self._taking and busy < self._limits.concurrency
 
     # ------------------------------------------------------------ offers
@@ -163,19 +181,21 @@ class Worker:
                 self._offers.popitem(last=False)  # the server offers it again
 
     def _acquire(self, task_id: str, version: int) -> None:
-        self._acquiring.add(task_id)
-        _ = self._spawn(self._take_up(task_id, version), f"resonate-{task_id}")
+        self._acquiring[task_id] = self._spawn(self._take_up(task_id, version), f"resonate-{task_id}")
 
     async def _take_up(self, task_id: str, version: int) -> None:
-        delta = self._continuations.holds(task_id, version)
+        parked = self._continuations.take(task_id, version)  # so that it is not evicted meanwhile
+        delta = parked is not None
         request = TaskAcquire(id=task_id, version=version, pid=self._pid, ttl=self._limits.ttl_ms, delta=delta)
+        reply: ClaimReply | Rejection = Rejection(0, "not answered")
         try:
             reply = await self._tools.store.send(request)
         except StoreError as error:
             self._in_trouble(error)
-            reply = Rejection(0, str(error))
         finally:
-            self._acquiring.discard(task_id)
+            self._acquiring.pop(task_id, None)
+            if parked is not None and not (self._taking and isinstance(reply, ClaimReply)):
+                parked.execution.close()
         if isinstance(reply, Rejection):
             newer = self._again.pop(task_id, version)
             if newer != version:
@@ -185,12 +205,34 @@ class Worker:
         if not self._taking:
             await self._release(task_id, reply.task.version, "shutdown")
             return
-        await self._drive(reply, delta=delta)
+        await self._drive(reply, parked)
 
     def adopt(self, claim: ClaimReply) -> None:
         """Drive a task that was created acquired in this worker's name."""
-        _ = self._spawn(self._drive(claim, delta=False), f"resonate-{claim.promise.id}")
-        self._held.setdefault(claim.promise.id, _Held(claim.task.version))
+        task_id, version = claim.promise.id, claim.task.version
+        running = self._spawn(self._drive(claim, None), f"resonate-{task_id}")
+        self._held[task_id] = _Held(version, running)
+
+    @property
+    def taking(self) -> bool:
+        """Whether a claim may still be driven here."""
+        return self._taking
+
+    async def give_back(self, claim: ClaimReply) -> None:
+        """Return a claim that is not to be driven here."""
+        await self._release(claim.promise.id, claim.task.version, "it is not to be driven here")
+
+    @contextmanager
+    def claiming(self) -> Generator[None, None, None]:
+        """Keep room for one task while it is being claimed."""
+        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._claiming.add(answered)
+        try:
+            yield
+        finally:
+            self._claiming.discard(answered)
+            answered.set_result(None)
+            self._next_offer()
 
     def _next_offer(self) -> None:
         while self._offers and self.has_room:
@@ -199,25 +241,27 @@ class Worker:
 
     # ------------------------------------------------------------ one attempt
 
-    async def _drive(self, claim: ClaimReply, *, delta: bool) -> None:
+    async def _drive(self, claim: ClaimReply, parked: Parked | None) -> None:
         promise, version = claim.promise, claim.task.version
         held = self._held[promise.id] = _Held(version, asyncio.current_task())
         self._leases.hold(promise.id, version)
         self._report(trace.TaskAcquired(id=promise.id, version=version))
         held_on = False
         try:
-            held_on = await self._attempt(claim, delta=delta)
+            held_on = await self._attempt(claim, parked)
         except asyncio.CancelledError:
             if held.lost is None:
                 raise
             self._lost(promise.id, version, held.lost)
         except StoreError as error:
             self._in_trouble(error)
+            self._count_hold(promise.id)
             held_on = True
         except Exception as error:
             log.exception("The execution %s could not be driven.", promise.id)
             bug = EngineBug(f"Driving it failed: {error!r}.", hint="Please report this.", execution=promise.id)
             self._tools.watcher.failed(promise.id, bug)
+            self._count_hold(promise.id)
             held_on = True
         finally:
             self._leases_after(promise.id, held_on=held_on)
@@ -238,23 +282,24 @@ class Worker:
             self.offer(task_id, again)
         self._next_offer()
 
-    async def _attempt(self, claim: ClaimReply, *, delta: bool) -> bool:
+    async def _attempt(self, claim: ClaimReply, parked: Parked | None) -> bool:
         """Run one attempt; return whether the task is still ours and has to be held back."""
         promise, version = claim.promise, claim.task.version
+        if parked is None:
+            self._continuations.drop(promise.id)  # somebody else has had the task since
         if promise.state is not PromiseState.PENDING:
+            if parked is not None:
+                parked.execution.close()
             self._tools.watcher.told(promise)
             return False
         if promise.tags.get(Tag.TIMER) == "true":
             return False  # a dialect's timer: nobody runs it, its lease may lapse
         execution: Execution | StepExecution | None = None
-        parked = self._continuations.take(promise.id)
         now = self._tools.clock.now()
-        if parked is not None and delta and parked.version == version - 1:
+        if parked is not None:
             execution = parked.execution
             commands = execution.resume(promise, claim.preload, version, now)
         else:
-            if parked is not None:
-                parked.execution.close()
             execution = await self._new_execution(claim)
             if execution is None:
                 return promise.id in self._holds
@@ -285,7 +330,7 @@ class Worker:
                 execution.close()
                 log.error("The execution %s was stopped, and is kept: %s", promise.id, ending.error)
                 self._tools.watcher.failed(promise.id, ending.error)
-                self._holds[promise.id] = self._holds.get(promise.id, 0) + 1
+                self._count_hold(promise.id)
                 return True
             case _:
                 assert_never(ending)
@@ -302,10 +347,11 @@ class Worker:
         try:
             call = self._env.codec.decode_call(promise.param, signature_of)
             function = self._env.registry.get(call.func, call.version)
+            check_call(function, call.args, call.kwargs)
         except FunctionNotRegistered as error:
             self._not_registered(promise.id, wanted, error)
             return None
-        except DecodingError as error:
+        except (DecodingError, UsageError) as error:
             error.execution = error.step = promise.id
             await self._reject(claim, error)
             return None
@@ -314,7 +360,7 @@ class Worker:
         return Execution(self._env, Context, promise, function, call, claim.preload, claim.task.version)
 
     def _not_registered(self, task_id: str, wanted: list[tuple[str, int | None]], error: ResonateError) -> None:
-        self._holds[task_id] = self._holds.get(task_id, 0) + 1
+        self._count_hold(task_id)
         name, version = wanted[-1]
         delay = self._hold_delay(task_id)
         self._report(trace.FunctionMissing(id=task_id, name=name, version=version, delay_ms=delay))
@@ -323,7 +369,8 @@ class Worker:
     async def _reject(self, claim: ClaimReply, error: ResonateError) -> None:
         """Answer a call that can't be read: whoever sent it hears what is wrong with it."""
         promise = claim.promise
-        self._report(trace.CodecFailed(id=promise.id, path=getattr(error, "path", ""), message=str(error)))
+        if isinstance(error, DecodingError):
+            self._report(trace.CodecFailed(id=promise.id, path=error.path, message=str(error)))
         action = PromiseSettle(id=promise.id, state=PromiseState.REJECTED, value=self._env.codec.encode_error(error))
         await self._tools.store.send(TaskFulfill(id=promise.id, version=claim.task.version, action=action))
 
@@ -340,19 +387,27 @@ class Worker:
 
     # ------------------------------------------------------------ tasks that can't go on here
 
+    def _count_hold(self, task_id: str) -> None:
+        self._holds[task_id] = self._holds.get(task_id, 0) + 1
+
     def _hold_delay(self, task_id: str) -> int:
         return min(HOLD_MS << min(self._holds.get(task_id, 1) - 1, 16), LONGEST_HOLD_MS)
 
     async def _hold_back(self, task_id: str, version: int) -> None:
-        self._holds.setdefault(task_id, 1)
-        self._held[task_id].back = True
         self._waiting += 1
         self._next_offer()
+        held = self._held[task_id]
+        held.back = True
         try:
             await self._tools.clock.sleep_until(self._tools.clock.now() + self._hold_delay(task_id))
+            await self._release(task_id, version, "it can't go on here")
+        except asyncio.CancelledError:
+            if held.lost is None:
+                raise
+            self._leases.drop(task_id)
+            self._lost(task_id, version, held.lost)
         finally:
             self._waiting -= 1
-        await self._release(task_id, version, "it can't go on here")
         self._let_go(task_id)
 
     async def _release(self, task_id: str, version: int, reason: str) -> None:
@@ -367,7 +422,10 @@ class Worker:
     # ------------------------------------------------------------ small things
 
     def _in_trouble(self, error: StoreError) -> None:
-        if isinstance(error, AuthError) and self.trouble is None:
+        if not isinstance(error, AuthError):
+            log.warning("The store failed: %s", error)
+            return
+        if self.trouble is None:
             self._taking = False
             self._offers.clear()
             log.error("The worker stops taking tasks: %s", error)
@@ -378,12 +436,16 @@ class Worker:
             self._env.observe(event)
 
     def _spawn(self, body: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(body, name=name)
+        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(
+            body,
+            name=name,
+            context=self._context.copy(),  # else an execution would see the variables of whoever made room for it
+        )
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _patience(self, running: list[asyncio.Task[None]], grace_ms: int) -> None:
+    async def _patience(self, running: list[asyncio.Future[None]], grace_ms: int) -> None:
         clock = self._tools.clock
         limit = asyncio.get_running_loop().create_task(clock.sleep_until(clock.now() + grace_ms))
         left = set(running)

@@ -48,10 +48,6 @@ class _Sleeper:
     loop: AbstractEventLoop
     woken: Future[None]
 
-    def is_gone(self) -> bool:
-        """Tell whether nobody is there to be woken: cancelled, or ended with its loop."""
-        return self.woken.done() or self.loop.is_closed()
-
 
 @define(eq=False)
 class _Watch:
@@ -170,7 +166,7 @@ class VirtualClock:
         with self._lock:
             self._gone += 1
             if self._gone > _GARBAGE and self._gone * 2 > len(self._heap):
-                self._heap = [entry for entry in self._heap if not entry[3].is_gone()]
+                self._heap = [entry for entry in self._heap if not entry[3].woken.done()]
                 heapify(self._heap)
                 self._gone = 0
 
@@ -185,7 +181,7 @@ class VirtualClock:
 
     def _next(self) -> tuple[int, int] | None:
         """Return instant and rank of the next who wakes, if time may move there."""
-        while self._heap and self._heap[0][3].is_gone():
+        while self._heap and self._heap[0][3].woken.done():
             heappop(self._heap)
             self._gone = max(0, self._gone - 1)
         if not self._heap or self._busy:

@@ -44,7 +44,11 @@ def test_ids_follow_lineage_whatever_finishes_first(seed):
     draw = random.Random(seed)
     world.play(choose=draw.choice)
     assert world.result == ["a1a2a3", "b1b2b3"]
-    values = {promise_id: record.param.headers["resonate:args"] for promise_id, record in world.store.items() if promise_id != "root"}
+    values = {
+        promise_id: record.param.headers["resonate:args"]
+        for promise_id, record in world.store.items()
+        if promise_id != "root"
+    }
     assert set(values) == {"root:1.1", "root:1.2", "root:1.3", "root:2.1", "root:2.2", "root:2.3"}
     reference = World(two_chains)
     reference.play()
@@ -182,7 +186,7 @@ def test_a_generator_that_yields_what_cant_be_awaited_hears_of_it():
     def flow(ctx: Context):
         try:
             yield 5
-        except TypeError:
+        except UsageError:
             return (yield ctx.run(name, "told"))
 
     world = World(flow)

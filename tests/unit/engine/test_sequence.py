@@ -33,8 +33,9 @@ def test_a_step_is_recorded_then_run_then_settled_then_heard_of():
     assert [type(command) for command in world.start()] == [do.Write]
     assert world.writes["root:1"].timeout_at == T0 + DAY_MS
 
-    (run,) = world.answer("root:1")
+    run, wake = world.answer("root:1")
     assert isinstance(run, do.RunStep)
+    assert wake == do.Wake(run.deadline)
     assert (run.id, run.args, run.function.name) == ("root:1", (3,), "double")
 
     (settle,) = world.returns("root:1", 6)
@@ -128,8 +129,9 @@ def test_the_deadline_of_a_step_goes_with_it():
 
     world = World(flow)
     world.start()
-    (run,) = world.answer()
+    run, wake = world.answer()
     assert run.deadline == T0 + 7000
+    assert wake == do.Wake(T0 + 7000)
     assert run.retry == Never()
 
 

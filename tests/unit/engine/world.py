@@ -388,7 +388,9 @@ def bare(record: PromiseRecord) -> PromiseRecord:
     """Return a record as another SDK would have written it: without our headers."""
     return evolve(
         record,
-        param=Value({k: v for k, v in record.param.headers.items() if not k.startswith("resonate:")}, record.param.data),
+        param=Value(
+            {k: v for k, v in record.param.headers.items() if not k.startswith("resonate:")}, record.param.data
+        ),
         value=Value({k: v for k, v in record.value.headers.items() if k != HEADER}, record.value.data),
     )
 

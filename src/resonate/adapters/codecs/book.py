@@ -114,7 +114,7 @@ class PlanBook:
     def _tuple(self, name: str, args: tuple[Any, ...], *, bare: bool) -> Plan:
         if bare:
             return containers.tuple_plan(name, self.find(Any))
-        if len(args) == 2 and args[1] is Ellipsis:  # noqa: PLR2004 - the T and the ... of tuple[T, ...]
+        if len(args) == 2 and args[1] is Ellipsis:
             return containers.tuple_plan(name, self.find(args[0]))
         return containers.row_plan(name, tuple(self.find(arg) for arg in args))
 

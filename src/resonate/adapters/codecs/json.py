@@ -68,10 +68,13 @@ class JsonCodec:
         Raise `DecodingError`, or whatever `signature_of` raises.
         """
         raw, json = _parse(value)
-        func, version = self._fit(raw, json, lambda _book, json: _callee(json))
+        try:
+            func, version = _callee(json)
+        except Misfit as misfit:
+            raise _decoding_error(misfit) from None
         signature = signature_of(func, version)
-        call: Call = self._fit(raw, json, lambda book, json: _load_call(book, json, signature))
-        return call
+        args, kwargs = self._fit(raw, json, lambda book, json: _load_arguments(book, json, signature))
+        return Call(func=func, args=args, kwargs=kwargs, version=version)
 
     # ------------------------------------------------------------ failures
 
@@ -194,19 +197,13 @@ def _callee(json: Any) -> tuple[str, int | None]:
     return func, version or None  # 0 is how the TypeScript SDK says "the latest"
 
 
-def _load_call(book: PlanBook, json: Any, signature: Signature) -> Call:
-    func, version = _callee(json)
+def _load_arguments(book: PlanBook, json: Any, signature: Signature) -> tuple[tuple[Any, ...], dict[str, Any]]:
     args, kwargs = json.get("args"), json.get("kwargs")
     if args is not None and not is_list(args):
         raise Misfit(f"{kind(args)} where a list of arguments is expected").inside(".args")
     if kwargs is not None and not is_object(kwargs):
         raise Misfit(f"{kind(kwargs)} where named arguments are expected").inside(".kwargs")
-    return Call(
-        func=func,
-        args=tuple(_positional(args or (), signature, book, "load")),
-        kwargs=_named(kwargs or {}, signature, book, "load"),
-        version=version,
-    )
+    return tuple(_positional(args or (), signature, book, "load")), _named(kwargs or {}, signature, book, "load")
 
 
 def _positional(args: Iterable[Any], signature: Signature, book: PlanBook, way: Literal["dump", "load"]) -> list[Any]:

@@ -300,8 +300,11 @@ def _flag_plan(cls: type[Flag], name: str) -> Plan:
         if type(value) is not int:
             raise wrong(value, name)
         try:
-            return cls(value)
+            flag = cls(value)
         except ValueError as error:
             raise Misfit(f"{value} is not a combination of {name}") from error
+        if flag.value != value:  # the first releases of Python 3.11 drop a bit that they don't know
+            raise Misfit(f"{value} is not a combination of {name}")
+        return flag
 
     return Plan(name=name, dump=dump, load=load, writes=frozenset({int}), exact=frozenset({cls}))

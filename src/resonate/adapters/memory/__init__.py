@@ -1,4 +1,4 @@
-"""A store in this process's memory: for tests, for trying things out, for work that need not outlive the process."""
+"""A server in this process's memory: for tests, for a first try, and for work that need not outlive the process."""
 
 from resonate.adapters.memory.server import MemoryServer
 from resonate.adapters.memory.store import MemoryStore

@@ -1,106 +1,73 @@
-"""The memory server: the protocol's machine over tables, with timers and delivery, shared by all stores of a process.
+"""The memory server: the protocol's machine over dictionaries, shared by the stores of one process.
 
-Law 1: every step of the machine is a transaction under one lock; after each request the internal steps that are due
-    are fired until none is.
-Law 2: every operation costs O(log n) or less in what is stored; stale timers are swept before they outnumber live ones.
-Law 3: nothing polls: one sleeper waits for the next due instant, on the loop of some started store.
+Law 1: each step of the machine is a transaction under one lock; whatever a request makes due is done before its reply.
+Law 2: a request costs O(log n) in what is stored, searches and preloads aside.
+Law 3: the server does what it does unasked while at least one store is started, and at the next request otherwise.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections import deque
 from collections.abc import Sequence
-from heapq import heapify, heappop, heappush
-from itertools import count
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from resonate.adapters.clock import SystemClock
-from resonate.adapters.memory.outbox import Outbox
+from resonate.adapters.memory.alarm import IDLE, Alarm
+from resonate.adapters.memory.post import Mailbox, Member, PostOffice
 from resonate.adapters.memory.store import MemoryStore
 from resonate.adapters.memory.tables import Tables
-from resonate.core.protocol.due import promise_due, schedule_due, task_due
 from resonate.core.protocol.machine import fire, handle
-from resonate.core.protocol.records import PromiseState
+from resonate.core.protocol.records import Execute, Message, TaskState
 from resonate.core.protocol.requests import Rejection, Request
 from resonate.core.protocol.settings import DEFAULT_SETTINGS, Settings
-from resonate.core.protocol.snapshot import PromiseSnapshot, Snapshot, TaskSnapshot
-from resonate.core.protocol.steps import (
-    CallbackDrain,
-    InternalStep,
-    ListenerDrain,
-    PromiseTimeout,
-    ScheduleFire,
-)
+from resonate.core.protocol.snapshot import Snapshot
 from resonate.ports.clock import Clock
 
 R = TypeVar("R")
 
-SLACK = 64
-"""Stale timers beyond this many, and beyond as many as there are live ones, are swept."""
+_MAX_STEPS: Final = 10_000
+"""Internal steps done in one go; what is left is for the alarm, so that the loop turns in between."""
 
 
 class MemoryServer:
     """A Resonate server in this process's memory, and the Backend that connects to it. Thread-safe.
 
-    Give one MemoryServer to several clients, and they are workers of one system.
+    Give one server to several clients, and they are workers of one system. It keeps everything until it is
+    garbage-collected, and nothing beyond that.
 
     Args:
-        clock: where time comes from.
+        clock: where time comes from; the system's by default.
         settings: those of the machine.
     """
 
     def __init__(self, clock: Clock | None = None, settings: Settings = DEFAULT_SETTINGS) -> None:
-        self.clock: Clock = clock or SystemClock()
+        self._clock: Clock = clock or SystemClock()
         self._settings = settings
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
+        self._now = 0
         self._tables = Tables()
-        self._outbox = Outbox()
-        self._drains: deque[InternalStep] = deque()
-        self._due: list[tuple[int, int, InternalStep]] = []
-        self._live: dict[tuple[str, str], int] = {}
-        self._order = count()
-        self._loops: dict[asyncio.AbstractEventLoop, int] = {}
-        self._sleeper: asyncio.Task[None] | None = None
-        self._sleeper_loop: asyncio.AbstractEventLoop | None = None
-        self._armed: int | None = None
+        self._post = PostOffice()
+        self._alarms: dict[asyncio.AbstractEventLoop, Alarm] = {}
 
-    # ------------------------------------------------------------ for users
+    @property
+    def clock(self) -> Clock:
+        """Where time comes from."""
+        return self._clock
 
     def connect(self, *, group: str, pid: str) -> MemoryStore:
-        """Return a store for member `pid` of `group`."""
+        """Return a store for member `pid` of `group`; it does nothing until its `start`."""
         return MemoryStore(self, group, pid)
 
     def snapshot(self) -> Snapshot:
         """Return all that is stored, as stored."""
         with self._lock:
-            tables = self._tables
             return Snapshot(
-                now=self.clock.now(),
-                promises=tuple(
-                    PromiseSnapshot(
-                        record=promise.record,
-                        callbacks=tuple(tables.callbacks.get(promise_id, ())),
-                        listeners=tuple(tables.listeners.get(promise_id, ())),
-                    )
-                    for promise_id, promise in sorted(tables.promises.items())
-                ),
-                tasks=tuple(
-                    TaskSnapshot(
-                        id=task.id,
-                        state=task.state,
-                        version=task.version,
-                        pid=task.pid,
-                        ttl=task.ttl,
-                        expires_at=task.expires_at,
-                        retry_at=task.retry_at,
-                        resumes=tuple(tables.task_resumes.get(task_id, ())),
-                    )
-                    for task_id, task in sorted(tables.tasks.items())
-                ),
-                schedules=tuple(schedule for _, schedule in sorted(tables.schedules.items())),
-                outbox=self._outbox.entries(),
+                now=self._tick(),
+                promises=self._tables.all_promises(),
+                tasks=self._tables.all_tasks(),
+                schedules=self._tables.all_schedules(),
+                outbox=self._post.entries(),
             )
 
     # ------------------------------------------------------------ for stores
@@ -108,164 +75,84 @@ class MemoryServer:
     def ask(self, request: Request[R]) -> R | Rejection:
         """Do one request, and what it makes due."""
         with self._lock:
-            now = self.clock.now()
-            reply = self._ask(request, now)
-            self._settle_down(now)
-        return reply
+            return self._ask(request)
 
-    def ask_all(self, requests: Sequence[Request[Any]]) -> list[Any]:
-        """Do many requests, each a step of its own, and what they make due."""
+    def ask_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
+        """Do many requests, each with what it makes due, with nobody else's in between."""
         with self._lock:
-            now = self.clock.now()
-            replies = [self._ask(request, now) for request in requests]
-            self._settle_down(now)
-        return replies
+            return [self._ask(request) for request in requests]
 
-    def attach(self, store: MemoryStore, loop: asyncio.AbstractEventLoop) -> None:
-        """Deliver to `store` from now on; what waits for one like it goes out at once."""
+    def attach(self, group: str, pid: str) -> Member:
+        """Connect on the running loop; what was kept for somebody like this is delivered at once."""
+        loop = asyncio.get_running_loop()
         with self._lock:
-            self._loops[loop] = self._loops.get(loop, 0) + 1
-            self._outbox.attach(store)
-            self._arm()
+            member = Member(pid, Mailbox(loop, self._lock, self._post))
+            for entry in self._post.join(group, member):
+                if self._is_wanted(entry.message):
+                    self._post.post(entry.address, entry.message)
+            if loop not in self._alarms:
+                self._alarms[loop] = Alarm(loop, self._clock, self._ring)
+            self._alarms[loop].stores += 1
+            self._work(self._tick())
+        return member
 
-    def detach(self, store: MemoryStore, loop: asyncio.AbstractEventLoop) -> None:
-        """Deliver to `store` no more."""
+    async def detach(self, group: str, member: Member) -> None:
+        """Disconnect, and stop what served this connection alone."""
+        loop = member.mailbox.loop
         with self._lock:
-            self._outbox.detach(store)
-            self._loops[loop] -= 1
-            if self._loops[loop] == 0:
-                del self._loops[loop]
-                if self._sleeper_loop is loop:
-                    self._disarm()
-                    self._arm()
+            self._post.leave(group, member)
+            alarm = self._alarms.get(loop)
+            if alarm is None:
+                return
+            alarm.stores -= 1
+            if alarm.stores:
+                return
+            del self._alarms[loop]
+        await alarm.close()
 
-    # ------------------------------------------------------------ steps
+    # ------------------------------------------------------------ with the lock held
 
-    def _ask(self, request: Request[R], now: int) -> R | Rejection:
+    def _tick(self) -> int:
+        self._now = max(self._now, self._clock.now())
+        return self._now
+
+    def _ask(self, request: Request[R]) -> R | Rejection:
+        now = self._tick()
         reply, effects = handle(request, self._tables, now, self._settings)
         if effects:
             self._tables.apply(effects)
-            self._note_changes()
+        self._work(now)
         return reply
 
-    def _settle_down(self, now: int) -> None:
-        """Fire what is due until nothing is, then see to the messages and the next instant."""
-        while True:
-            if self._drains:
-                step = self._drains.popleft()
-            elif self._due and self._due[0][0] <= now:
-                at, _, step = heappop(self._due)
-                key = _key(step)
-                if self._live.get(key) != at:
-                    continue  # stale
-                del self._live[key]
-            else:
+    def _work(self, now: int) -> None:
+        """Fire what is due, send what is to be sent, see when to go on."""
+        for _ in range(_MAX_STEPS):
+            step = self._tables.take_step(now)
+            if step is None:
                 break
             self._tables.apply(fire(step, self._tables, now, self._settings))
-            self._note_changes()
-        if self._tables.sent:
-            sent, self._tables.sent = self._tables.sent, []
-            self._outbox.send(sent)
-        self._arm()
+        for send in self._tables.take_sends():
+            self._post.post(send.address, send.message)
+        instant = self._tables.next_instant(now)
+        if instant is not None:
+            self._set_alarms(instant)
 
-    def _note_changes(self) -> None:
-        tables = self._tables
-        if tables.changed_promises:
-            for promise in tables.changed_promises:
-                self._promise_changed(promise.record.id)
-            tables.changed_promises.clear()
-        if tables.changed_tasks:
-            for task in tables.changed_tasks:
-                current = tables.tasks[task.id]
-                due = task_due(current, tables.promises[task.id].record.timeout_at)
-                self._schedule_step(("task", task.id), due)
-            tables.changed_tasks.clear()
-        if tables.changed_schedules:
-            for schedule_id in tables.changed_schedules:
-                schedule = tables.schedules.get(schedule_id)
-                at = None if schedule is None else schedule_due(schedule)
-                step = None if at is None else (at, ScheduleFire(schedule_id))
-                self._schedule_step(("schedule", schedule_id), step)
-            tables.changed_schedules.clear()
+    def _set_alarms(self, instant: int) -> None:
+        for loop, alarm in tuple(self._alarms.items()):
+            if not alarm.set(instant):
+                del self._alarms[loop]
 
-    def _promise_changed(self, promise_id: str) -> None:
-        tables = self._tables
-        promise = tables.promises[promise_id]
-        at = promise_due(promise)
-        self._schedule_step(("promise", promise_id), None if at is None else (at, PromiseTimeout(promise_id)))
-        if promise.record.state is not PromiseState.PENDING:
-            for awaiter in tables.callbacks.get(promise_id, ()):
-                self._drains.append(CallbackDrain(promise_id, awaiter))
-            for address in tables.listeners.get(promise_id, ()):
-                self._drains.append(ListenerDrain(promise_id, address))
+    def _is_wanted(self, message: Message) -> bool:
+        if not isinstance(message, Execute):
+            return False
+        task = self._tables.task(message.id)
+        return task is not None and task.state is TaskState.PENDING
 
-    def _schedule_step(self, key: tuple[str, str], due: tuple[int, InternalStep] | None) -> None:
-        if due is None:
-            self._live.pop(key, None)
-        elif self._live.get(key) != due[0]:
-            self._live[key] = due[0]
-            heappush(self._due, (due[0], next(self._order), due[1]))
-        if len(self._due) > SLACK + 2 * len(self._live):
-            self._due = [entry for entry in self._due if self._live.get(_key(entry[2])) == entry[0]]
-            heapify(self._due)
+    # ------------------------------------------------------------ on a store's loop
 
-    # ------------------------------------------------------------ timers
-
-    def _arm(self) -> None:
-        """Let the sleeper wake at the next due instant, if that is earlier than it would."""
-        if not self._due or not self._loops:
-            return
-        at = self._due[0][0]
-        if self._armed is not None and self._armed <= at:
-            return
-        loop = self._sleeper_loop or next(iter(self._loops))
-        self._armed, self._sleeper_loop = at, loop
-        if _running() is loop:
-            self._restart(at)
-        else:
-            loop.call_soon_threadsafe(self._restart, at)
-
-    def _restart(self, at: int) -> None:
+    def _ring(self, alarm: Alarm) -> None:
         with self._lock:
-            if self._armed != at or self._sleeper_loop is None:
-                return  # overtaken by a newer call
-            if self._sleeper is not None:
-                self._sleeper.cancel()
-            self._sleeper = self._sleeper_loop.create_task(self._sleep(at), name="resonate-memory-timers")
-
-    def _disarm(self) -> None:
-        sleeper, loop = self._sleeper, self._sleeper_loop
-        self._sleeper = self._sleeper_loop = self._armed = None
-        if sleeper is None or loop is None or loop.is_closed():
-            return
-        if _running() is loop:
-            sleeper.cancel()
-        else:
-            loop.call_soon_threadsafe(sleeper.cancel)
-
-    async def _sleep(self, at: int) -> None:
-        await self.clock.sleep_until(at)
-        with self._lock:
-            if self._armed != at:
-                return
-            self._sleeper = self._armed = None
-            self._settle_down(self.clock.now())
-
-
-def _running() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-def _key(step: InternalStep) -> tuple[str, str]:
-    match step:
-        case PromiseTimeout(promise_id):
-            return "promise", promise_id
-        case ScheduleFire(schedule_id):
-            return "schedule", schedule_id
-        case CallbackDrain() | ListenerDrain():
-            return "drain", ""
-        case _:
-            return "task", step.id
+            now = self._tick()
+            self._work(now)
+            instant = self._tables.next_instant(now)
+            alarm.at = IDLE if instant is None else instant

@@ -1,129 +1,103 @@
-"""One process's connection to a memory server."""
+"""One connection to a memory server."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol, TypeVar
 
+from resonate.adapters.memory.post import Member
+from resonate.core.protocol.addresses import anycast, preferring, unicast
 from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.records import Message
 from resonate.core.protocol.requests import Rejection, Request
-from resonate.errors import UsageError
+from resonate.errors import StoreError, UsageError
 
 R = TypeVar("R")
 
 DIALECT = Dialect(loses_messages=False)
+"""Our own machine's; and messages cross no network."""
 
 
 class Server(Protocol):
-    """What a store needs of the server that it is a connection to."""
+    """What a store needs of its server."""
 
-    def ask(self, request: Request[R], /) -> R | Rejection:
+    def ask(self, request: Request[R]) -> R | Rejection:
         """Do one request."""
         ...
 
-    def ask_all(self, requests: Sequence[Request[Any]], /) -> Sequence[Any]:
-        """Do many requests."""
+    def ask_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
+        """Do many."""
         ...
 
-    def attach(self, store: MemoryStore, loop: asyncio.AbstractEventLoop, /) -> None:
-        """Deliver to `store` from now on."""
+    def attach(self, group: str, pid: str) -> Member:
+        """Connect on the running loop."""
         ...
 
-    def detach(self, store: MemoryStore, loop: asyncio.AbstractEventLoop, /) -> None:
-        """Deliver to `store` no more."""
+    async def detach(self, group: str, member: Member) -> None:
+        """Disconnect."""
         ...
 
 
 class MemoryStore:
-    """See `resonate.ports.store.Store`. Requests are done when they are sent; nothing is awaited."""
+    """Member `pid` of `group` at a memory server. Implements `resonate.ports.store.Store`.
+
+    A request is done within the call that sends it: nothing is awaited, so nothing else runs in between. It may be
+    started again after a stop.
+    """
+
+    dialect: Dialect = DIALECT
 
     def __init__(self, server: Server, group: str, pid: str) -> None:
         self._server = server
-        self.group = group
-        self.pid = pid
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._queue: deque[Message] = deque()
-        self._waiting: asyncio.Future[None] | None = None
-
-    @property
-    def dialect(self) -> Dialect:
-        """Our own machine's; messages cross no network."""
-        return DIALECT
+        self._group = group
+        self._pid = pid
+        self._member: Member | None = None
+        self._open = False
 
     @property
     def unicast(self) -> str:
-        """See the port."""
-        return f"poll://uni@{self.group}/{self.pid}"
+        """The address that reaches exactly this connection."""
+        return unicast(self._group, self._pid)
 
     def anycast(self, group: str | None = None) -> str:
-        """See the port."""
-        return f"poll://any@{group or self.group}"
+        """Return the address of any member of `group`, this connection's own when None."""
+        return anycast(self._group if group is None else group)
 
     def prefer(self) -> str:
-        """See the port."""
-        return f"poll://any@{self.group}/{self.pid}"
+        """Return the address of any member of this group, this connection while it is started."""
+        return preferring(self._group, self._pid)
 
     async def start(self) -> None:
-        """See the port."""
-        if self._loop is None:
-            self._loop = asyncio.get_running_loop()
-            self._server.attach(self, self._loop)
+        """Connect: messages come from here on, to the running loop."""
+        if not self._open:
+            self._member = self._server.attach(self._group, self._pid)
+            self._open = True
 
     async def stop(self) -> None:
-        """See the port."""
-        loop, self._loop = self._loop, None
-        if loop is not None:
-            self._server.detach(self, loop)
-            self._wake()
+        """Disconnect. What was not read goes to other members of the group."""
+        if self._open and self._member is not None:
+            self._open = False
+            await self._server.detach(self._group, self._member)
 
     async def send(self, request: Request[R]) -> R | Rejection:
-        """See the port."""
-        self._check_started()
+        """Do one request. Raise `UsageError` before `start`, `StoreError` after `stop`."""
+        if not self._open:
+            raise self._closed()
         return self._server.ask(request)
 
     async def send_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
-        """See the port."""
-        self._check_started()
+        """Do many requests at once, in order. Raise as `send` does."""
+        if not self._open:
+            raise self._closed()
         return self._server.ask_all(requests)
 
-    async def messages(self) -> AsyncIterator[Message]:
-        """See the port."""
-        while self._loop is not None:
-            while self._queue:
-                yield self._queue.popleft()
-            self._waiting = asyncio.get_running_loop().create_future()
-            try:
-                if not self._queue:
-                    await self._waiting
-            finally:
-                self._waiting = None
+    def messages(self) -> AsyncIterator[Message]:
+        """Return the messages to this connection, until `stop`. Raise `UsageError` before `start`."""
+        if self._member is None:
+            raise self._closed()
+        return self._member.mailbox
 
-    def receive(self, message: Message) -> None:
-        """Take a message from the server, in any thread."""
-        self._queue.append(message)
-        loop = self._loop
-        if loop is None:
-            return
-        if _running() is loop:
-            self._wake()
-        else:
-            loop.call_soon_threadsafe(self._wake)
-
-    def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
-
-    def _check_started(self) -> None:
-        if self._loop is None:
-            msg = "The memory store is not started, or was stopped."
-            raise UsageError(msg, hint="Start it, or use it through `async with resonate:`.")
-
-
-def _running() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+    def _closed(self) -> StoreError | UsageError:
+        if self._member is None:
+            return UsageError("The memory store has not been started.", hint="Await its start() first.")
+        return StoreError("The memory store has been stopped.", hint="Start it again, or connect another.")

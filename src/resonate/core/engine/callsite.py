@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import sys
-from types import CodeType, FrameType
-from weakref import WeakKeyDictionary
+from types import FrameType
 
 calling_frame = sys._getframe  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # inspect's way reads the source
 
-_sites: WeakKeyDictionary[CodeType, dict[int, str]] = WeakKeyDictionary()
+_sites: dict[tuple[str, int], str] = {}  # as many as the program has lines with durable calls
 
 
 def site(frame: FrameType) -> str:
     """Return where `frame` stands, as `shop.py:31`."""
-    code, line = frame.f_code, frame.f_lineno
-    lines = _sites.get(code)
-    if lines is None:
-        lines = _sites[code] = {}
-    found = lines.get(line)
+    place = frame.f_code.co_filename, frame.f_lineno
+    found = _sites.get(place)
     if found is None:
-        name = code.co_filename.replace("\\", "/").rpartition("/")[2]
-        found = lines[line] = f"{name}:{line}"
+        path, line = place
+        name = path.replace("\\", "/").rpartition("/")[2]
+        found = _sites[place] = f"{name}:{line}"
     return found

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 from resonate.core.engine.identity import Identity
-from resonate.core.engine.loop import Future, OrderedFuture, TimerHandle
+from resonate.core.engine.loop import Future, PlacedFuture, TimerHandle
 from resonate.core.protocol.records import PromiseRecord
 from resonate.core.registry import Function
 from resonate.core.retry import RetryPolicy
@@ -21,7 +21,13 @@ from resonate.errors import EngineBug
 T = TypeVar("T")
 
 
-class Role(Enum):
+class _Quick(Enum):
+    """An enum for hot look-ups: members are singletons, so identity serves as hash, and Enum's is a Python call."""
+
+    __hash__ = object.__hash__
+
+
+class Role(_Quick):
     """What a child is to its workflow."""
 
     STEP = auto()
@@ -45,7 +51,7 @@ KNOWN_BY_CREATION: Final = frozenset({Role.RECORD, Role.DETACHED})
 """All there is to know of these is that they exist."""
 
 
-class Phase(Enum):
+class Phase(_Quick):
     """Where a child stands."""
 
     ASKED = auto()
@@ -56,7 +62,7 @@ class Phase(Enum):
     ABANDONED = auto()
 
 
-class Change(Enum):
+class Change(_Quick):
     """What moves a child."""
 
     CREATED = auto()
@@ -92,7 +98,7 @@ class Listener(Protocol):
         ...
 
 
-class Durable(OrderedFuture[T], Generic[T]):
+class Durable(PlacedFuture[T], Generic[T]):
     """The result of a durable call, inside a workflow: await it, cancel it, or hand its `id` out.
 
     It belongs to the durable loop of its workflow; awaiting it anywhere else is refused.
@@ -105,6 +111,7 @@ class Durable(OrderedFuture[T], Generic[T]):
         """Say what it is the result of. Called once, where it is made."""
         self._child = child
         self._listener = listener
+        self.place = child.id
 
     @property
     def id(self) -> str:

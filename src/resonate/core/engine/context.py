@@ -10,9 +10,10 @@ from __future__ import annotations
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, ClassVar, Concatenate, ParamSpec, TypeAlias, TypeVar, overload
-from weakref import WeakKeyDictionary
+from types import MethodType
+from typing import Any, ClassVar, Concatenate, Final, ParamSpec, TypeAlias, TypeVar, overload
 
 from attrs import evolve, frozen
 
@@ -25,13 +26,15 @@ from resonate.core.engine.identity import CALLER, Identity, Kind, fingerprint
 from resonate.core.engine.info import Info
 from resonate.core.engine.loop import FIRST_COMPLETED, Branch, DurableLoop, Future, current_branch, wait
 from resonate.core.engine.scope import Scope
-from resonate.core.function import Function, FunctionKind, check_call, describe
+from resonate.core.function import Function, FunctionKind, check_call, describe, refuse_retry
 from resonate.core.protocol.records import PromiseRecord, Value
-from resonate.core.retry import RetryPolicy
+from resonate.core.retry import RetryPolicy, check_policy
 from resonate.core.values import UNTYPED, Call, Signature
 from resonate.errors import CodecError, FunctionNotRegistered, UsageError
 
 T = TypeVar("T")
+T2 = TypeVar("T2")
+T3 = TypeVar("T3")
 S = TypeVar("S")
 P = ParamSpec("P")
 
@@ -82,9 +85,7 @@ def options(
             raise UsageError(msg)
         changes["version"] = version
     if retry is not None:
-        if not hasattr(retry, "next_delay"):
-            msg = f"retry is a policy such as Exponential() or Never(), not {type(retry).__name__}."
-            raise UsageError(msg)
+        check_policy(retry)
         changes["retry"] = retry
     if tags is not None:
         changes["tags"] = _own_tags(tags)
@@ -98,7 +99,9 @@ def _text(value: object, what: str) -> str:
     return value
 
 
-def _own_tags(tags: Mapping[str, Any]) -> dict[str, str]:
+def _own_tags(tags: Any) -> dict[str, str]:
+    if not hasattr(tags, "items"):
+        raise UsageError(f"tags are texts by text, not {type(tags).__name__}.", hint="Such as {'shop': 'north'}.")
     for key, value in tags.items():
         _text(key, "a tag's name")
         if not isinstance(value, str):
@@ -167,7 +170,30 @@ class Context:
         """Start like `run`, and await the handle, given once the call is durable; await the handle for the result."""
         return self._execution.acknowledge(self._run(fn, args, kwargs, calling_frame(1)))
 
-    async def map(self, fn: Callable[[S], Any], items: Iterable[S], *, limit: int | None = None) -> list[Any]:
+    @overload
+    async def map(
+        self, fn: Callable[[Context, S], Coroutine[Any, Any, T]], items: Iterable[S], *, limit: int | None = None
+    ) -> list[T]: ...
+    @overload
+    async def map(
+        self, fn: Callable[[Context, S], Generator[Any, Any, T]], items: Iterable[S], *, limit: int | None = None
+    ) -> list[T]: ...
+    @overload
+    async def map(
+        self, fn: Callable[[Info, S], Coroutine[Any, Any, T]], items: Iterable[S], *, limit: int | None = None
+    ) -> list[T]: ...
+    @overload
+    async def map(self, fn: Callable[[Info, S], T], items: Iterable[S], *, limit: int | None = None) -> list[T]: ...
+    @overload
+    async def map(
+        self, fn: Callable[[S], Coroutine[Any, Any, T]], items: Iterable[S], *, limit: int | None = None
+    ) -> list[T]: ...
+    @overload
+    async def map(self, fn: Callable[[S], T], items: Iterable[S], *, limit: int | None = None) -> list[T]: ...
+    @overload
+    async def map(self, fn: str, items: Iterable[Any], *, limit: int | None = None) -> list[Any]: ...
+
+    async def map(self, fn: Any, items: Iterable[Any], *, limit: int | None = None) -> list[Any]:
         """Run `fn` for each item, at most `limit` at once, and return the results in the items' order.
 
         The first failure cancels the rest and is raised.
@@ -263,6 +289,11 @@ class Context:
             Role.TIMER, identity, scope=self._scope, timeout_ms=max(at - now, 0), tags=self._options.tags
         ).awaitable
 
+    @overload
+    def promise(self, *, returns: type[T], timeout: Duration | None = None) -> Future[Durable[T]]: ...
+    @overload
+    def promise(self, *, returns: Any = Any, timeout: Duration | None = None) -> Future[Durable[Any]]: ...
+
     def promise(self, *, returns: Any = Any, timeout: Duration | None = None) -> Future[Durable[Any]]:
         """Make a promise that is settled from outside; await the handle, hand out its `id`, await the handle again.
 
@@ -284,7 +315,16 @@ class Context:
         )
         return self._execution.acknowledge(child)
 
-    async def race(self, *contestants: Awaitable[T]) -> T:
+    @overload
+    async def race(self, one: Awaitable[T], /) -> T: ...
+    @overload
+    async def race(self, one: Awaitable[T], two: Awaitable[T2], /) -> T | T2: ...
+    @overload
+    async def race(self, one: Awaitable[T], two: Awaitable[T2], three: Awaitable[T3], /) -> T | T2 | T3: ...
+    @overload
+    async def race(self, *contestants: Awaitable[T]) -> T: ...
+
+    async def race(self, *contestants: Awaitable[Any]) -> Any:
         """Return the result (or raise the error) of the first to be done, and cancel the others.
 
         Which one it was is recorded: a replay has the same winner whatever the clocks say.
@@ -293,7 +333,7 @@ class Context:
             msg = "race takes at least one awaitable."
             raise UsageError(msg)
         loop = self._execution.loop
-        futures: list[Future[T]] = [_future(one, loop) for one in contestants]
+        futures: list[Future[Any]] = [_future(one, loop) for one in contestants]
         try:
             await wait(futures, return_when=FIRST_COMPLETED)
             first = next(number for number, future in enumerate(futures) if future.done())
@@ -301,10 +341,10 @@ class Context:
             won = futures[winner]
             if not won.done():
                 await wait([won])
-        finally:
+            return won.result()
+        finally:  # also when the race itself is canceled
             for future in futures:
                 future.cancel()
-        return won.result()
 
     # ------------------------------------------------------------ what would else not be the same twice
 
@@ -351,7 +391,12 @@ class Context:
         )
         return Context(self._execution, self._scope, chosen)
 
-    def get_dependency(self, key: str | type[T]) -> Any:
+    @overload
+    def get_dependency(self, key: type[T]) -> T: ...
+    @overload
+    def get_dependency(self, key: str) -> Any: ...
+
+    def get_dependency(self, key: Any) -> Any:
         """Return the object registered under `key`. Raise `UsageError` if there is none."""
         return self._execution.env.dependencies.get(key)
 
@@ -400,6 +445,8 @@ class Context:
             Call(func=function.name, args=args, kwargs=kwargs, version=function.version), function.signature
         )
         workflow = function.kind is FunctionKind.WORKFLOW
+        if workflow:
+            refuse_retry(function.fn, chosen.retry)
         timeout_ms = chosen.timeout_ms if chosen.timeout_ms is not None else function.timeout_ms
         return self._execution.ask(
             Role.WORKFLOW if workflow else Role.STEP,
@@ -458,7 +505,12 @@ class Context:
         registry = self._execution.env.registry
         if isinstance(fn, str):
             return registry.get(fn, self._options.version)
-        return registry.of(fn, self._options.version) or _described(fn)
+        version = self._options.version
+        function = registry.of(fn, version)
+        if function is not None:
+            return function
+        other = registry.of(fn)
+        return _described(fn) if other is None else registry.get(other.name, version)
 
     def _callee(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, int | None, Signature]:
         """Return name, version and types of a function that runs elsewhere; it need not be known here."""
@@ -571,16 +623,23 @@ def _identity(kind: Kind, name: str, version: int | None, param: Value, frame: A
     return Identity(kind, call, fingerprint(param.data), site(frame))
 
 
-_descriptions: WeakKeyDictionary[Any, Function] = WeakKeyDictionary()
+_DESCRIBED: Final = "__resonate_described__"
 
 
 def _described(fn: Any) -> Function:
-    """Return what is known of an unregistered function; looked at once, as long as it lives."""
-    try:
-        found = _descriptions.get(fn)
-    except TypeError:  # it can't be hashed or weakly referenced
-        return describe(fn)
-    if found is None:
-        found = describe(fn)
-        _descriptions[fn] = found
+    """Return what is known of an unregistered function; looked at once.
+
+    It is kept on the function itself: in a table beside it, it would keep the function, and all it closes over, alive.
+    """
+    if isinstance(fn, MethodType):
+        return evolve(_kept(fn.__func__, fn), fn=fn)
+    return _kept(fn, fn)
+
+
+def _kept(owner: Any, fn: Any) -> Function:
+    found: Function | None = getattr(owner, "__dict__", {}).get(_DESCRIBED)
+    if found is None or found.fn is not owner:  # functools.wraps hands a function's attributes on
+        found = evolve(describe(fn), fn=owner)
+        with suppress(AttributeError):
+            setattr(owner, _DESCRIBED, found)
     return found

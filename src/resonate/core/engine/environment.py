@@ -28,16 +28,23 @@ class Dependencies:
 
     def set(self, key: str | type, value: object) -> None:
         """Register `value` under `key`; a later call replaces an earlier one."""
+        _check_key(key)
         self._found[key] = value
 
     def get(self, key: str | type) -> Any:
         """Return what is registered under `key`. Raise `UsageError` if nothing is."""
+        _check_key(key)
         try:
             return self._found[key]
         except KeyError:
             name = key if isinstance(key, str) else key.__name__
             msg = f"No dependency is registered under {name!r}."
             raise UsageError(msg, hint="Call resonate.set_dependency with it before the worker starts.") from None
+
+
+def _check_key(key: object) -> None:
+    if not isinstance(key, str | type):
+        raise UsageError(f"A dependency is registered under a name or a type, not {key!r}.")
 
 
 class Random(Protocol):

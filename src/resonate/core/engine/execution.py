@@ -16,12 +16,11 @@ loop), and settled by another `Write` when it ends. Settled children wait in a h
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
-from heapq import heappop, heappush
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, assert_never
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from heapq import heapify, heappop, heappush
+from typing import TYPE_CHECKING, Any, ClassVar, Final, assert_never
 
-from attrs import define, evolve
+from attrs import define
 
 from resonate.core import ids, trace
 from resonate.core.engine import commands as do
@@ -37,7 +36,7 @@ from resonate.core.engine.children import (
     Role,
 )
 from resonate.core.engine.deliveries import HEADER, Deliveries
-from resonate.core.engine.identity import Identity, Kind, fingerprint
+from resonate.core.engine.identity import CALLER, Identity, Kind, fingerprint
 from resonate.core.engine.loop import (
     Branch,
     CancelledError,
@@ -49,13 +48,15 @@ from resonate.core.engine.loop import (
 )
 from resonate.core.engine.outcome import outcome_of
 from resonate.core.engine.scope import LEFT, Scope
-from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, Tag, Value
+from resonate.core.protocol.records import NO_HEADERS, NO_VALUE, PromiseRecord, PromiseState, Tag, Value
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 from resonate.core.registry import Form, Function
 from resonate.errors import (
     ApplicationError,
     CodecError,
+    Conflict,
     EngineBug,
+    PromiseTimedOut,
     ResonateError,
     UsageError,
 )
@@ -65,8 +66,15 @@ if TYPE_CHECKING:
     from resonate.core.values import Call
 
 ACK, RESULT = 0, 1
+SLACK = 64
+"""Alarms of timers that are gone, beyond this many and beyond as many as there are children, are swept."""
+UNREPORTED = -1
+"""Awaited before the call itself was reported."""
 _COUNTED: Final = re.compile(r"[1-9][0-9]*(?:\.[1-9][0-9]*)*")
-NOTHING_SENT: Final = (0, None)
+MANY_CALLBACKS = 1_000_000
+"""A workflow that runs through so many without a pause is taken to do so for ever."""
+MANY_REFUSALS = 100
+"""Code that goes on calling after so many refusals (a loop around a bare `except`) is left waiting for ever instead."""
 FEW = 8
 """Up to so many unrecorded deliveries are simply written with each write of a turn, and up to so many promises are
 watched at once beside steps that run."""
@@ -75,24 +83,46 @@ PATIENCE_MS = 1_000
 
 
 @define
-class _Draft:
-    """A write that is asked for and not sent yet; `carries` says that it depends on what was delivered."""
+class _Creation:
+    """A child's promise that is asked for and not sent yet."""
 
-    action: PromiseCreate | PromiseSettle
     child: Child
+    param: Value
+    timeout_at: int
+    tags: dict[str, str]
+    carries: ClassVar[bool] = True
+
+    def sealed(self, delivered: str | None) -> PromiseCreate:
+        """Return the request to send, with identity and deliveries in its headers."""
+        child = self.child
+        child.written = delivered
+        more = NO_HEADERS if delivered is None else {HEADER: delivered}
+        param = child.identity.on(self.param, more)
+        return PromiseCreate(id=child.id, timeout_at=self.timeout_at, param=param, tags=self.tags)
+
+
+@define
+class _Settlement:
+    """A child's outcome that is not sent yet; `carries` says that it depends on what was delivered."""
+
+    child: Child
+    state: PromiseState
+    value: Value
     carries: bool
 
-    def sealed(self, header: str | None) -> PromiseCreate | PromiseSettle:
-        """Return the request to send, with identity and deliveries in its headers."""
-        more = {} if header is None else {HEADER: header}
-        match self.action:
-            case PromiseCreate():
-                self.child.written = header
-                return evolve(self.action, param=self.child.identity.on(self.action.param, more))
-            case PromiseSettle(value=value) if more:
-                return evolve(self.action, value=Value({**value.headers, **more}, value.data))
-            case _:
-                return self.action
+    def sealed(self, delivered: str | None) -> PromiseSettle:
+        """Return the request to send, with deliveries in its headers."""
+        value = self.value
+        if delivered is not None:
+            value = Value({**value.headers, HEADER: delivered}, value.data)
+        return PromiseSettle(id=self.child.id, state=self.state, value=value)
+
+
+def _any_one(children: dict[str, Child]) -> dict[str, Child]:
+    """Return one of them. The last: a dict that is emptied from its front is slow to say what comes first."""
+    child_id, child = children.popitem()
+    children[child_id] = child
+    return {child_id: child}
 
 
 def settled_at(record: PromiseRecord) -> int:
@@ -118,7 +148,7 @@ async def _run_generator(generator: Generator[Any, Any, Any]) -> Any:
         awaitable = next(generator)
         while True:
             try:
-                value = await awaitable
+                value = await _yielded(awaitable)
             except BaseException as error:  # noqa: BLE001 - all of it is the generator's to handle
                 awaitable = generator.throw(error)
             else:
@@ -127,6 +157,16 @@ async def _run_generator(generator: Generator[Any, Any, Any]) -> Any:
         return end.value
     finally:
         generator.close()
+
+
+def _yielded(value: Any) -> Awaitable[Any]:
+    if hasattr(value, "__await__"):
+        awaitable: Awaitable[Any] = value
+        return awaitable
+    raise UsageError(
+        f"A generator workflow yielded a value of type {type(value).__name__}, which can't be awaited.",
+        hint="Write v = yield ctx.run(...), and return what it is to give.",
+    )
 
 
 class Execution:
@@ -164,7 +204,7 @@ class Execution:
         self._branch_tag = promise.tags.get(Tag.BRANCH, promise.id)
         self._observe = env.observe
         self.now = promise.created_at
-        self.loop = DurableLoop(self, promise.created_at, int(fingerprint(promise.id), 16) >> 4)  # type: ignore[abstract]  # its refusals are set in a loop
+        self.loop = DurableLoop(self, promise.created_at)  # type: ignore[abstract]  # its refusals are set in a loop
         self.deliveries = Deliveries()
         self._history: dict[str, PromiseRecord] = {}
         self._children: dict[str, Child] = {}  # asked for, not delivered, not abandoned
@@ -175,8 +215,8 @@ class Execution:
         self._known_tokens: set[str] = set()
         self._timers: dict[int, Child] = {}
         self._alarms: list[tuple[int, str]] = []
-        self._writes: dict[str, _Draft] = {}
-        self._under_way: dict[str, tuple[int, str | None]] = {}  # by promise: what its write carries, and up to where
+        self._writes: dict[str, _Creation | _Settlement] = {}
+        self._under_way: dict[str, tuple[int, str | None]] = {}  # what each write carries: up to where, as which text
         self._others: list[do.Command] = []
         self._running: set[str] = set()
         self._ending: list[Scope] = []
@@ -192,6 +232,7 @@ class Execution:
         self._outcome: PromiseSettle | None = None
         self._ended = False
         self._dead = False
+        self._refusals = 0
         self.replaying = False
         self._root = Scope(id=promise.id, function=function, timeout_at=promise.timeout_at)
         self._branch = Branch(promise.id, self._root, self._separator)
@@ -293,10 +334,10 @@ class Execution:
             returns=returns,
         )
         child.convert = convert
-        future: Durable[Any] = self.loop.numbered(Durable(loop=self.loop))
+        future: Durable[Any] = Durable(loop=self.loop)
         future.bind(child, self)
         child.future = future
-        if self._stopped is not None:
+        if self._stopped is not None or self._dead or self._ended:
             return child  # the attempt is over; the body runs to its next await and no further
         if scope.finished:
             msg = f"The workflow {scope.id} is over."
@@ -323,17 +364,18 @@ class Execution:
         """Return a future that has the child's own future once its promise is durable."""
         acknowledged: Future[Any] = self.loop.create_future()
         child.acknowledged = acknowledged
-        if self._stopped is None and not child.gone:
+        if self._stopped is None and not (child.gone or self._dead or self._ended):
             self._tokens[child.suffix + "!"] = child
             if child.record is not None:
                 self._offer(child.record.created_at, child, ACK)
         return acknowledged
 
     def _calling_branch(self) -> Branch:
-        if self._dead or self._ended:
+        if (self._dead or self._ended) and self._refusals < MANY_REFUSALS:
+            self._refusals += 1
             msg = "A durable call was made on an execution that is over."
             raise UsageError(msg, hint="Use a Context only inside its own workflow, while it runs.", execution=self.id)
-        if not self.loop.is_running():
+        if not (self._dead or self._ended or self.loop.is_running()):
             msg = "A durable call was made from outside of its workflow."
             raise UsageError(
                 msg,
@@ -353,8 +395,7 @@ class Execution:
             timeout_at = self.promise.created_at  # born settled: its param is all there is to it
         if child.role is not Role.DETACHED:
             timeout_at = min(timeout_at, child.scope.timeout_at)
-        action = PromiseCreate(id=child.id, timeout_at=timeout_at, param=param, tags=self._tags(child, tags))
-        self._writes[child.id] = _Draft(action, child, carries=True)
+        self._writes[child.id] = _Creation(child, param, timeout_at, self._tags(child, tags))
 
     def _tags(self, child: Child, more: Mapping[str, str] | None) -> dict[str, str]:
         tags = dict(more or {})
@@ -406,6 +447,7 @@ class Execution:
         scope: Scope = task.scope
         scope.tasks -= 1
         if task is scope.body:
+            scope.body = None
             scope.ended(result, error)
         if scope.over:
             self._ending.append(scope)
@@ -433,11 +475,15 @@ class Execution:
 
     # ------------------------------------------------------------ what a child's future tells (Listener)
 
-    def awaited(self, child: Child) -> None:
-        """Report that the workflow waits for `child`."""
-        if self._observe is not None and child.awaited != self.version and not child.gone:
-            child.awaited = self.version
-            self._emit(trace.Await(child.scope.id, child.id))
+    def awaited(self, child: Child, *, known: bool = False) -> None:
+        """Report that the workflow waits for `child`, once the call itself is `known` and reported."""
+        if self._observe is None or child.awaited == self.version or child.gone:
+            return
+        if child.phase is Phase.ASKED and not known:
+            child.awaited = UNREPORTED  # the call itself is not reported yet
+            return
+        child.awaited = self.version
+        self._emit(trace.Await(child.scope.id, child.id))
 
     def abandoned(self, child: Child) -> None:
         """Stop waiting for `child`, and cancel it where it is ours to cancel."""
@@ -446,7 +492,7 @@ class Execution:
         phase = child.phase
         child.move(Change.ABANDONS)
         self._let_go(child)
-        if child.awaited:
+        if child.awaited > 0:
             self._emit(trace.Resume(child.scope.id, child.id))
         if child.watched == self.version:
             self._others.append(do.Unwatch(child.id))
@@ -463,11 +509,8 @@ class Execution:
 
     def _cancel_open(self, child: Child) -> None:
         if child.role is Role.WORKFLOW:
-            scope: Scope = child.running
-            scope.canceled = True
             self._abandoned[child.id] = child
-            for task in self.loop.tasks_of(scope):
-                task.cancel()
+            self._cancel_scope(child.running)
             return  # it settles, canceled, when its body has ended
         if child.role is Role.STEP:
             self._running.discard(child.id)
@@ -506,6 +549,8 @@ class Execution:
                 scope.owed -= 1
             if scope.over:
                 self._ending.append(scope)
+            if child.acknowledged is None:
+                child.future = None  # they refer to each other: parted, they go without the garbage collector
 
     # ------------------------------------------------------------ what the store says
 
@@ -516,9 +561,7 @@ class Execution:
             self.deliveries.learn(record.value.headers)
 
     def _promise_known(self, record: PromiseRecord) -> None:
-        mark, header = self._under_way.pop(record.id, NOTHING_SENT)
-        if header is not None and header in (record.param.headers.get(HEADER), record.value.headers.get(HEADER)):
-            self.deliveries.recorded(mark)  # or else somebody was faster, and the store has taken nothing of ours
+        self._acknowledged(record)
         child = self._children.get(record.id)
         if child is not None:
             if child.phase is Phase.ASKED:
@@ -527,6 +570,12 @@ class Execution:
                 self._settled(child, record)
             return
         self._abandoned_known(record)
+
+    def _acknowledged(self, record: PromiseRecord) -> None:
+        """Take note of a write that was answered: what it carried is recorded only if it is what the store kept."""
+        mark, header = self._under_way.pop(record.id, (0, None))
+        if header is not None and header in {record.param.headers.get(HEADER), record.value.headers.get(HEADER)}:
+            self.deliveries.recorded(mark)
 
     def _abandoned_known(self, record: PromiseRecord) -> None:
         child = self._abandoned.get(record.id)
@@ -543,7 +592,16 @@ class Execution:
     def _recognize(self, child: Child, record: PromiseRecord) -> None:
         """Match a child that was asked for with what the store has at its id."""
         difference = child.identity.difference(record)
-        if difference is not None:
+        if (
+            difference is not None
+            and child.role is Role.DETACHED
+            and record.param.headers.get(CALLER) != child.scope.id
+        ):
+            if not child.identity.same_call(record):  # an id that anybody may use, and somebody did for something else
+                taken = f"The id {child.id} belongs to another call: {difference}"
+                self._write_refused(child.id, Conflict(taken, hint="Use another id.", step=child.id))
+                return
+        elif difference is not None:
             self._stop(difference)
             return
         if record.param.headers.get(HEADER) != child.written:
@@ -565,6 +623,8 @@ class Execution:
             self._settled(child, record)
 
     def _open(self, child: Child, record: PromiseRecord) -> None:
+        if child.role in LOCAL and record.timeout_at < child.scope.timeout_at:
+            heappush(self._alarms, (record.timeout_at, child.id))  # nobody else would stop it there
         match child.role:
             case Role.STEP:
                 self._emit(trace.Spawn(child.id))
@@ -575,13 +635,19 @@ class Execution:
             case Role.TIMER:
                 self._emit(trace.Block(child.id))
                 self._open_external[child.id] = self._unregistered[child.id] = child
-                heappush(self._alarms, (record.timeout_at, child.id))
+                self._set_alarm(record.timeout_at, child.id)
             case Role.REMOTE | Role.PROMISE:
                 self._emit(trace.Block(child.id))
                 self._open_external[child.id] = self._unregistered[child.id] = self._unwatched[child.id] = child
             case _:
                 msg = f"A child of role {child.role.name} is never open ({child.id})."
                 raise EngineBug(msg)
+
+    def _set_alarm(self, at: int, child_id: str) -> None:
+        heappush(self._alarms, (at, child_id))
+        if len(self._alarms) > SLACK + 2 * len(self._children):  # timers that were canceled long before they are due
+            self._alarms = [alarm for alarm in self._alarms if alarm[1] in self._children]
+            heapify(self._alarms)
 
     def _run_step(self, child: Child, record: PromiseRecord) -> None:
         function = child.function
@@ -594,6 +660,7 @@ class Execution:
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
             return
         self._running.add(child.id)
+        heappush(self._alarms, (record.timeout_at, child.id))  # past it, the step is interrupted
         self._others.append(
             do.RunStep(
                 id=child.id,
@@ -620,8 +687,7 @@ class Execution:
         self._begin(scope, Branch(child.id, scope, self._separator), call)
 
     def _begin(self, scope: Scope, branch: Branch, call: Call) -> None:
-        scope.context = self._context_of(self, scope)
-        task = self.loop.spawn(_body(scope.function, scope.context, call), branch)
+        task = self.loop.spawn(_body(scope.function, self._context_of(self, scope), call), branch)
         scope.body = task.get_coro()
 
     def _settled(self, child: Child, record: PromiseRecord) -> None:
@@ -641,9 +707,14 @@ class Execution:
         if child.role is Role.STEP:
             self._others.append(do.CancelStep(child.id))
         else:
-            child.running.canceled = True
-            for task in self.loop.tasks_of(child.running):
-                task.cancel()
+            self._cancel_scope(child.running)
+
+    def _cancel_scope(self, scope: Scope) -> None:
+        scope.canceled = True
+        for task in self.loop.tasks_of(scope):
+            task.cancel()
+        if scope.over:
+            self._ending.append(scope)
 
     def _write_refused(self, child_id: str, error: ResonateError) -> None:
         self._under_way.pop(child_id, None)
@@ -658,7 +729,7 @@ class Execution:
         self._running.discard(child_id)
         child.move(Change.ABANDONS)
         self._let_go(child)
-        if child.awaited:
+        if child.awaited > 0:
             self._emit(trace.Resume(child.scope.id, child.id))
         for future in (child.acknowledged, child.future):
             if future is not None and not future.done():
@@ -700,32 +771,46 @@ class Execution:
         return self.env.codec.encode_error(error)
 
     def _settle(self, child: Child, state: PromiseState, value: Value, *, by_workflow: bool = False) -> None:
-        action = PromiseSettle(id=child.id, state=state, value=value)
-        self._writes[child.id] = _Draft(action, child, carries=by_workflow)
+        self._writes[child.id] = _Settlement(child, state, value, carries=by_workflow)
 
     # ------------------------------------------------------------ turns
 
     def _fire_due_timers(self) -> None:
-        """Read pending timers as the store would: settled at their deadline, once it has passed."""
+        """Read timers and steps that are pending as the store would: settled at their deadline, once it has passed."""
         while self._alarms and self._alarms[0][0] <= self.now:
             due, child_id = heappop(self._alarms)
             child = self._children.get(child_id)
-            if child is not None and child.phase is Phase.OPEN and child.record is not None:
+            if child is None or child.phase is not Phase.OPEN or child.record is None:
+                continue
+            if child.role in LOCAL:
+                self._out_of_time(child)
+            else:
                 self._settled(
                     child,
                     PromiseRecord(
                         id=child_id,
-                        state=PromiseState.RESOLVED,
+                        state=PromiseState.REJECTED_TIMEDOUT if child.role is Role.STEP else PromiseState.RESOLVED,
                         timeout_at=due,
                         created_at=child.record.created_at,
                         settled_at=due,
                     ),
                 )
 
+    def _out_of_time(self, child: Child) -> None:
+        """Stop what runs here past its deadline. The store has the last word on how it ended."""
+        self._overtaken(child)
+        if child.role is Role.STEP:
+            self._running.discard(child.id)
+            child.move(Change.FINISHED)
+            late = PromiseTimedOut(f"The step {child.id} passed its deadline.", step=child.id)
+            self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, late))
+
     def _turn(self) -> list[do.Command]:
-        self.loop.run_until_idle()
-        while self._stopped is None and self._advance():
-            self.loop.run_until_idle()
+        idle = self.loop.run_until_idle(MANY_CALLBACKS)
+        while idle and self._stopped is None and self._advance():
+            idle = self.loop.run_until_idle(MANY_CALLBACKS)
+        if not idle:
+            self._spins()
         return self._commands()
 
     def _advance(self) -> bool:
@@ -765,6 +850,26 @@ class Execution:
             self._deliver(settled_at(child.record), child, RESULT)
         return True
 
+    def _spins(self) -> None:
+        """Fail a workflow that would keep its worker's event loop for ever."""
+        self._give_up(
+            UsageError(
+                f"The workflow {self.function.name} goes on and on without waiting for anything "
+                "(a loop around asyncio.sleep(0)?).",
+                hint="Await the durable call, task, event or queue itself.",
+                execution=self.id,
+            )
+        )
+
+    def _give_up(self, error: ResonateError) -> None:
+        """End the root with `error`, whatever its tasks stand at."""
+        self.loop.halt()
+        self._root.ended(None, error)
+        self._end_scope(self._root)
+        self._writes.clear()
+        self._others.clear()
+        self._under_way.clear()
+
     def _offer(self, instant: int, child: Child, what: int) -> None:
         token = child.suffix if what is RESULT else child.suffix + "!"
         self._known_tokens.add(token)
@@ -793,6 +898,8 @@ class Execution:
 
     def _deliver(self, instant: int, child: Child, what: int) -> None:
         token = child.suffix if what is RESULT else child.suffix + "!"
+        if self.replaying and not self._history and self.deliveries.expected() is None:
+            self.replaying = False  # all that earlier attempts asked for was asked for again: this is news
         self.deliveries.delivered(token, free=self._choices == 1)
         self._known_tokens.discard(token)
         del self._tokens[token]
@@ -801,6 +908,7 @@ class Execution:
             assert child.acknowledged is not None
             if not child.acknowledged.done():
                 child.acknowledged.set_result(child.id if child.role is Role.DETACHED else child.future)
+            child.acknowledged = None
             return
         child.move(Change.DELIVERS)
         self._no_longer_live(child)
@@ -815,7 +923,7 @@ class Execution:
             self._timers.pop(id(child.handle), None)
             self.loop.fire(child.handle)
             return
-        if child.awaited:
+        if child.awaited > 0:
             self._emit(trace.Resume(child.scope.id, child.id))
         if future.done():
             return
@@ -837,6 +945,8 @@ class Execution:
         while self._ending:
             scope = self._ending.pop()
             self._lingering.pop(scope.token, None)
+            if scope.over and scope.owed and scope.canceled and not scope.finished:
+                self._cancel_children(scope)
             if scope.lingers:
                 self._lingering[scope.token] = scope
             elif scope.over and not scope.finished and not scope.live:
@@ -853,12 +963,17 @@ class Execution:
         for task in self.loop.tasks_of(scope):
             task.cancel()
 
+    def _cancel_children(self, scope: Scope) -> None:
+        """Cancel what a canceled workflow has started and not awaited."""
+        for child in tuple(scope.children.values()):
+            child.awaitable.cancel()
+
     def _end_scope(self, scope: Scope) -> None:
         scope.finished = True
         for left in list(scope.children.values()):
             left.awaitable.cancel()
         state, value = self._verdict(scope)
-        child = scope.child
+        child, scope.child = scope.child, None  # it refers to its scope
         if child is None:
             self._emit(trace.Return(scope.id, state))
             self._outcome = PromiseSettle(id=scope.id, state=state, value=value)
@@ -894,6 +1009,8 @@ class Execution:
         if self._stopped is not None:
             self._ended = True
             return [do.Stop(self._stopped)]
+        if self._outcome is None and self.now >= self.promise.timeout_at:
+            return [self._expire()]
         out: list[do.Command] = []
         if self._writes:
             self._send_writes(out)
@@ -911,6 +1028,14 @@ class Execution:
             self._block(out)
         return out
 
+    def _expire(self) -> do.Command:
+        """End past the execution's own deadline: its promise has timed out, and no write is taken any more."""
+        self._ended = True
+        late = PromiseTimedOut(f"The execution {self.id} passed its deadline.", execution=self.id, step=self.id)
+        return do.Fulfill(
+            PromiseSettle(id=self.id, state=PromiseState.REJECTED, value=self.env.codec.encode_error(late))
+        )
+
     def _send_writes(self, out: list[do.Command]) -> None:
         """Send the drafts, each with the deliveries that it depends on and that are not known to be recorded.
 
@@ -919,14 +1044,14 @@ class Execution:
         header = self.deliveries.header()
         drafts, self._writes = self._writes, {}
         if header is None:
-            for draft in drafts.values():
-                self._under_way[draft.action.id] = NOTHING_SENT
+            for promise_id, draft in drafts.items():
+                self._under_way[promise_id] = (0, None)
                 out.append(do.Write(draft.sealed(None)))
             return
         alone, mark, ahead = self.deliveries.pending > FEW, self.deliveries.mark, False
         for promise_id, draft in drafts.items():
             if not draft.carries:
-                self._under_way[promise_id] = NOTHING_SENT
+                self._under_way[promise_id] = (0, None)
                 out.append(do.Write(draft.sealed(None)))
             elif alone and ahead:
                 self._writes[promise_id] = draft
@@ -940,12 +1065,11 @@ class Execution:
         self.replaying = False
         while self._alarms and self._alarms[0][1] not in self._children:
             heappop(self._alarms)
-        wake_at = self._alarms[0][0] if self._alarms else None
+        wake_at = self._alarms[0][0] if self._alarms else self.promise.timeout_at
         if self._watching != self.version and self._open_external:
             later = self._watch_anew()
-            wake_at = later if wake_at is None or (later is not None and later < wake_at) else wake_at
-        if wake_at is not None:
-            out.append(do.Wake(wake_at))
+            wake_at = wake_at if later is None else min(later, wake_at)
+        out.append(do.Wake(wake_at))
         if self._watching == self.version:
             unwatched, self._unwatched = self._unwatched, {}
             for child in unwatched.values():
@@ -972,7 +1096,7 @@ class Execution:
             return
         awaiting = self._open_external
         if self.env.dialect.keeps_resumes:  # earlier suspensions are remembered: name what is new, or any one
-            awaiting = self._unregistered or dict(islice(self._open_external.items(), 1))
+            awaiting = self._unregistered or _any_one(self._open_external)
         out.append(do.Suspend(tuple(awaiting)))
 
     def _starve(self, out: list[do.Command]) -> None:
@@ -1000,6 +1124,8 @@ class Execution:
             return
         event = trace.Run if child.role in LOCAL else trace.Rpc
         self._emit(event(child.scope.id, child.id))
+        if child.awaited == UNREPORTED:
+            self.awaited(child, known=True)
 
     def _emit(self, event: trace.LifecycleEvent) -> None:
         if self._observe is not None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar, overload
 
 from attrs import field, frozen
 
 from resonate.core.engine.environment import Dependencies
+
+T = TypeVar("T")
 
 
 @frozen(kw_only=True)
@@ -44,6 +46,11 @@ class Info:
         """The promise's deadline, in UTC."""
         return datetime.fromtimestamp(self.timeout_at / 1000, UTC)
 
-    def get_dependency(self, key: str | type) -> Any:
+    @overload
+    def get_dependency(self, key: type[T]) -> T: ...
+    @overload
+    def get_dependency(self, key: str) -> Any: ...
+
+    def get_dependency(self, key: Any) -> Any:
         """Return the object registered under `key`. Raise `UsageError` if there is none."""
         return self._dependencies.get(key)

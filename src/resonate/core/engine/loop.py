@@ -5,8 +5,8 @@ Law 2: callbacks run in the order they were asked for; nothing else decides an o
 Law 3: time is logical: it stands still during a turn and is moved by the host from one recorded instant to the next.
 Law 4: what would leave the loop raises `DeterminismError`, naming the call and the cure.
 Law 5: a closed loop runs no more callbacks; what is still suspended on it is closed, never resumed.
-Law 6: futures and tasks hash by the order in which they were made, so that the sets of them that asyncio keeps and
-    returns (`asyncio.wait`, `TaskGroup`) are iterated in the same order by each replay.
+Law 6: a set of its tasks and futures (`asyncio.wait` gives such) has the same order in every replay and process: they
+    are hashed by their place in the lineage, not by their place in memory.
 
 Theory of operation. A workflow runs as tasks of this loop. The host (an execution) turns the loop until it is
 idle, looks at what the workflow has asked for meanwhile, and later completes the futures that it handed out. Each
@@ -27,13 +27,12 @@ from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from types import FrameType
 from typing import Any, Final, Generic, NoReturn, Protocol, TypeVar, TypeVarTuple
+from zlib import crc32
 
 from resonate.core import ids
-from resonate.core.engine.callsite import calling_frame
 from resonate.errors import DeterminismError
 
 T = TypeVar("T")
-F = TypeVar("F", bound="OrderedFuture[Any]")
 Ts = TypeVarTuple("Ts")
 
 CancelledError = asyncio.CancelledError
@@ -53,7 +52,7 @@ class Branch:
         separator: stands between origin and lineage.
     """
 
-    __slots__ = ("_drawn", "id", "random", "scope", "separator")
+    __slots__ = ("_drawn", "_futures", "id", "random", "scope", "separator")
 
     def __init__(self, id: str, scope: Any, separator: str) -> None:
         self.id = id
@@ -61,6 +60,12 @@ class Branch:
         self.separator = separator
         self.random: Any = None
         self._drawn = 0
+        self._futures = 0
+
+    def next_future(self) -> str:
+        """Draw a name for a future that is no promise."""
+        self._futures += 1
+        return f"{self.id}+{self._futures}"
 
     def next_id(self) -> str:
         """Draw the next id of this branch."""
@@ -78,6 +83,25 @@ _branch: ContextVar[Branch] = ContextVar("resonate_branch")
 def current_branch() -> Branch | None:
     """Return the branch of the task that runs now, None outside of any workflow."""
     return _branch.get(None)
+
+
+class PlacedFuture(asyncio.Future[T], Generic[T]):
+    """A future that knows the place in the lineage where it was made."""
+
+    place: str
+
+    def __hash__(self) -> int:
+        """Return a number that follows from the place; the hash of a string would differ between processes."""
+        return crc32(self.place.encode())
+
+
+class PlacedTask(asyncio.Task[T], Generic[T]):
+    """A task that is hashed by its branch."""
+
+    def __hash__(self) -> int:
+        """Return a number that follows from the branch (already while asyncio's own `__init__` runs)."""
+        body = self.get_coro()
+        return body.number if isinstance(body, GuardedCoroutine) else id(self)
 
 
 class Host(Protocol):
@@ -100,17 +124,43 @@ class Host(Protocol):
         ...
 
 
+class _Nobody:
+    """The host of a closed loop: nothing is started any more, and nobody hears of what ends."""
+
+    def timer_started(self, handle: asyncio.TimerHandle, delay: float) -> None:
+        """Let it never fire."""
+
+    def timer_canceled(self, handle: asyncio.TimerHandle) -> None:
+        """There is nothing to forget."""
+
+    def task_started(self, task: GuardedCoroutine[Any]) -> None:
+        """It never runs."""
+
+    def task_ended(self, task: GuardedCoroutine[Any], result: object, error: BaseException | None) -> None:
+        """Nobody waits for it."""
+
+
+_NOBODY: Final = _Nobody()
+
+
+class _Exited(Exception):
+    """A task raised SystemExit: that fails the task, it does not end the process that happens to run it."""
+
+    def __init__(self, error: SystemExit) -> None:
+        super().__init__(f"SystemExit: {error}")
+
+
 class GuardedCoroutine(Coroutine[Any, Any, T], Generic[T]):
     """A task's body, watched: foreign awaits are refused where they happen, and its end is reported."""
 
-    __slots__ = ("__weakref__", "_body", "_host", "_loop", "scope", "serial")
+    __slots__ = ("__weakref__", "_body", "_host", "_loop", "number", "scope")
 
-    def __init__(self, body: Coroutine[Any, Any, T], loop: DurableLoop, host: Host, scope: Any, serial: int) -> None:
+    def __init__(self, body: Coroutine[Any, Any, T], loop: DurableLoop, host: Host, branch: Branch) -> None:
         self._body = body
         self._loop = loop
         self._host = host
-        self.scope = scope
-        self.serial = serial
+        self.scope = branch.scope
+        self.number = crc32(branch.id.encode())
 
     def send(self, value: Any) -> Any:
         """Run to the next await."""
@@ -121,6 +171,9 @@ class GuardedCoroutine(Coroutine[Any, Any, T], Generic[T]):
         except StopIteration as end:
             self._host.task_ended(self, end.value, None)
             raise
+        except SystemExit as error:
+            self._host.task_ended(self, None, error)
+            raise _Exited(error) from error
         except BaseException as error:
             self._host.task_ended(self, None, error)
             raise
@@ -135,6 +188,9 @@ class GuardedCoroutine(Coroutine[Any, Any, T], Generic[T]):
         except StopIteration as end:
             self._host.task_ended(self, end.value, None)
             raise
+        except SystemExit as raised:
+            self._host.task_ended(self, None, raised)
+            raise _Exited(raised) from raised
         except BaseException as raised:
             self._host.task_ended(self, None, raised)
             raise
@@ -162,61 +218,49 @@ class GuardedCoroutine(Coroutine[Any, Any, T], Generic[T]):
         return DeterminismError(text, hint="Do that work in a step and await it with ctx.run.")
 
 
-class OrderedFuture(asyncio.Future[T], Generic[T]):
-    """A future of a durable loop."""
-
-    _serial: int
-
-    def __hash__(self) -> int:
-        """See law 6."""
-        return self._serial
-
-
-class OrderedTask(asyncio.Task[T], Generic[T]):
-    """A task of a durable loop."""
-
-    def __hash__(self) -> int:
-        """See law 6. Asked for before the task is fully made, so the number is its coroutine's."""
-        body: Any = self.get_coro()  # a GuardedCoroutine
-        return int(body.serial)
-
-
 class DurableLoop(asyncio.AbstractEventLoop):
     """An event loop that a host turns until it is idle.
 
     Args:
         host: is told of timers and of tasks that end.
         now: the first logical instant, in epoch ms.
-        seed: where the numbers begin that futures and tasks are hashed by: the same for one execution in every
-            process, another for another.
     """
 
-    def __init__(self, host: Host, now: int, seed: int = 0) -> None:
+    def __init__(self, host: Host, now: int) -> None:
         self._host = host
         self._now = now
         self._ready: deque[asyncio.Handle] = deque()
         self._tasks: dict[GuardedCoroutine[Any], asyncio.Task[Any]] = {}
         self._closed = False
         self._halted = False
-        self._serial = seed
 
     # ------------------------------------------------------------ turned by the host
 
-    def run_until_idle(self) -> None:
-        """Run what is ready, and what that makes ready, until nothing is or `halt` was called."""
+    def run_until_idle(self, limit: int) -> bool:
+        """Run what is ready, and what that makes ready, until nothing is or `halt` was called.
+
+        Return False if that took more than `limit` callbacks beyond those that were ready at the start.
+        """
+        limit += len(self._ready)
         ready = self._ready
+        if not ready:
+            return True
         outer = asyncio._get_running_loop()  # noqa: SLF001 - the only way to nest one loop in another
         hooks = sys.get_asyncgen_hooks()
         asyncio._set_running_loop(self)  # noqa: SLF001 - as above
         sys.set_asyncgen_hooks(None, None)  # or the outer loop would finalize the workflow's async generators
         try:
             while ready and not self._halted:
+                if limit == 0:
+                    return False
+                limit -= 1
                 handle = ready.popleft()
                 if not handle.cancelled():
                     handle._run()  # noqa: SLF001 - the method every loop calls on its handles
         finally:
             sys.set_asyncgen_hooks(*hooks)
             asyncio._set_running_loop(outer)  # noqa: SLF001 - as above
+        return True
 
     def halt(self) -> None:
         """Stop for good after the callback that runs now."""
@@ -272,11 +316,9 @@ class DurableLoop(asyncio.AbstractEventLoop):
 
     def create_future(self) -> asyncio.Future[Any]:
         """Make a future of this loop."""
-        return self.numbered(OrderedFuture(loop=self))
-
-    def numbered(self, future: F) -> F:
-        """Give a new future its number; see law 6."""
-        self._serial = future._serial = self._serial + 1  # noqa: SLF001 - set where futures are made, here alone
+        future: PlacedFuture[Any] = PlacedFuture(loop=self)
+        branch = _branch.get(None)
+        future.place = "" if branch is None else branch.next_future()
         return future
 
     def create_task(
@@ -287,7 +329,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
         if parent is None:
             msg = "A task of a workflow was started from outside of it."
             raise DeterminismError(msg, hint="Start tasks inside the workflow's own code.")
-        _refuse_unordered(calling_frame(1))
+        _refuse_shuffled(sys._getframe(1))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # inspect's way is slow
         body = coro if asyncio.iscoroutine(coro) else _awaiting(coro)
         branch = parent.fork()
         chosen = copy_context() if context is None else context.copy()
@@ -298,9 +340,8 @@ class DurableLoop(asyncio.AbstractEventLoop):
         return task
 
     def _start(self, body: Coroutine[Any, Any, T], branch: Branch, context: Context) -> asyncio.Task[T]:
-        self._serial += 1
-        guarded = GuardedCoroutine(body, self, self._host, branch.scope, self._serial)
-        task: asyncio.Task[T] = OrderedTask(guarded, loop=self, context=context)
+        guarded = GuardedCoroutine(body, self, self._host, branch)
+        task: asyncio.Task[T] = PlacedTask(guarded, loop=self, context=context)
         setattr(task, "_log_destroy_pending", False)  # noqa: B010 - asyncio knows it, its types do not: parked is no leak
         self._tasks[guarded] = task
         self._host.task_started(guarded)
@@ -343,26 +384,27 @@ class DurableLoop(asyncio.AbstractEventLoop):
         for task in tasks:
             task.close()
         self._ready.clear()
+        self._host = _NOBODY  # host and loop refer to each other: parted, they go without the garbage collector
 
 
 async def _awaiting(awaitable: Any) -> Any:
     return await awaitable
 
 
-def _refuse_unordered(caller: FrameType | None) -> None:
-    """Raise if tasks are being made for a set of coroutines: its order is that of addresses, and so would ids be."""
-    if caller is None or not caller.f_code.co_name.endswith("ensure_future"):
+_ENSURES: Final = frozenset(
+    one.__code__ for name in ("ensure_future", "_ensure_future") if (one := getattr(asyncio.tasks, name, None))
+)
+
+
+def _refuse_shuffled(frame: FrameType | None) -> None:
+    """Refuse to start the coroutines of `asyncio.as_completed`: it starts them in the order of their addresses."""
+    if frame is None or frame.f_code not in _ENSURES:
         return
-    for _ in range(3):
-        caller = caller.f_back
-        if caller is None:
-            return
-        if caller.f_code is _AS_COMPLETED:
-            msg = "asyncio.as_completed starts coroutines in an order that no replay can repeat."
-            raise DeterminismError(msg, hint="Wrap each in asyncio.create_task first; durable calls need no wrapping.")
-
-
-_AS_COMPLETED: Final = asyncio.as_completed.__code__
+    while frame is not None and frame.f_globals.get("__name__") == "asyncio.tasks":
+        if frame.f_code.co_qualname.startswith(("as_completed", "_AsCompletedIterator")):
+            msg = "asyncio.as_completed starts coroutines in an order that is not the same twice."
+            raise DeterminismError(msg, hint="Give it tasks or durable calls: asyncio.create_task(each) first.")
+        frame = frame.f_back
 
 
 def _refuse(name: str) -> Callable[..., NoReturn]:

@@ -13,6 +13,7 @@ The grammar is read here and handed to croniter as plain lists of numbers, so th
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Final
 
@@ -94,6 +95,10 @@ class Cron:
 
     def next_after(self, ms: int) -> int | None:
         """Return the first instant (epoch ms) after `ms`, None if there is none."""
+        return next(self.instants_after(ms), None)
+
+    def instants_after(self, ms: int) -> Iterator[int]:
+        """Yield the instants after `ms` in order. Cheaper than asking for each by itself."""
         # Instants are whole seconds, so the first one after a fraction is the first one after its second.
         times = croniter(
             self.numbers,
@@ -102,10 +107,12 @@ class Cron:
             second_at_beginning=True,
             max_years_between_matches=_YEARS_AHEAD,
         )
-        try:
-            return int(times.get_next(float)) * 1_000
-        except CroniterBadDateError:
-            return None
+        while True:
+            try:
+                instant = int(times.get_next(float)) * 1_000
+            except CroniterBadDateError:
+                return
+            yield instant
 
 
 @lru_cache(maxsize=1_024)

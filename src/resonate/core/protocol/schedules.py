@@ -109,6 +109,7 @@ def fire(step: ScheduleFire, reads: Reads, now: int, _settings: Settings) -> tup
     effects: list[Effect] = []
     made: set[str] = set()
     instant, last = schedule.next_run_at, schedule.next_run_at
+    coming = times.instants_after(schedule.next_run_at)
     for _ in range(MAX_OCCURRENCES):
         if instant > now:
             break
@@ -117,8 +118,7 @@ def fire(step: ScheduleFire, reads: Reads, now: int, _settings: Settings) -> tup
         if id not in made and reads.promise(id) is None:
             made.add(id)
             effects += _occurrence(schedule, id, instant, now)
-        following = times.next_after(instant)
-        instant, last = (NEVER if following is None else following), instant
+        instant, last = next(coming, NEVER), instant
     effects.append(PutSchedule(_moved(schedule, last, instant)))
     return tuple(effects)
 

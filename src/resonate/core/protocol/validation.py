@@ -43,7 +43,7 @@ def int_wrong(name: str, value: object, least: int = 0) -> str | None:
 
 def texts_wrong(name: str, value: object) -> str | None:
     """Refuse what is not a mapping of strings to strings."""
-    if isinstance(value, Mapping):
+    if type(value) is dict or isinstance(value, Mapping):  # the first is quick, and nearly always so
         for key, text in cast("Mapping[object, object]", value).items():
             if type(key) is not str or type(text) is not str:
                 break

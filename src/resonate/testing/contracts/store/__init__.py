@@ -1,0 +1,1 @@
+"""What every store must do, in checks that name it."""

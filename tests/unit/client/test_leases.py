@@ -1,0 +1,143 @@
+"""Leases: what happens when one is lost, and that a blocked event loop loses none."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+
+from resonate import Context, MemoryServer, Resonate
+from resonate.core.trace import LeaseLost, TaskAcquired
+
+
+class Listener:
+    def __init__(self) -> None:
+        self.events: list[object] = []
+
+    def record(self, event: object) -> None:
+        self.events.append(event)
+
+    def of(self, kind: type) -> list:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+async def test_a_long_step_keeps_its_lease(harness):
+    heard = Listener()
+    one = await harness.open(harness.client(pid="one", ttl=10, tracers=[heard]))
+    two = await harness.open(harness.client(pid="two", ttl=10, tracers=[heard]))
+    runs = []
+
+    async def slow() -> str:
+        runs.append(1)
+        await harness.clock.sleep_until(harness.clock.now() + 600_000)
+        return "done"
+
+    for client in (one, two):
+        client.register(slow)
+    assert await one.run("a", slow) == "done"
+    assert runs == [1]
+    assert len(heard.of(TaskAcquired)) == 1
+
+
+async def test_a_crash_costs_one_lease(harness):
+    one = await harness.open(harness.client(pid="one", ttl=10))
+    two = await harness.open(harness.client(pid="two", ttl=10))
+    runs = []
+
+    def registered(client, pid):
+        @client.register
+        async def work(ctx: Context) -> str:
+            return await ctx.run(step)
+
+        async def step() -> str:
+            runs.append(pid)
+            if pid == "one":
+                await asyncio.get_running_loop().create_future()
+            return pid
+
+        return work
+
+    registered(two, "two")
+    await one.begin_run("a", registered(one, "one"))
+    await harness.clock.advance(0)
+    started = harness.clock.now()
+    await harness.crash(one)
+    assert await two.get("a") == "two"
+    assert runs == ["one", "two"]
+    assert 5_000 <= harness.clock.now() - started <= 20_000
+
+
+async def test_after_the_machine_slept_the_lease_is_given_up_and_the_work_done_again(harness):
+    heard = Listener()
+    one = await harness.open(harness.client(pid="one", ttl=10, tracers=[heard]))
+    two = await harness.open(harness.client(pid="two", ttl=10))
+    runs, canceled = [], []
+
+    async def step() -> int:
+        runs.append(1)
+        try:
+            if len(runs) == 1:
+                await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            canceled.append(1)
+            raise
+        return len(runs)
+
+    async def work(ctx: Context) -> int:
+        return await ctx.run(step)
+
+    for client in (one, two):
+        client.register(work)
+    handle = await one.begin_run("a", work)
+    await harness.clock.advance(timedelta(seconds=1))
+    harness.clock.jump_to(harness.clock.now() + 3_600_000)
+    slept = harness.clock.now()
+    assert await handle == 2
+    assert harness.clock.now() - slept < 30_000
+    assert canceled == [1]
+    assert [event.id for event in heard.of(LeaseLost)] == ["a"]
+
+
+async def test_a_cancel_in_this_process_stops_the_step_that_runs(harness):
+    heard = Listener()
+    one = await harness.open(harness.client(pid="one", ttl=10, tracers=[heard]))
+    canceled = []
+
+    @one.register
+    async def work(ctx: Context) -> None:
+        await ctx.run(step)
+
+    async def step() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            canceled.append(1)
+            raise
+
+    await one.begin_run("a", work)
+    await harness.clock.advance(timedelta(seconds=1))
+    await one.cancel("a")
+    await harness.clock.advance(timedelta(seconds=1))
+    assert canceled == [1]
+    assert [event.id for event in heard.of(LeaseLost)] == ["a"]
+
+
+async def test_heartbeats_go_on_while_a_step_blocks_the_event_loop():
+    server, heard = MemoryServer(), Listener()
+    runs = []
+
+    async def rude() -> str:
+        runs.append(1)
+        time.sleep(0.9)  # noqa: ASYNC251 - blocking the loop is what is tested
+        return "done"
+
+    async with (
+        Resonate(server, pid="one", ttl=0.3, tracers=[heard]) as one,
+        Resonate(server, pid="two", ttl=0.3, tracers=[heard]) as two,
+    ):
+        for client in (one, two):
+            client.register(rude)
+        assert await one.run("a", rude) == "done"
+    assert runs == [1]
+    assert heard.of(LeaseLost) == []
+    assert len(heard.of(TaskAcquired)) == 1

@@ -1,0 +1,71 @@
+"""A backend that answers later, as one across a network does, and stops at a gate if it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from attrs import frozen
+
+from resonate.core.protocol.dialect import Dialect
+from resonate.core.protocol.records import Message
+from resonate.core.protocol.requests import Rejection, Request
+from resonate.ports.store import Backend, Store
+
+R = TypeVar("R")
+
+
+async def a_moment(_request: Request[Any]) -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+@frozen
+class Slow:
+    """`before` and `after` are awaited around each request."""
+
+    inner: Backend
+    before: Callable[[Request[Any]], Awaitable[None]] = a_moment
+    after: Callable[[Request[Any]], Awaitable[None]] = a_moment
+
+    def connect(self, *, group: str, pid: str) -> Store:
+        return _SlowStore(self, self.inner.connect(group=group, pid=pid))
+
+
+@frozen
+class _SlowStore:
+    _slow: Slow
+    _inner: Store
+
+    @property
+    def dialect(self) -> Dialect:
+        return self._inner.dialect
+
+    @property
+    def unicast(self) -> str:
+        return self._inner.unicast
+
+    def anycast(self, group: str | None = None) -> str:
+        return self._inner.anycast(group)
+
+    def prefer(self) -> str:
+        return self._inner.prefer()
+
+    async def start(self) -> None:
+        await self._inner.start()
+
+    async def stop(self) -> None:
+        await self._inner.stop()
+
+    async def send(self, request: Request[R]) -> R | Rejection:
+        await self._slow.before(request)
+        reply = await self._inner.send(request)
+        await self._slow.after(request)
+        return reply
+
+    async def send_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
+        return await asyncio.gather(*[self.send(request) for request in requests])
+
+    def messages(self) -> AsyncIterator[Message]:
+        return self._inner.messages()

@@ -1,0 +1,54 @@
+"""What is canceled stops, and leaves nothing running behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from resonate import Context, Resonate
+from resonate.testing.harness import Harness
+
+SOON = 5
+
+
+async def never() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def test_a_race_that_is_canceled_cancels_its_contestants() -> None:
+    async def hurried(ctx: Context) -> str:
+        try:
+            async with asyncio.timeout(1):
+                await ctx.race(ctx.run(never), ctx.run(never))
+        except TimeoutError:
+            return "gave up"
+        return "won"
+
+    async with Harness() as harness:
+        client = harness.client()
+        client.register(hurried)
+        await harness.open(client)
+        assert await asyncio.wait_for(client.run("o", hurried), SOON) == "gave up"
+
+
+async def test_a_client_whose_closing_is_canceled_is_closed() -> None:
+    async def use(client: Resonate, closing: asyncio.Event) -> None:
+        async with client:
+            await client.begin_run("o", never)
+            closing.set()
+
+    client, closing = Resonate(grace=60), asyncio.Event()
+    client.register(never)
+    before = asyncio.all_tasks()
+    using = asyncio.create_task(use(client, closing))
+    await closing.wait()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    using.cancel()
+    await asyncio.wait([using])
+    assert using.cancelled()
+    assert not client.healthy
+    assert not [thread for thread in threading.enumerate() if thread.name == "resonate-heartbeat"]
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
