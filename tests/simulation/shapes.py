@@ -148,7 +148,7 @@ async def detaches(ctx: Context) -> str:
 async def times_out(ctx: Context) -> list[str]:
     out: list[str] = []
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(600):
             await ctx.run(cleans_up)
     except TimeoutError:
         out.append("timed out")
