@@ -287,5 +287,6 @@ class Driver:
         watches, self._watches = self._watches, {}  # each leads back here: not a cycle for the garbage collector
         for stop in watches.values():
             stop()
+        self._watches.clear()  # they refer to this driver: it goes without the garbage collector
         if self._alarm is not None:
             self._alarm.cancel()

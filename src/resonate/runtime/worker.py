@@ -255,11 +255,13 @@ class Worker:
             self._lost(promise.id, version, held.lost)
         except StoreError as error:
             self._in_trouble(error)
+            self._count_hold(promise.id)
             held_on = True
         except Exception as error:
             log.exception("The execution %s could not be driven.", promise.id)
             bug = EngineBug(f"Driving it failed: {error!r}.", hint="Please report this.", execution=promise.id)
             self._tools.watcher.failed(promise.id, bug)
+            self._count_hold(promise.id)
             held_on = True
         finally:
             self._leases_after(promise.id, held_on=held_on)
@@ -328,7 +330,7 @@ class Worker:
                 execution.close()
                 log.error("The execution %s was stopped, and is kept: %s", promise.id, ending.error)
                 self._tools.watcher.failed(promise.id, ending.error)
-                self._holds[promise.id] = self._holds.get(promise.id, 0) + 1
+                self._count_hold(promise.id)
                 return True
             case _:
                 assert_never(ending)
@@ -358,7 +360,7 @@ class Worker:
         return Execution(self._env, Context, promise, function, call, claim.preload, claim.task.version)
 
     def _not_registered(self, task_id: str, wanted: list[tuple[str, int | None]], error: ResonateError) -> None:
-        self._holds[task_id] = self._holds.get(task_id, 0) + 1
+        self._count_hold(task_id)
         name, version = wanted[-1]
         delay = self._hold_delay(task_id)
         self._report(trace.FunctionMissing(id=task_id, name=name, version=version, delay_ms=delay))
@@ -385,11 +387,13 @@ class Worker:
 
     # ------------------------------------------------------------ tasks that can't go on here
 
+    def _count_hold(self, task_id: str) -> None:
+        self._holds[task_id] = self._holds.get(task_id, 0) + 1
+
     def _hold_delay(self, task_id: str) -> int:
         return min(HOLD_MS << min(self._holds.get(task_id, 1) - 1, 16), LONGEST_HOLD_MS)
 
     async def _hold_back(self, task_id: str, version: int) -> None:
-        self._holds.setdefault(task_id, 1)
         self._waiting += 1
         self._next_offer()
         held = self._held[task_id]
@@ -418,7 +422,10 @@ class Worker:
     # ------------------------------------------------------------ small things
 
     def _in_trouble(self, error: StoreError) -> None:
-        if isinstance(error, AuthError) and self.trouble is None:
+        if not isinstance(error, AuthError):
+            log.warning("The store failed: %s", error)
+            return
+        if self.trouble is None:
             self._taking = False
             self._offers.clear()
             log.error("The worker stops taking tasks: %s", error)

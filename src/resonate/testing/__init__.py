@@ -1,7 +1,8 @@
 """For tests of workflows, and of adapters: virtual time, a harness, faults, contract suites."""
 
+from resonate.testing.attempts import Attempt, Attempts
 from resonate.testing.clock import VirtualClock
 from resonate.testing.faults import CrashPoint, Faulty, When
 from resonate.testing.harness import Harness
 
-__all__ = ["CrashPoint", "Faulty", "Harness", "VirtualClock", "When"]
+__all__ = ["Attempt", "Attempts", "CrashPoint", "Faulty", "Harness", "VirtualClock", "When"]

@@ -81,6 +81,8 @@ class World:
         self.now = now
         self.store: dict[str, PromiseRecord] = {} if store is None else store
         self.events: list[LifecycleEvent] = []
+        """What was reported in this attempt."""
+        self.all_events: list[LifecycleEvent] = []
         self.registry = Registry()
         for function in (*functions, fn):
             self.registry.add(describe(function))
@@ -92,7 +94,7 @@ class World:
             address=lambda target: target if target and "://" in target else f"poll://any@{target or 'default'}",
             random=random.Random,
             logger=self._logger,
-            observe=self.events.append if observed else None,
+            observe=self._observe if observed else None,
             dialect=dialect,
             dependencies=self.dependencies,
             many=many,
@@ -126,6 +128,10 @@ class World:
         self.alarm: int | None = None
         self.over = False
         self.alive.append(self)
+
+    def _observe(self, event: LifecycleEvent) -> None:
+        self.events.append(event)
+        self.all_events.append(event)
 
     def _logger(self, name: str, promise_id: str, replaying: Callable[[], bool]) -> SilentLogger:
         self.loggers.append(SilentLogger(name, promise_id, replaying))

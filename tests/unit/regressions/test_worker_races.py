@@ -5,11 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextvars import ContextVar
+from itertools import pairwise
 
 import pytest
 
-from resonate import Conflict, Context, Resonate
-from resonate.core.protocol.requests import PromiseCreate, PromiseSettle, Request, TaskAcquire, TaskCreate, TaskFence
+from resonate import Conflict, Context, Resonate, StoreError
+from resonate.core.protocol.requests import (
+    PromiseCreate,
+    PromiseSettle,
+    Request,
+    TaskAcquire,
+    TaskCreate,
+    TaskFence,
+    TaskFulfill,
+)
 from resonate.runtime.lease import LeaseKeeper
 from resonate.testing.harness import Harness
 from tests.unit.regressions.slow import Slow, a_moment
@@ -174,7 +183,7 @@ async def test_a_lease_lost_while_the_task_is_held_back_leaves_nothing(
         client = harness.client()
         await harness.open(client)
         handle = await client.begin_rpc("o", "late", 5)
-        while not harness.snapshot().tasks or harness.snapshot().tasks[0].state != "acquired":
+        while not harness.snapshot().tasks or harness.snapshot().tasks[0].state != "acquired":  # noqa: ASYNC110 - a store has no event for it
             await asyncio.sleep(0)
         keepers[0]._give_up(keepers[0]._by_origin(dict(keepers[0]._held))[0], "no answer for too long")
 
@@ -183,3 +192,20 @@ async def test_a_lease_lost_while_the_task_is_held_back_leaves_nothing(
 
         client.register(late)
         assert await asyncio.wait_for(handle.result(), SOON) == 5
+
+
+async def test_a_store_that_fails_one_execution_delays_it_ever_more_and_leaves_the_worker_healthy() -> None:
+    asked: list[int] = []
+
+    async def before(request: Request[object]) -> None:
+        if isinstance(request, TaskFulfill) and len(asked) < 5:
+            asked.append(harness.clock.now())
+            raise StoreError("not this one")
+
+    async with Harness() as harness:
+        client = harness.client(backend=Slow(harness.server, before))
+        client.register(one)
+        await harness.open(client)
+        assert await client.run("o", one) == 1
+        assert [later - earlier for earlier, later in pairwise(asked)] == [1000, 2000, 4000, 8000]
+        assert client.healthy

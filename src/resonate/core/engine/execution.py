@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, ClassVar, Final, assert_never
 
 from attrs import define
@@ -36,7 +36,7 @@ from resonate.core.engine.children import (
     Role,
 )
 from resonate.core.engine.deliveries import HEADER, Deliveries
-from resonate.core.engine.identity import Identity, Kind, fingerprint
+from resonate.core.engine.identity import CALLER, Identity, Kind, fingerprint
 from resonate.core.engine.loop import (
     Branch,
     CancelledError,
@@ -54,7 +54,9 @@ from resonate.core.registry import Form, Function
 from resonate.errors import (
     ApplicationError,
     CodecError,
+    Conflict,
     EngineBug,
+    PromiseTimedOut,
     ResonateError,
     UsageError,
 )
@@ -64,9 +66,15 @@ if TYPE_CHECKING:
     from resonate.core.values import Call
 
 ACK, RESULT = 0, 1
+SLACK = 64
+"""Alarms of timers that are gone, beyond this many and beyond as many as there are children, are swept."""
 UNREPORTED = -1
 """Awaited before the call itself was reported."""
 _COUNTED: Final = re.compile(r"[1-9][0-9]*(?:\.[1-9][0-9]*)*")
+MANY_CALLBACKS = 1_000_000
+"""A workflow that runs through so many without a pause is taken to do so for ever."""
+MANY_REFUSALS = 100
+"""Code that goes on calling after so many refusals (a loop around a bare `except`) is left waiting for ever instead."""
 FEW = 8
 """Up to so many unrecorded deliveries are simply written with each write of a turn, and up to so many promises are
 watched at once beside steps that run."""
@@ -224,6 +232,7 @@ class Execution:
         self._outcome: PromiseSettle | None = None
         self._ended = False
         self._dead = False
+        self._refusals = 0
         self.replaying = False
         self._root = Scope(id=promise.id, function=function, timeout_at=promise.timeout_at)
         self._branch = Branch(promise.id, self._root, self._separator)
@@ -328,7 +337,7 @@ class Execution:
         future: Durable[Any] = Durable(loop=self.loop)
         future.bind(child, self)
         child.future = future
-        if self._stopped is not None:
+        if self._stopped is not None or self._dead or self._ended:
             return child  # the attempt is over; the body runs to its next await and no further
         if scope.finished:
             msg = f"The workflow {scope.id} is over."
@@ -355,17 +364,18 @@ class Execution:
         """Return a future that has the child's own future once its promise is durable."""
         acknowledged: Future[Any] = self.loop.create_future()
         child.acknowledged = acknowledged
-        if self._stopped is None and not child.gone:
+        if self._stopped is None and not (child.gone or self._dead or self._ended):
             self._tokens[child.suffix + "!"] = child
             if child.record is not None:
                 self._offer(child.record.created_at, child, ACK)
         return acknowledged
 
     def _calling_branch(self) -> Branch:
-        if self._dead or self._ended:
+        if (self._dead or self._ended) and self._refusals < MANY_REFUSALS:
+            self._refusals += 1
             msg = "A durable call was made on an execution that is over."
             raise UsageError(msg, hint="Use a Context only inside its own workflow, while it runs.", execution=self.id)
-        if not self.loop.is_running():
+        if not (self._dead or self._ended or self.loop.is_running()):
             msg = "A durable call was made from outside of its workflow."
             raise UsageError(
                 msg,
@@ -499,11 +509,8 @@ class Execution:
 
     def _cancel_open(self, child: Child) -> None:
         if child.role is Role.WORKFLOW:
-            scope: Scope = child.running
-            scope.canceled = True
             self._abandoned[child.id] = child
-            for task in self.loop.tasks_of(scope):
-                task.cancel()
+            self._cancel_scope(child.running)
             return  # it settles, canceled, when its body has ended
         if child.role is Role.STEP:
             self._running.discard(child.id)
@@ -585,7 +592,16 @@ class Execution:
     def _recognize(self, child: Child, record: PromiseRecord) -> None:
         """Match a child that was asked for with what the store has at its id."""
         difference = child.identity.difference(record)
-        if difference is not None:
+        if (
+            difference is not None
+            and child.role is Role.DETACHED
+            and record.param.headers.get(CALLER) != child.scope.id
+        ):
+            if not child.identity.same_call(record):  # an id that anybody may use, and somebody did for something else
+                taken = f"The id {child.id} belongs to another call: {difference}"
+                self._write_refused(child.id, Conflict(taken, hint="Use another id.", step=child.id))
+                return
+        elif difference is not None:
             self._stop(difference)
             return
         if record.param.headers.get(HEADER) != child.written:
@@ -607,6 +623,8 @@ class Execution:
             self._settled(child, record)
 
     def _open(self, child: Child, record: PromiseRecord) -> None:
+        if child.role in LOCAL and record.timeout_at < child.scope.timeout_at:
+            heappush(self._alarms, (record.timeout_at, child.id))  # nobody else would stop it there
         match child.role:
             case Role.STEP:
                 self._emit(trace.Spawn(child.id))
@@ -617,13 +635,19 @@ class Execution:
             case Role.TIMER:
                 self._emit(trace.Block(child.id))
                 self._open_external[child.id] = self._unregistered[child.id] = child
-                heappush(self._alarms, (record.timeout_at, child.id))
+                self._set_alarm(record.timeout_at, child.id)
             case Role.REMOTE | Role.PROMISE:
                 self._emit(trace.Block(child.id))
                 self._open_external[child.id] = self._unregistered[child.id] = self._unwatched[child.id] = child
             case _:
                 msg = f"A child of role {child.role.name} is never open ({child.id})."
                 raise EngineBug(msg)
+
+    def _set_alarm(self, at: int, child_id: str) -> None:
+        heappush(self._alarms, (at, child_id))
+        if len(self._alarms) > SLACK + 2 * len(self._children):  # timers that were canceled long before they are due
+            self._alarms = [alarm for alarm in self._alarms if alarm[1] in self._children]
+            heapify(self._alarms)
 
     def _run_step(self, child: Child, record: PromiseRecord) -> None:
         function = child.function
@@ -683,9 +707,14 @@ class Execution:
         if child.role is Role.STEP:
             self._others.append(do.CancelStep(child.id))
         else:
-            child.running.canceled = True
-            for task in self.loop.tasks_of(child.running):
-                task.cancel()
+            self._cancel_scope(child.running)
+
+    def _cancel_scope(self, scope: Scope) -> None:
+        scope.canceled = True
+        for task in self.loop.tasks_of(scope):
+            task.cancel()
+        if scope.over:
+            self._ending.append(scope)
 
     def _write_refused(self, child_id: str, error: ResonateError) -> None:
         self._under_way.pop(child_id, None)
@@ -751,7 +780,11 @@ class Execution:
         while self._alarms and self._alarms[0][0] <= self.now:
             due, child_id = heappop(self._alarms)
             child = self._children.get(child_id)
-            if child is not None and child.phase is Phase.OPEN and child.record is not None:
+            if child is None or child.phase is not Phase.OPEN or child.record is None:
+                continue
+            if child.role in LOCAL:
+                self._out_of_time(child)
+            else:
                 self._settled(
                     child,
                     PromiseRecord(
@@ -763,10 +796,21 @@ class Execution:
                     ),
                 )
 
+    def _out_of_time(self, child: Child) -> None:
+        """Stop what runs here past its deadline. The store has the last word on how it ended."""
+        self._overtaken(child)
+        if child.role is Role.STEP:
+            self._running.discard(child.id)
+            child.move(Change.FINISHED)
+            late = PromiseTimedOut(f"The step {child.id} passed its deadline.", step=child.id)
+            self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, late))
+
     def _turn(self) -> list[do.Command]:
-        self.loop.run_until_idle()
-        while self._stopped is None and self._advance():
-            self.loop.run_until_idle()
+        idle = self.loop.run_until_idle(MANY_CALLBACKS)
+        while idle and self._stopped is None and self._advance():
+            idle = self.loop.run_until_idle(MANY_CALLBACKS)
+        if not idle:
+            self._spins()
         return self._commands()
 
     def _advance(self) -> bool:
@@ -805,6 +849,26 @@ class Execution:
         else:
             self._deliver(settled_at(child.record), child, RESULT)
         return True
+
+    def _spins(self) -> None:
+        """Fail a workflow that would keep its worker's event loop for ever."""
+        self._give_up(
+            UsageError(
+                f"The workflow {self.function.name} goes on and on without waiting for anything "
+                "(a loop around asyncio.sleep(0)?).",
+                hint="Await the durable call, task, event or queue itself.",
+                execution=self.id,
+            )
+        )
+
+    def _give_up(self, error: ResonateError) -> None:
+        """End the root with `error`, whatever its tasks stand at."""
+        self.loop.halt()
+        self._root.ended(None, error)
+        self._end_scope(self._root)
+        self._writes.clear()
+        self._others.clear()
+        self._under_way.clear()
 
     def _offer(self, instant: int, child: Child, what: int) -> None:
         token = child.suffix if what is RESULT else child.suffix + "!"
@@ -881,6 +945,8 @@ class Execution:
         while self._ending:
             scope = self._ending.pop()
             self._lingering.pop(scope.token, None)
+            if scope.over and scope.owed and scope.canceled and not scope.finished:
+                self._cancel_children(scope)
             if scope.lingers:
                 self._lingering[scope.token] = scope
             elif scope.over and not scope.finished and not scope.live:
@@ -896,6 +962,11 @@ class Execution:
         self._ending.append(scope)
         for task in self.loop.tasks_of(scope):
             task.cancel()
+
+    def _cancel_children(self, scope: Scope) -> None:
+        """Cancel what a canceled workflow has started and not awaited."""
+        for child in tuple(scope.children.values()):
+            child.awaitable.cancel()
 
     def _end_scope(self, scope: Scope) -> None:
         scope.finished = True
@@ -938,6 +1009,8 @@ class Execution:
         if self._stopped is not None:
             self._ended = True
             return [do.Stop(self._stopped)]
+        if self._outcome is None and self.now >= self.promise.timeout_at:
+            return [self._expire()]
         out: list[do.Command] = []
         if self._writes:
             self._send_writes(out)
@@ -954,6 +1027,14 @@ class Execution:
         else:
             self._block(out)
         return out
+
+    def _expire(self) -> do.Command:
+        """End past the execution's own deadline: its promise has timed out, and no write is taken any more."""
+        self._ended = True
+        late = PromiseTimedOut(f"The execution {self.id} passed its deadline.", execution=self.id, step=self.id)
+        return do.Fulfill(
+            PromiseSettle(id=self.id, state=PromiseState.REJECTED, value=self.env.codec.encode_error(late))
+        )
 
     def _send_writes(self, out: list[do.Command]) -> None:
         """Send the drafts, each with the deliveries that it depends on and that are not known to be recorded.
@@ -984,12 +1065,11 @@ class Execution:
         self.replaying = False
         while self._alarms and self._alarms[0][1] not in self._children:
             heappop(self._alarms)
-        wake_at = self._alarms[0][0] if self._alarms else None
+        wake_at = self._alarms[0][0] if self._alarms else self.promise.timeout_at
         if self._watching != self.version and self._open_external:
             later = self._watch_anew()
-            wake_at = later if wake_at is None or (later is not None and later < wake_at) else wake_at
-        if wake_at is not None:
-            out.append(do.Wake(wake_at))
+            wake_at = wake_at if later is None else min(later, wake_at)
+        out.append(do.Wake(wake_at))
         if self._watching == self.version:
             unwatched, self._unwatched = self._unwatched, {}
             for child in unwatched.values():

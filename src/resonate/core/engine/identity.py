@@ -2,6 +2,7 @@
 
 Law 1: two askings are the same if kind, call and arguments are; the call site is told, never compared.
 Law 2: a promise without these headers (another SDK's) matches anything.
+Law 3: an independent execution belongs to nobody: whoever makes the same call attaches to it, for another it is taken.
 """
 
 from __future__ import annotations
@@ -63,6 +64,11 @@ class Identity:
     def on(self, value: Value, more: Mapping[str, str]) -> Value:
         """Return `value` with these headers and `more` beside its own."""
         return Value({**value.headers, **self.headers(), **more}, value.data)
+
+    def same_call(self, record: PromiseRecord) -> bool:
+        """Return whether `record` stands for the same call, whoever made it in whatever way."""
+        headers = record.param.headers
+        return headers.get(CALL, "") == self.call and headers.get(ARGS, "") == self.args
 
     def difference(self, record: PromiseRecord) -> NondeterminismError | None:
         """Return the error to report if `record` was made by another asking."""

@@ -236,23 +236,31 @@ class DurableLoop(asyncio.AbstractEventLoop):
 
     # ------------------------------------------------------------ turned by the host
 
-    def run_until_idle(self) -> None:
-        """Run what is ready, and what that makes ready, until nothing is or `halt` was called."""
+    def run_until_idle(self, limit: int) -> bool:
+        """Run what is ready, and what that makes ready, until nothing is or `halt` was called.
+
+        Return False if that took more than `limit` callbacks beyond those that were ready at the start.
+        """
+        limit += len(self._ready)
         ready = self._ready
         if not ready:
-            return
+            return True
         outer = asyncio._get_running_loop()  # noqa: SLF001 - the only way to nest one loop in another
         hooks = sys.get_asyncgen_hooks()
         asyncio._set_running_loop(self)  # noqa: SLF001 - as above
         sys.set_asyncgen_hooks(None, None)  # or the outer loop would finalize the workflow's async generators
         try:
             while ready and not self._halted:
+                if limit == 0:
+                    return False
+                limit -= 1
                 handle = ready.popleft()
                 if not handle.cancelled():
                     handle._run()  # noqa: SLF001 - the method every loop calls on its handles
         finally:
             sys.set_asyncgen_hooks(*hooks)
             asyncio._set_running_loop(outer)  # noqa: SLF001 - as above
+        return True
 
     def halt(self) -> None:
         """Stop for good after the callback that runs now."""

@@ -4,6 +4,7 @@ Law 1: a scope ends once its body has, no child that it owes is open, and no tas
 Law 2: when only tasks that wait for timers, outside promises or nothing durable are left, they are canceled,
     as `asyncio.run` does with what it finds at the end. The workflow's code hears of that as it hears of results,
     so it is recorded like a delivery.
+Law 3: a canceled scope (its future was canceled, or its deadline has passed) cancels all that it has started.
 """
 
 from __future__ import annotations

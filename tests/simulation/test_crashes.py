@@ -1,0 +1,36 @@
+"""The worker is lost before and after each request in turn, and nothing is: the run ends with the same result."""
+
+from __future__ import annotations
+
+import pytest
+
+from resonate.testing import CrashPoint, When
+from tests.simulation.shapes import SHAPES
+from tests.simulation.stage import Stage
+
+
+@pytest.mark.parametrize("name", SHAPES)
+async def test_a_run_without_faults(name, mode):
+    stage = await Stage(SHAPES[name], mode, census=True).play()
+    assert stage.result == SHAPES[name].result
+    assert stage.wrong == []
+
+
+@pytest.mark.parametrize("name", SHAPES)
+async def test_both_modes_leave_the_same_history(name):
+    in_place = await Stage(SHAPES[name], mode=1000).play()
+    replayed = await Stage(SHAPES[name], mode=0).play()
+    assert in_place.history == replayed.history
+
+
+@pytest.mark.parametrize("name", SHAPES)
+async def test_a_worker_that_is_lost_at_any_request_costs_nothing(name, mode):
+    shape = SHAPES[name]
+    whole = await Stage(shape, mode).play()
+    for number in range(1, len(whole.requests) + 1):
+        for when in When:
+            stage = await Stage(shape, mode, CrashPoint(number, when)).play()
+            where = f"lost {when.value} request {number}, {type(whole.requests[number - 1]).__name__}"
+            assert stage.result == shape.result, where
+            assert stage.wrong == [], where
+            assert stage.history == whole.history, where

@@ -1,0 +1,106 @@
+"""What runs here past its deadline is stopped there, and so is what a canceled workflow has started."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+
+import pytest
+
+from resonate import Context, PromiseTimedOut, UsageError
+from resonate.testing.harness import Harness
+
+SOON = 5
+
+
+async def never() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def nested(ctx: Context) -> None:
+    await ctx.run(never)
+
+
+async def starts_and_returns(ctx: Context) -> None:
+    ctx.run(never)
+
+
+@pytest.mark.parametrize("called", [never, nested, starts_and_returns])
+async def test_a_local_call_is_interrupted_at_its_deadline(called: object) -> None:
+    async def workflow(ctx: Context) -> str:
+        with pytest.raises(PromiseTimedOut):
+            await ctx.options(timeout=10).run(called)  # type: ignore[call-overload]
+        return "went on"
+
+    async with Harness() as harness:
+        client = harness.client()
+        client.register(workflow)
+        await harness.open(client)
+        start = harness.clock.now()
+        assert await asyncio.wait_for(client.run("o", workflow), SOON) == "went on"
+        assert harness.clock.now() - start < 20_000
+
+
+@pytest.mark.parametrize("called", [nested, starts_and_returns])
+async def test_an_execution_ends_at_its_own_deadline(called: object) -> None:
+    async with Harness() as harness:
+        client = harness.client()
+        client.register(called)  # type: ignore[call-overload]
+        await harness.open(client)
+        start = harness.clock.now()
+        with pytest.raises(PromiseTimedOut):
+            await asyncio.wait_for(client.options(timeout=10).run("o", called), SOON)  # type: ignore[call-overload]
+        assert harness.clock.now() - start < 20_000
+
+
+async def test_a_canceled_workflow_cancels_what_it_did_not_await() -> None:
+    async def background(ctx: Context) -> None:
+        ctx.run(never)
+        await ctx.sleep(60)
+
+    async def workflow(ctx: Context) -> str:
+        try:
+            async with asyncio.timeout(1):
+                await ctx.run(background)
+        except TimeoutError:
+            return "gave up"
+        return "waited"
+
+    async with Harness() as harness:
+        client = harness.client()
+        client.register(workflow)
+        await harness.open(client)
+        assert await asyncio.wait_for(client.run("o", workflow), SOON) == "gave up"
+
+
+async def test_a_workflow_that_polls_with_sleep_0_is_refused() -> None:
+    async def spins(ctx: Context) -> None:
+        waited = asyncio.ensure_future(ctx.run(never))
+        while not waited.done():  # noqa: ASYNC110 - that is the point
+            await asyncio.sleep(0)
+
+    async with Harness() as harness:
+        client = harness.client()
+        client.register(spins)
+        await harness.open(client)
+        with pytest.raises(UsageError, match="without waiting"):
+            await client.run("o", spins)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Python's, when it lets the body go
+async def test_a_body_that_catches_everything_for_ever_can_be_closed() -> None:
+    async def catches(ctx: Context) -> None:
+        while True:
+            try:  # noqa: SIM105 - as people write it
+                await ctx.sleep(3600)
+            except BaseException:  # noqa: BLE001 - that is the point
+                pass
+
+    async with Harness() as harness:
+        client = harness.client()
+        client.register(catches)
+        await harness.open(client)
+        await client.begin_run("o", catches)
+        await asyncio.sleep(0)
+        await harness.crash(client)
+    gc.collect()
