@@ -960,7 +960,7 @@ class Execution:
     # ------------------------------------------------------------ ends
 
     def _end_scopes(self) -> None:
-        """End what can be ended. What that does to the workflow follows from what it heard of, and from nothing else."""
+        """End what can be ended. What that does to the workflow follows from what it heard of, and nothing else."""
         while self._ending:
             scope = self._ending.pop()
             self._lingering.pop(scope.token, None)
