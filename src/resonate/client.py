@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from copy import copy
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, overload
 
@@ -117,7 +118,8 @@ class Resonate:
         threads: how many `def` steps run at once.
         ttl: length of a task's lease: how long after a crash another worker takes over.
         grace: how long `async with` waits at its end for what runs before it gives it to other workers.
-        timeout: how long a promise may stay pending unless its call says otherwise.
+        timeout: how long an execution may take unless its call says otherwise; what it calls may take as long.
+        step_timeout: how long a step may take, with all its attempts, unless its call says otherwise.
         retry: the retry policy of steps that name none.
     """
 
@@ -135,7 +137,8 @@ class Resonate:
         threads: int | None = None,
         ttl: Duration = 60.0,
         grace: Duration = 10.0,
-        timeout: Duration = 86_400.0,
+        timeout: Duration = timedelta(days=30),
+        step_timeout: Duration = timedelta(days=1),
         retry: RetryPolicy | None = None,
     ) -> None:
         settings = wiring.settings(
@@ -151,6 +154,7 @@ class Resonate:
             ttl=ttl,
             grace=grace,
             timeout=timeout,
+            step_timeout=step_timeout,
             retry=retry,
         )
         self._session = Session(settings)

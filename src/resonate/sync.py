@@ -18,6 +18,7 @@ import concurrent.futures
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from copy import copy
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
@@ -69,7 +70,8 @@ class Resonate:
         threads: int | None = None,
         ttl: Duration = 60.0,
         grace: Duration = 10.0,
-        timeout: Duration = 86_400.0,
+        timeout: Duration = timedelta(days=30),
+        step_timeout: Duration = timedelta(days=1),
         retry: RetryPolicy | None = None,
     ) -> None:
         self._client = client.Resonate(
@@ -85,6 +87,7 @@ class Resonate:
             ttl=ttl,
             grace=grace,
             timeout=timeout,
+            step_timeout=step_timeout,
             retry=retry,
         )
         self._door = _Door(self._client)

@@ -55,6 +55,7 @@ class Settings:
     threads: int
     grace_ms: int
     timeout_ms: int
+    step_timeout_ms: int
     retry: RetryPolicy
     registry: Registry
     dependencies: Dependencies
@@ -95,6 +96,7 @@ def settings(
     ttl: Duration,
     grace: Duration,
     timeout: Duration,
+    step_timeout: Duration,
     retry: RetryPolicy | None,
 ) -> Settings:
     """Check and complete what a user asked for. Raise `UsageError` for what can't be."""
@@ -116,6 +118,7 @@ def settings(
         threads=_count(threads if threads is not None else min(32, (os.cpu_count() or 1) + 4), "threads", least=1),
         grace_ms=milliseconds(grace, "grace"),
         timeout_ms=_positive(timeout, "timeout"),
+        step_timeout_ms=_positive(step_timeout, "step_timeout"),
         retry=retry or STEP_RETRY,
         registry=Registry(),
         dependencies=Dependencies(),
@@ -139,6 +142,7 @@ def parts(chosen: Settings) -> Parts:
         dialect=store.dialect,
         dependencies=chosen.dependencies,
         timeout_ms=chosen.timeout_ms,
+        step_timeout_ms=chosen.step_timeout_ms,
         step_retry=chosen.retry,
     )
     worker: Worker
@@ -155,7 +159,7 @@ def parts(chosen: Settings) -> Parts:
         clock=chosen.clock,
         pid=chosen.pid,
         ttl_ms=chosen.limits.ttl_ms,
-        on_lost=lambda task_id, reason: worker.lease_lost(task_id, reason),  # noqa: PLW0108 - as above
+        on_lost=lambda task_id, version, reason: worker.lease_lost(task_id, version, reason),  # noqa: PLW0108 - as above
         own_thread=isinstance(chosen.clock, SystemClock),
     )
     tools = Tools(store=patient, clock=chosen.clock, alarms=alarms, steps=steps, watcher=watcher)

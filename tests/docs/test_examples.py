@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import logging
 import sys
 from types import ModuleType
 
@@ -22,6 +23,13 @@ def python_blocks(path) -> list[Block]:
 
 def page_id(path) -> str:
     return str(path.relative_to(ROOT))
+
+
+@pytest.fixture(autouse=True)
+def loggers_as_before(caplog):
+    """A page may quiet a logger; the tests that run after it hear it again."""
+    for name in ("resonate", "resonate.worker", "resonate.lease"):
+        caplog.set_level(logging.getLogger(name).level, logger=name)
 
 
 async def run_blocks(page: list[Block], module: ModuleType) -> None:

@@ -29,7 +29,8 @@ class LeaseKeeper:
         clock: see the port.
         pid: in whose name tasks are held.
         ttl_ms: how long a lease lasts.
-        on_lost: is called, on the loop that called `start`, with the id and the reason for each lease given up.
+        on_lost: is called, on the loop that called `start`, with the id, the version and the reason for each lease
+            given up.
         own_thread: renew from a thread, so that a blocked event loop costs no lease. Virtual time can't have that.
     """
 
@@ -40,7 +41,7 @@ class LeaseKeeper:
         clock: Clock,
         pid: str,
         ttl_ms: int,
-        on_lost: Callable[[str, str], None],
+        on_lost: Callable[[str, int, str], None],
         own_thread: bool,
     ) -> None:
         self._store = store
@@ -167,4 +168,4 @@ class LeaseKeeper:
         for task in tasks:
             self.drop(task.id)
             if self._home is not None and not self._home.is_closed():
-                self._home.call_soon_threadsafe(self._on_lost, task.id, reason)
+                self._home.call_soon_threadsafe(self._on_lost, task.id, task.version, reason)

@@ -378,10 +378,10 @@ class Worker:
         self._report(trace.LeaseLost(id=task_id, version=version, reason=reason))
         log.info("The task %s is no longer held here: %s.", task_id, reason)
 
-    def lease_lost(self, task_id: str, reason: str) -> None:
-        """Stop driving a task whose lease could not be kept."""
+    def lease_lost(self, task_id: str, version: int, reason: str) -> None:
+        """Stop driving a task whose lease could not be kept; a later lease of it is another matter."""
         held = self._held.get(task_id)
-        if held is not None and held.running is not None:
+        if held is not None and held.version == version and held.running is not None:
             held.lost = reason
             held.running.cancel()
 
@@ -448,16 +448,19 @@ class Worker:
     async def _patience(self, running: list[asyncio.Future[None]], grace_ms: int) -> None:
         clock = self._tools.clock
         limit = asyncio.get_running_loop().create_task(clock.sleep_until(clock.now() + grace_ms))
-        left = set(running)
+        everything = asyncio.get_running_loop().create_task(_all_done(running))
         try:
-            while left and not limit.done():
-                done, _ = await asyncio.wait({limit, *left}, return_when=asyncio.FIRST_COMPLETED)
-                left -= done
+            await asyncio.wait({limit, everything}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             limit.cancel()
+            everything.cancel()
 
     async def _cancel(self, tasks: Iterable[asyncio.Task[None]]) -> None:
         doomed = [task for task in tasks if task is not asyncio.current_task()]
         for task in doomed:
             task.cancel()
         await asyncio.gather(*doomed, return_exceptions=True)
+
+
+async def _all_done(futures: Iterable[asyncio.Future[None]]) -> None:
+    await asyncio.wait(set(futures))

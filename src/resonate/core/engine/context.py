@@ -309,7 +309,7 @@ class Context:
             Identity(Kind.PROMISE, site=site(frame)),
             scope=self._scope,
             id=self._chosen_id(),
-            timeout_ms=timeout_ms if timeout_ms is not None else 10 * self._execution.env.timeout_ms,
+            timeout_ms=timeout_ms,
             tags=chosen.tags,
             returns=returns,
         )

@@ -66,7 +66,8 @@ class Environment:
         random: makes a generator from a seed; equal seeds, equal streams, in every process.
         logger: makes the logger of a scope (function, execution id, promise id, is it replaying).
         observe: hears of every lifecycle event, or None when nobody listens.
-        timeout_ms: how long a promise may stay pending unless its options say otherwise.
+        timeout_ms: how long an execution may take unless its options say otherwise.
+        step_timeout_ms: how long a step may take, with all its attempts, unless its options say otherwise.
         step_retry: the policy of steps that name none.
         many: an execution with more promises than this is reported once.
     """
@@ -79,6 +80,7 @@ class Environment:
     observe: Callable[[LifecycleEvent], None] | None = None
     dialect: Dialect = OURS
     dependencies: Dependencies = field(factory=Dependencies)
-    timeout_ms: int = DAY_MS
+    timeout_ms: int = 30 * DAY_MS
+    step_timeout_ms: int = DAY_MS
     step_retry: RetryPolicy = STEP_RETRY
     many: int = 1000

@@ -345,6 +345,8 @@ class Execution:
         if child_id in self._children or child_id in self._abandoned:
             msg = f"The id {child_id} is already in use in this workflow."
             raise UsageError(msg, hint="Give each call an id of its own, or none.", execution=self.id)
+        if identity.kind is Kind.SLEEP and child_id not in self._history:
+            self._check_wakes(scope, timeout_ms or 0)
         self._children[child_id] = child
         self._tokens[child.suffix] = child
         scope.children[child_id] = child
@@ -359,6 +361,16 @@ class Execution:
         else:
             self._recognize(child, known)
         return child
+
+    def _check_wakes(self, scope: Scope, sleep_ms: int) -> None:
+        if self.now + sleep_ms > scope.timeout_at:
+            left = max(scope.timeout_at - self.now, 0) / 1000
+            raise UsageError(
+                f"A sleep of {sleep_ms / 1000:g} s would end after the workflow's own deadline, which is {left:g} s away.",
+                hint="Give the workflow a longer timeout: options(timeout=...), or register(timeout=...).",
+                execution=self.id,
+                step=scope.id,
+            )
 
     def acknowledge(self, child: Child) -> Future[Any]:
         """Return a future that has the child's own future once its promise is durable."""
@@ -390,12 +402,19 @@ class Execution:
         return lineage if _COUNTED.fullmatch(lineage) else "=" + fingerprint(child_id)
 
     def _create(self, child: Child, param: Value, timeout_ms: int | None, tags: Mapping[str, str] | None) -> None:
-        timeout_at = self.now + (self.env.timeout_ms if timeout_ms is None else timeout_ms)
-        if child.role is Role.RECORD:
-            timeout_at = self.promise.created_at  # born settled: its param is all there is to it
-        if child.role is not Role.DETACHED:
-            timeout_at = min(timeout_at, child.scope.timeout_at)
+        timeout_at = self._deadline(child, timeout_ms)
         self._writes[child.id] = _Creation(child, param, timeout_at, self._tags(child, tags))
+
+    def _deadline(self, child: Child, timeout_ms: int | None) -> int:
+        """Return until when a child may stay pending: no longer than its parent, unless it is independent."""
+        if child.role is Role.RECORD:
+            return self.promise.created_at  # born settled: its param is all there is to it
+        if child.role is Role.DETACHED:
+            return self.now + (self.env.timeout_ms if timeout_ms is None else timeout_ms)
+        if timeout_ms is None:
+            timeout_ms = self.env.step_timeout_ms if child.role is Role.STEP else None
+        parents: int = child.scope.timeout_at
+        return parents if timeout_ms is None else min(self.now + timeout_ms, parents)
 
     def _tags(self, child: Child, more: Mapping[str, str] | None) -> dict[str, str]:
         tags = dict(more or {})
@@ -941,11 +960,11 @@ class Execution:
     # ------------------------------------------------------------ ends
 
     def _end_scopes(self) -> None:
-        """End what can be ended. What that does to the workflow follows from what it heard of, and from nothing else."""
+        """End what can be ended. What that does to the workflow follows from what it heard of, and nothing else."""
         while self._ending:
             scope = self._ending.pop()
             self._lingering.pop(scope.token, None)
-            if scope.over and scope.owed and scope.canceled and not scope.finished:
+            if scope.canceled and scope.over and not scope.finished:
                 self._cancel_children(scope)
             if scope.lingers:
                 self._lingering[scope.token] = scope
