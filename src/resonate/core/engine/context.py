@@ -596,10 +596,9 @@ class _Fan:
         return results
 
     async def _next(self) -> list[Future[Any]]:
-        if not self._finished:
-            self._signal = self._loop.create_future()
-            await self._signal
-            self._signal = None
+        self._signal = self._loop.create_future()
+        await self._signal  # nothing can have finished before: what is started here is heard of in a later turn
+        self._signal = None
         finished: list[Future[Any]] = list(self._finished)
         self._finished.clear()
         return finished

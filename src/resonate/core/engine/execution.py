@@ -563,11 +563,11 @@ class Execution:
 
     def _owes_no_more(self, child: Child) -> None:
         scope: Scope = child.scope
-        if scope.children.pop(child.id, None) is not None:
-            if child.role in OWED:
-                scope.owed -= 1
-            if scope.over:
-                self._ending.append(scope)
+        del scope.children[child.id]
+        if child.role in OWED:
+            scope.owed -= 1
+        if scope.over:
+            self._ending.append(scope)
             if child.acknowledged is None:
                 child.future = None  # they refer to each other: parted, they go without the garbage collector
 
