@@ -255,9 +255,7 @@ SHAPES = {
     "detached": Shape(detaches, (), "root~2", register=(sequence,)),
     "asyncio.timeout": Shape(times_out, (), ["timed out", "2"]),
     "task group that fails": Shape(group_fails, (), ["canceled 2", "bad 1"]),
-    "rpc fan out": Shape(
-        rpc_fan_out, (), [8, 2, 2, 4, 6], register=(sequence, threaded), remote=(far,)
-    ),
+    "rpc fan out": Shape(rpc_fan_out, (), [8, 2, 2, 4, 6], register=(sequence, threaded), remote=(far,)),
     "ctx.map": Shape(mapped, (), [1, 2, 3, 4, 5]),
     "step that is retried": Shape(retried, (), 3),
     "queue": Shape(queued, (), [0, 4, 8]),

@@ -16,14 +16,13 @@ loop), and settled by another `Write` when it ends. Settled children wait in a h
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, Any, ClassVar, Final, assert_never
-
-from attrs import define
+from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from resonate.core import ids, trace
 from resonate.core.engine import commands as do
+from resonate.core.engine.bodies import body_of
 from resonate.core.engine.children import (
     KNOWN_BY_CREATION,
     LOCAL,
@@ -47,10 +46,13 @@ from resonate.core.engine.loop import (
     current_branch,
 )
 from resonate.core.engine.outcome import outcome_of
+from resonate.core.engine.outside import Outside
 from resonate.core.engine.scope import LEFT, Scope
-from resonate.core.protocol.records import NO_HEADERS, NO_VALUE, PromiseRecord, PromiseState, Tag, Value
-from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
-from resonate.core.registry import Form, Function
+from resonate.core.engine.tags import Place, tags_of
+from resonate.core.engine.writes import Writes
+from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, Tag, Value
+from resonate.core.protocol.requests import PromiseSettle
+from resonate.core.registry import Function
 from resonate.errors import (
     ApplicationError,
     CodecError,
@@ -75,98 +77,11 @@ MANY_CALLBACKS = 1_000_000
 """A workflow that runs through so many without a pause is taken to do so for ever."""
 MANY_REFUSALS = 100
 """Code that goes on calling after so many refusals (a loop around a bare `except`) is left waiting for ever instead."""
-FEW = 8
-"""Up to so many unrecorded deliveries are simply written with each write of a turn, and up to so many promises are
-watched at once beside steps that run."""
-PATIENCE_MS = 1_000
-"""How long steps run before more than `FEW` promises are watched beside them: each costs a request."""
-
-
-@define
-class _Creation:
-    """A child's promise that is asked for and not sent yet."""
-
-    child: Child
-    param: Value
-    timeout_at: int
-    tags: dict[str, str]
-    carries: ClassVar[bool] = True
-
-    def sealed(self, delivered: str | None) -> PromiseCreate:
-        """Return the request to send, with identity and deliveries in its headers."""
-        child = self.child
-        child.written = delivered
-        more = NO_HEADERS if delivered is None else {HEADER: delivered}
-        param = child.identity.on(self.param, more)
-        return PromiseCreate(id=child.id, timeout_at=self.timeout_at, param=param, tags=self.tags)
-
-
-@define
-class _Settlement:
-    """A child's outcome that is not sent yet; `carries` says that it depends on what was delivered."""
-
-    child: Child
-    state: PromiseState
-    value: Value
-    carries: bool
-
-    def sealed(self, delivered: str | None) -> PromiseSettle:
-        """Return the request to send, with deliveries in its headers."""
-        value = self.value
-        if delivered is not None:
-            value = Value({**value.headers, HEADER: delivered}, value.data)
-        return PromiseSettle(id=self.child.id, state=self.state, value=value)
-
-
-def _any_one(children: dict[str, Child]) -> dict[str, Child]:
-    """Return one of them. The last: a dict that is emptied from its front is slow to say what comes first."""
-    child_id, child = children.popitem()
-    children[child_id] = child
-    return {child_id: child}
 
 
 def settled_at(record: PromiseRecord) -> int:
     """Return when a settled promise was."""
     return record.timeout_at if record.settled_at is None else record.settled_at
-
-
-def _body(function: Function, context: object, call: Call) -> Coroutine[Any, Any, Any]:
-    try:
-        body = function.fn(context, *call.args, **call.kwargs)
-    except TypeError as error:  # the recorded arguments do not fit the function
-        return _failing(error)
-    return _run_generator(body) if function.form is Form.GENERATOR else body
-
-
-async def _failing(error: Exception) -> Any:
-    raise error
-
-
-async def _run_generator(generator: Generator[Any, Any, Any]) -> Any:
-    """Drive a generator workflow: what it yields is awaited, what comes of that is sent or thrown back in."""
-    try:
-        awaitable = next(generator)
-        while True:
-            try:
-                value = await _yielded(awaitable)
-            except BaseException as error:  # noqa: BLE001 - all of it is the generator's to handle
-                awaitable = generator.throw(error)
-            else:
-                awaitable = generator.send(value)
-    except StopIteration as end:
-        return end.value
-    finally:
-        generator.close()
-
-
-def _yielded(value: Any) -> Awaitable[Any]:
-    if hasattr(value, "__await__"):
-        awaitable: Awaitable[Any] = value
-        return awaitable
-    raise UsageError(
-        f"A generator workflow yielded a value of type {type(value).__name__}, which can't be awaited.",
-        hint="Write v = yield ctx.run(...), and return what it is to give.",
-    )
 
 
 class Execution:
@@ -200,8 +115,7 @@ class Execution:
         self.call = call
         self.version = version
         self._separator = env.dialect.separator
-        self._origin = ids.origin(promise.id, self._separator)
-        self._branch_tag = promise.tags.get(Tag.BRANCH, promise.id)
+        self._place = Place(ids.origin(promise.id, self._separator), promise.tags.get(Tag.BRANCH, promise.id))
         self._observe = env.observe
         self.now = promise.created_at
         self.loop = DurableLoop(self, promise.created_at)  # type: ignore[abstract]  # its refusals are set in a loop
@@ -215,17 +129,12 @@ class Execution:
         self._known_tokens: set[str] = set()
         self._timers: dict[int, Child] = {}
         self._alarms: list[tuple[int, str]] = []
-        self._writes: dict[str, _Creation | _Settlement] = {}
-        self._under_way: dict[str, tuple[int, str | None]] = {}  # what each write carries: up to where, as which text
+        self._writes = Writes(self.deliveries)
         self._others: list[do.Command] = []
         self._running: set[str] = set()
         self._ending: list[Scope] = []
         self._lingering: dict[str, Scope] = {}  # by token: the body has ended, and tasks are left
-        self._open_external: dict[str, Child] = {}  # what a suspended task waits for
-        self._unregistered: dict[str, Child] = {}  # of those: no suspension has named it yet
-        self._unwatched: dict[str, Child] = {}  # of those: nobody tells while the task stays acquired
-        self._watching = 0  # the task version under which they are watched
-        self._patience: tuple[int, int] = (0, 0)  # a task version, and until when many are not watched under it
+        self._outside = Outside()
         self._nested: dict[str, Child] = {}  # workflows that run here as children
         self._count = 0
         self._stopped: ResonateError | None = None
@@ -268,7 +177,7 @@ class Execution:
 
     def suspended(self) -> None:
         """Take note that the store accepted the last `Suspend`: this attempt is over."""
-        self._unregistered.clear()
+        self._outside.suspended()
         if self._observe is not None:
             for child_id in self._nested:
                 self._emit(trace.Suspend(child_id))
@@ -402,8 +311,10 @@ class Execution:
         return lineage if _COUNTED.fullmatch(lineage) else "=" + fingerprint(child_id)
 
     def _create(self, child: Child, param: Value, timeout_ms: int | None, tags: Mapping[str, str] | None) -> None:
-        timeout_at = self._deadline(child, timeout_ms)
-        self._writes[child.id] = _Creation(child, param, timeout_at, self._tags(child, tags))
+        tagged = tags_of(child, self._place, tags)
+        if child.role is Role.TIMER and self.env.dialect.targeted_timers:
+            tagged |= {Tag.TARGET: self.env.address(None), Tag.BRANCH: child.id}
+        self._writes.create(child, param, self._deadline(child, timeout_ms), tagged)
 
     def _deadline(self, child: Child, timeout_ms: int | None) -> int:
         """Return until when a child may stay pending: no longer than its parent, unless it is independent."""
@@ -415,39 +326,6 @@ class Execution:
             timeout_ms = self.env.step_timeout_ms if child.role is Role.STEP else None
         parents: int = child.scope.timeout_at
         return parents if timeout_ms is None else min(self.now + timeout_ms, parents)
-
-    def _tags(self, child: Child, more: Mapping[str, str] | None) -> dict[str, str]:
-        tags = dict(more or {})
-        tags[Tag.ORIGIN] = self._origin
-        tags[Tag.PARENT] = child.scope.id
-        match child.role:
-            case Role.STEP | Role.WORKFLOW:
-                tags[Tag.SCOPE] = "local"
-                tags[Tag.BRANCH] = self._branch_tag
-            case Role.REMOTE:
-                tags[Tag.SCOPE] = "global"
-                tags[Tag.BRANCH] = child.id
-            case Role.DETACHED:
-                tags[Tag.SCOPE] = "global"
-                tags[Tag.ORIGIN] = tags[Tag.PARENT] = tags[Tag.BRANCH] = child.id
-            case Role.TIMER:
-                tags[Tag.TIMER] = "true"
-                tags[Tag.SCOPE] = "global"
-                tags[Tag.BRANCH] = self._branch_tag
-                if self.env.dialect.targeted_timers:
-                    tags[Tag.TARGET] = self.env.address(None)
-                    tags[Tag.BRANCH] = child.id
-            case Role.RECORD:
-                tags[Tag.TIMER] = "true"
-                tags[Tag.SCOPE] = "local"
-                tags[Tag.BRANCH] = self._branch_tag
-            case Role.PROMISE:
-                tags[Tag.EXTERNAL] = "true"
-                tags[Tag.SCOPE] = "global"
-                tags[Tag.BRANCH] = self._branch_tag
-            case _:
-                assert_never(child.role)
-        return tags
 
     def _counted(self) -> None:
         self._count += 1
@@ -516,7 +394,7 @@ class Execution:
         if child.watched == self.version:
             self._others.append(do.Unwatch(child.id))
         if phase is Phase.ASKED:
-            if self._writes.pop(child.id, None) is None:
+            if not self._writes.withdraw(child.id):
                 self._abandoned[child.id] = child  # its creation is under way: cancel it when it is known
             else:
                 self._owes_no_more(child)
@@ -557,9 +435,7 @@ class Execution:
                 self._ending.append(scope)
 
     def _no_longer_open(self, child: Child) -> None:
-        if self._open_external.pop(child.id, None) is not None:
-            self._unregistered.pop(child.id, None)
-            self._unwatched.pop(child.id, None)
+        self._outside.closed(child)
 
     def _owes_no_more(self, child: Child) -> None:
         scope: Scope = child.scope
@@ -568,8 +444,8 @@ class Execution:
             scope.owed -= 1
         if scope.over:
             self._ending.append(scope)
-            if child.acknowledged is None:
-                child.future = None  # they refer to each other: parted, they go without the garbage collector
+        if child.acknowledged is None:
+            child.future = None  # they refer to each other: parted, they go without the garbage collector
 
     # ------------------------------------------------------------ what the store says
 
@@ -580,7 +456,7 @@ class Execution:
             self.deliveries.learn(record.value.headers)
 
     def _promise_known(self, record: PromiseRecord) -> None:
-        self._acknowledged(record)
+        self._writes.acknowledged(record)
         child = self._children.get(record.id)
         if child is not None:
             if child.phase is Phase.ASKED:
@@ -589,12 +465,6 @@ class Execution:
                 self._settled(child, record)
             return
         self._abandoned_known(record)
-
-    def _acknowledged(self, record: PromiseRecord) -> None:
-        """Take note of a write that was answered: what it carried is recorded only if it is what the store kept."""
-        mark, header = self._under_way.pop(record.id, (0, None))
-        if header is not None and header in {record.param.headers.get(HEADER), record.value.headers.get(HEADER)}:
-            self.deliveries.recorded(mark)
 
     def _abandoned_known(self, record: PromiseRecord) -> None:
         child = self._abandoned.get(record.id)
@@ -653,11 +523,11 @@ class Execution:
                 self._run_workflow(child, record)
             case Role.TIMER:
                 self._emit(trace.Block(child.id))
-                self._open_external[child.id] = self._unregistered[child.id] = child
+                self._outside.opened(child)
                 self._set_alarm(record.timeout_at, child.id)
             case Role.REMOTE | Role.PROMISE:
                 self._emit(trace.Block(child.id))
-                self._open_external[child.id] = self._unregistered[child.id] = self._unwatched[child.id] = child
+                self._outside.opened(child)
             case _:
                 msg = f"A child of role {child.role.name} is never open ({child.id})."
                 raise EngineBug(msg)
@@ -706,7 +576,7 @@ class Execution:
         self._begin(scope, Branch(child.id, scope, self._separator), call)
 
     def _begin(self, scope: Scope, branch: Branch, call: Call) -> None:
-        task = self.loop.spawn(_body(scope.function, self._context_of(self, scope), call), branch)
+        task = self.loop.spawn(body_of(scope.function, self._context_of(self, scope), call), branch)
         scope.body = task.get_coro()
 
     def _settled(self, child: Child, record: PromiseRecord) -> None:
@@ -736,7 +606,7 @@ class Execution:
             self._ending.append(scope)
 
     def _write_refused(self, child_id: str, error: ResonateError) -> None:
-        self._under_way.pop(child_id, None)
+        self._writes.refused(child_id)
         child = self._children.get(child_id)
         if child is None:
             child = self._abandoned.pop(child_id, None)
@@ -790,7 +660,7 @@ class Execution:
         return self.env.codec.encode_error(error)
 
     def _settle(self, child: Child, state: PromiseState, value: Value, *, by_workflow: bool = False) -> None:
-        self._writes[child.id] = _Settlement(child, state, value, carries=by_workflow)
+        self._writes.settle(child, state, value, carries=by_workflow)
 
     # ------------------------------------------------------------ turns
 
@@ -887,7 +757,6 @@ class Execution:
         self._end_scope(self._root)
         self._writes.clear()
         self._others.clear()
-        self._under_way.clear()
 
     def _offer(self, instant: int, child: Child, what: int) -> None:
         token = child.suffix if what is RESULT else child.suffix + "!"
@@ -1030,13 +899,11 @@ class Execution:
             return [do.Stop(self._stopped)]
         if self._outcome is None and self.now >= self.promise.timeout_at:
             return [self._expire()]
-        out: list[do.Command] = []
-        if self._writes:
-            self._send_writes(out)
+        out = self._writes.send()
         if self._others:
             out.extend(self._others)
             self._others = []
-        if self._under_way:
+        if self._writes.under_way:
             return out
         if self._outcome is not None:
             self._ended = True
@@ -1055,68 +922,24 @@ class Execution:
             PromiseSettle(id=self.id, state=PromiseState.REJECTED, value=self.env.codec.encode_error(late))
         )
 
-    def _send_writes(self, out: list[do.Command]) -> None:
-        """Send the drafts, each with the deliveries that it depends on and that are not known to be recorded.
-
-        Many deliveries are not written many times: then one write goes ahead with them, and the rest follow it.
-        """
-        header = self.deliveries.header()
-        drafts, self._writes = self._writes, {}
-        if header is None:
-            for promise_id, draft in drafts.items():
-                self._under_way[promise_id] = (0, None)
-                out.append(do.Write(draft.sealed(None)))
-            return
-        alone, mark, ahead = self.deliveries.pending > FEW, self.deliveries.mark, False
-        for promise_id, draft in drafts.items():
-            if not draft.carries:
-                self._under_way[promise_id] = (0, None)
-                out.append(do.Write(draft.sealed(None)))
-            elif alone and ahead:
-                self._writes[promise_id] = draft
-            else:
-                ahead = True
-                self._under_way[promise_id] = (mark, header)
-                out.append(do.Write(draft.sealed(header)))
-
     def _watch(self, out: list[do.Command]) -> None:
         """Steps run, so the task can't be suspended: hear of the rest by other means."""
         self.replaying = False
         while self._alarms and self._alarms[0][1] not in self._children:
             heappop(self._alarms)
         wake_at = self._alarms[0][0] if self._alarms else self.promise.timeout_at
-        if self._watching != self.version and self._open_external:
-            later = self._watch_anew()
-            wake_at = wake_at if later is None else min(later, wake_at)
-        out.append(do.Wake(wake_at))
-        if self._watching == self.version:
-            unwatched, self._unwatched = self._unwatched, {}
-            for child in unwatched.values():
-                child.watched = self.version
-                out.append(do.Watch(child.id))
-
-    def _watch_anew(self) -> int | None:
-        """Watch, in this attempt, all that is open; if that is much, only once the steps have taken long.
-
-        Return the instant from which it is worth it, None if it is already.
-        """
-        if self._patience[0] != self.version:
-            self._patience = (self.version, self.now + PATIENCE_MS)
-        if len(self._open_external) > FEW and self.now < self._patience[1]:
-            return self._patience[1]
-        self._watching = self.version
-        self._unwatched = {id: child for id, child in self._open_external.items() if child.role is not Role.TIMER}
-        return None
+        unwatched, again = self._outside.to_watch(self.version, self.now)
+        out.append(do.Wake(wake_at if again is None else min(again, wake_at)))
+        for child in unwatched:
+            child.watched = self.version
+            out.append(do.Watch(child.id))
 
     def _block(self, out: list[do.Command]) -> None:
         self.replaying = False
-        if not self._open_external:
+        if self._outside:
+            out.append(do.Suspend(self._outside.to_name(remembered=self.env.dialect.keeps_resumes)))
+        else:
             self._starve(out)
-            return
-        awaiting = self._open_external
-        if self.env.dialect.keeps_resumes:  # earlier suspensions are remembered: name what is new, or any one
-            awaiting = self._unregistered or _any_one(self._open_external)
-        out.append(do.Suspend(tuple(awaiting)))
 
     def _starve(self, out: list[do.Command]) -> None:
         """Fail a body that waits for something that nothing durable will ever bring about."""

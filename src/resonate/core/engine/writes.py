@@ -1,0 +1,124 @@
+"""The writes of an execution: asked for during a turn, sent together at its end, acknowledged one by one.
+
+Law 1: at most one write for a promise waits to be sent; a later one (its settlement) replaces it only if it was not.
+Law 2: a write that depends on what the workflow was told carries that record; see `deliveries`.
+Law 3: what a write carried counts as recorded only once the store is seen to have kept that very write.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from attrs import define
+
+from resonate.core.engine import commands as do
+from resonate.core.engine.children import Child
+from resonate.core.engine.deliveries import HEADER, Deliveries
+from resonate.core.protocol.records import NO_HEADERS, PromiseRecord, PromiseState, Value
+from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
+
+FEW = 8
+"""Up to so many unrecorded deliveries are simply written with each write of a turn."""
+NOTHING: tuple[int, str | None] = (0, None)
+
+
+@define
+class Creation:
+    """A child's promise that is asked for and not sent yet."""
+
+    child: Child
+    param: Value
+    timeout_at: int
+    tags: dict[str, str]
+    carries: ClassVar[bool] = True
+
+    def sealed(self, delivered: str | None) -> PromiseCreate:
+        """Return the request to send, with identity and deliveries in its headers."""
+        child = self.child
+        child.written = delivered
+        more = NO_HEADERS if delivered is None else {HEADER: delivered}
+        param = child.identity.on(self.param, more)
+        return PromiseCreate(id=child.id, timeout_at=self.timeout_at, param=param, tags=self.tags)
+
+
+@define
+class Settlement:
+    """A child's outcome that is not sent yet; `carries` says that it depends on what was delivered."""
+
+    child: Child
+    state: PromiseState
+    value: Value
+    carries: bool
+
+    def sealed(self, delivered: str | None) -> PromiseSettle:
+        """Return the request to send, with deliveries in its headers."""
+        value = self.value
+        if delivered is not None:
+            value = Value({**value.headers, HEADER: delivered}, value.data)
+        return PromiseSettle(id=self.child.id, state=self.state, value=value)
+
+
+class Writes:
+    """See the module's text. Mutable; owned by one execution."""
+
+    __slots__ = ("_deliveries", "_drafts", "_under_way")
+
+    def __init__(self, deliveries: Deliveries) -> None:
+        self._deliveries = deliveries
+        self._drafts: dict[str, Creation | Settlement] = {}
+        self._under_way: dict[str, tuple[int, str | None]] = {}  # what each carries: up to where, as which text
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the store has yet to answer one."""
+        return bool(self._under_way)
+
+    def create(self, child: Child, param: Value, timeout_at: int, tags: dict[str, str]) -> None:
+        """Ask for a child's promise to be created."""
+        self._drafts[child.id] = Creation(child, param, timeout_at, tags)
+
+    def settle(self, child: Child, state: PromiseState, value: Value, *, carries: bool) -> None:
+        """Ask for a child's promise to be settled; `carries` says that this depends on what was delivered."""
+        self._drafts[child.id] = Settlement(child, state, value, carries)
+
+    def withdraw(self, promise_id: str) -> bool:
+        """Take back what was not sent yet; return whether there was anything."""
+        return self._drafts.pop(promise_id, None) is not None
+
+    def clear(self) -> None:
+        """Send nothing more, and wait for no answer."""
+        self._drafts.clear()
+        self._under_way.clear()
+
+    def acknowledged(self, record: PromiseRecord) -> None:
+        """Take note of an answer: what the write carried is recorded only if it is what the store kept."""
+        mark, header = self._under_way.pop(record.id, NOTHING)
+        if header is not None and header in {record.param.headers.get(HEADER), record.value.headers.get(HEADER)}:
+            self._deliveries.recorded(mark)
+
+    def refused(self, promise_id: str) -> None:
+        """Take note that the store refused a write."""
+        self._under_way.pop(promise_id, None)
+
+    def send(self) -> list[do.Command]:
+        """Return what is to be sent now, each write with the deliveries that it depends on and that are not recorded.
+
+        Many deliveries are not written many times: then one write goes ahead with them, and the rest follow it.
+        """
+        if not self._drafts:
+            return []
+        out: list[do.Command] = []
+        header = self._deliveries.header()
+        drafts, self._drafts = self._drafts, {}
+        alone, mark, ahead = self._deliveries.pending > FEW, self._deliveries.mark, False
+        for promise_id, draft in drafts.items():
+            if header is None or not draft.carries:
+                self._under_way[promise_id] = NOTHING
+                out.append(do.Write(draft.sealed(None)))
+            elif alone and ahead:
+                self._drafts[promise_id] = draft
+            else:
+                ahead = True
+                self._under_way[promise_id] = (mark, header)
+                out.append(do.Write(draft.sealed(header)))
+        return out
