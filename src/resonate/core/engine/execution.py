@@ -568,8 +568,8 @@ class Execution:
             scope.owed -= 1
         if scope.over:
             self._ending.append(scope)
-            if child.acknowledged is None:
-                child.future = None  # they refer to each other: parted, they go without the garbage collector
+        if child.acknowledged is None:
+            child.future = None  # they refer to each other: parted, they go without the garbage collector
 
     # ------------------------------------------------------------ what the store says
 
