@@ -166,6 +166,9 @@ class LeaseKeeper:
 
     def _give_up(self, tasks: tuple[TaskRef, ...], reason: str) -> None:
         for task in tasks:
-            self.drop(task.id)
+            with self._lock:
+                if self._held.get(task.id, (None, 0))[0] != task.version:
+                    continue  # given back meanwhile, or held anew
+                del self._held[task.id]
             if self._home is not None and not self._home.is_closed():
                 self._home.call_soon_threadsafe(self._on_lost, task.id, task.version, reason)

@@ -92,7 +92,7 @@ async def test_info_of_a_workflow(client, harness):
     async def workflow(ctx: Context) -> list[object]:
         return [ctx.id, ctx.info.id, ctx.info.execution, ctx.info.function, ctx.info.timeout_at]
 
-    at = harness.clock.now() + 86_400_000
+    at = harness.clock.now() + 30 * 86_400_000
     assert await client.run("a", workflow) == ["a", "a", "a", "workflow", at]
 
 

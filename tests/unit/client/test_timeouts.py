@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from resonate import Context, Info, Never, PromiseCanceled, PromiseState, PromiseTimedOut
+from resonate import Context, Info, Never, PromiseCanceled, PromiseState, PromiseTimedOut, UsageError
 
 
 async def never_ends() -> None:
@@ -71,7 +71,7 @@ async def test_the_timeout_of_a_step_that_was_started_from_outside_interrupts_it
 
 async def test_the_timeout_of_a_workflow_within_a_workflow_ends_it(client, harness):
     async def inner(ctx: Context) -> None:
-        await ctx.sleep(3600)
+        await asyncio.sleep(3600)
 
     @client.register
     async def outer(ctx: Context) -> str:
@@ -87,7 +87,7 @@ async def test_the_timeout_of_a_workflow_within_a_workflow_ends_it(client, harne
 async def test_a_remote_call_that_takes_too_long_times_out(client):
     @client.register
     async def remote(ctx: Context) -> None:
-        await ctx.sleep(3600)
+        await asyncio.sleep(3600)
 
     @client.register
     async def caller(ctx: Context) -> str:
@@ -119,7 +119,7 @@ async def test_a_workflow_past_its_deadline_makes_no_further_step(client, harnes
     @client.register
     async def workflow(ctx: Context) -> None:
         await ctx.run(step, 1)
-        await ctx.sleep(3600)
+        await asyncio.sleep(3600)
         await ctx.run(step, 2)
 
     with pytest.raises(PromiseTimedOut):
@@ -157,3 +157,28 @@ async def test_a_canceled_child_is_canceled_for_good(client):
     assert started == [1]
     with pytest.raises(PromiseCanceled):
         await client.get(canceled)
+
+
+async def test_a_sleep_past_the_deadline_is_refused_at_once(client, harness):
+    @client.register(timeout=60)
+    async def workflow(ctx: Context) -> str:
+        with pytest.raises(UsageError, match="after the workflow's deadline") as refused:
+            await ctx.sleep(61)
+        await ctx.sleep(59)
+        return str(refused.value)
+
+    start = harness.clock.now()
+    assert "options(timeout=...)" in await client.run("a", workflow)
+    assert harness.clock.now() - start == 59_000
+
+
+async def test_a_step_gives_up_after_a_day_unless_it_says_otherwise(client, harness):
+    @client.register
+    async def workflow(ctx: Context) -> str:
+        with pytest.raises(PromiseTimedOut):
+            await ctx.run(never_ends)
+        return "went on"
+
+    start = harness.clock.now()
+    assert await client.run("a", workflow) == "went on"
+    assert harness.clock.now() - start == 86_400_000

@@ -366,7 +366,7 @@ class Execution:
         if self.now + sleep_ms > scope.timeout_at:
             left = max(scope.timeout_at - self.now, 0) / 1000
             raise UsageError(
-                f"A sleep of {sleep_ms / 1000:g} s would end after the workflow's own deadline, which is {left:g} s away.",
+                f"A sleep of {sleep_ms / 1000:g} s would end after the workflow's deadline, {left:g} s from now.",
                 hint="Give the workflow a longer timeout: options(timeout=...), or register(timeout=...).",
                 execution=self.id,
                 step=scope.id,
