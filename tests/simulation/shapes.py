@@ -236,9 +236,9 @@ async def leaves_tasks(ctx: Context) -> str:
         finally:
             await ctx.run(double, 9)
 
-    asyncio.create_task(left())
+    task = asyncio.create_task(left())
     ctx.run(double, 8)
-    return f"done {await ctx.run(double, 7)}"
+    return f"done {await ctx.run(double, 7)}" if not task.done() else "early"
 
 
 SHAPES = {
@@ -255,9 +255,7 @@ SHAPES = {
     "detached": Shape(detaches, (), "root~2", register=(sequence,)),
     "asyncio.timeout": Shape(times_out, (), ["timed out", "2"]),
     "task group that fails": Shape(group_fails, (), ["canceled 2", "bad 1"]),
-    "rpc fan out": Shape(
-        rpc_fan_out, (), [8, 2, 2, 4, 6], register=(sequence, threaded), remote=(far,)
-    ),
+    "rpc fan out": Shape(rpc_fan_out, (), [8, 2, 2, 4, 6], register=(sequence, threaded), remote=(far,)),
     "ctx.map": Shape(mapped, (), [1, 2, 3, 4, 5]),
     "step that is retried": Shape(retried, (), 3),
     "queue": Shape(queued, (), [0, 4, 8]),
