@@ -104,7 +104,8 @@ async def queue(ctx: Context, parts: list[Tree], log: list[str]) -> None:
 
     producers = [asyncio.create_task(produce(number, part)) for number, part in enumerate(parts)]
     for _ in parts:
-        log.append(await ctx.run(work, f"took {await items.get()}"))
+        took = await ctx.run(work, f"took {await items.get()}")
+        log.append(took)
     await asyncio.gather(*producers)
 
 

@@ -236,9 +236,9 @@ async def leaves_tasks(ctx: Context) -> str:
         finally:
             await ctx.run(double, 9)
 
-    asyncio.create_task(left())
+    task = asyncio.create_task(left())
     ctx.run(double, 8)
-    return f"done {await ctx.run(double, 7)}"
+    return f"done {await ctx.run(double, 7)}" if not task.done() else "early"
 
 
 SHAPES = {

@@ -80,7 +80,7 @@ class Attempts:
                 self._callers[callee] = self._home.get(id, id)
                 self._note(self._home.get(id), event)
             case Spawn(id=id):
-                self._home[id] = self._callers.pop(id, None) or self._home.get(id, id)
+                self._home[id] = self._callers.pop(id, self._home.get(id, id))
                 self._note(self._home[id], event)
             case Block(id=id) | Dedup(id=id):
                 self._note(self._callers.pop(id, None), event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -211,10 +212,8 @@ def test_a_nested_workflow_that_is_canceled_cleans_up_durably_before_its_parent_
         nested = ctx.run(inner)
         await ctx.run(name, "a")
         nested.cancel()
-        try:
+        with suppress(asyncio.CancelledError):
             await nested
-        except asyncio.CancelledError:
-            pass
         return "done"
 
     world = World(flow)

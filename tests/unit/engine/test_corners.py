@@ -247,7 +247,7 @@ def test_a_task_that_exits_while_it_is_canceled_fails_and_takes_nobody_along():
         task.cancel()
         try:
             await task
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - what comes out is what is tested
             return str(error)
         return "no"
 
@@ -282,3 +282,22 @@ def test_a_guarded_coroutine_can_be_awaited():
     with pytest.raises(StopIteration) as end:
         next(guarded.__await__())
     assert end.value.value == 5
+
+
+def test_a_handle_that_nobody_waits_for_any_more_when_it_is_durable():
+    async def flow(ctx: Context) -> str:
+        try:
+            async with asyncio.timeout(1):
+                await ctx.begin_run(name, "a")
+        except TimeoutError:
+            return await ctx.run(name, "late")
+        return "no"
+
+    world = World(flow)
+    world.start()
+    world.answer("root:1")  # the timer; the step's creation stays under way
+    world.step(now=T0 + 1000)
+    world.answer("root:2")
+    world.play()
+    assert world.result == "late"
+    assert world.store["root:2"].state is PromiseState.RESOLVED

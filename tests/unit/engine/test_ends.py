@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_tasks_that_are_left_with_nothing_owed_are_canceled_as_asyncio_run_would
                 seen.append("canceled")
                 raise
 
-        asyncio.create_task(nap())
+        asyncio.get_running_loop().create_task(nap())
         await asyncio.sleep(0)
         return "done"
 
@@ -80,7 +81,7 @@ def test_tasks_that_are_left_with_work_that_is_owed_go_on_until_it_is_done():
             await ctx.run(name, "one")
             await ctx.run(name, "two")
 
-        asyncio.create_task(work())
+        asyncio.get_running_loop().create_task(work())
         return "done"
 
     world = World(flow)
@@ -99,7 +100,7 @@ def test_cleanup_of_tasks_that_are_left_is_durable():
                 await ctx.sleep(3)
                 await ctx.run(name, "more")
 
-        asyncio.create_task(nap())
+        asyncio.get_running_loop().create_task(nap())
         await ctx.run(name, "body")
         return "done"
 
@@ -117,12 +118,10 @@ def test_a_task_that_swallows_every_cancellation_does_not_keep_the_execution():
     async def flow(ctx: Context) -> str:
         async def stubborn() -> None:
             while True:
-                try:
+                with suppress(asyncio.CancelledError):
                     await asyncio.get_running_loop().create_future()
-                except asyncio.CancelledError:
-                    pass
 
-        asyncio.create_task(stubborn())
+        asyncio.get_running_loop().create_task(stubborn())
         await asyncio.sleep(0)
         return "done"
 

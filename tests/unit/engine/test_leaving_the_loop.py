@@ -278,8 +278,8 @@ def test_async_generators_are_left_to_the_garbage_collector_and_hurt_nobody():
                 pass
 
         async for letter in letters():
-            break
-        return letter
+            return letter
+        return "none"
 
     world = World(flow)
     world.play()
