@@ -8,6 +8,7 @@ from __future__ import annotations
 from resonate.adapters.codecs.json import JsonCodec
 from resonate.adapters.memory import MemoryServer
 from resonate.client import Resonate
+from resonate.core import trace
 from resonate.core.engine.children import Durable
 from resonate.core.engine.context import Context
 from resonate.core.engine.info import Info
@@ -73,4 +74,5 @@ __all__ = [
     "ServerError",
     "StoreError",
     "UsageError",
+    "trace",
 ]

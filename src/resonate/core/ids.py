@@ -78,7 +78,7 @@ def check_root_id(root_id: object, separator: str = SEPARATOR) -> None:
     """Raise `UsageError` unless `root_id` can name an execution in this dialect."""
     if not isinstance(root_id, str):
         message = f"an execution's id is a str, not {type(root_id).__name__}."
-        raise UsageError(message, hint="Pass text, such as an order number.")
+        raise UsageError(message, hint="The id comes first, as text, such as an order number; then the function.")
     if not root_id:
         message = "an execution's id is empty."
         raise UsageError(message, hint="Pass text that names the work, such as an order number.")

@@ -57,6 +57,8 @@ log = logging.getLogger("resonate.worker")
 
 HOLD_MS = 1_000
 LONGEST_HOLD_MS = 60_000
+LOUD = 7
+"""How often a task that has to be held is written to the log: as long as its delay grows. Events tell each time."""
 MOST_OFFERS = 100_000
 
 
@@ -364,7 +366,8 @@ class Worker:
         name, version = wanted[-1]
         delay = self._hold_delay(task_id)
         self._report(trace.FunctionMissing(id=task_id, name=name, version=version, delay_ms=delay))
-        log.error("The task %s can't run here and is given back in %.1f s: %s", task_id, delay / 1000, error)
+        if self._holds[task_id] <= LOUD:
+            log.error("The task %s can't run here and is given back in %.1f s: %s", task_id, delay / 1000, error)
 
     async def _reject(self, claim: ClaimReply, error: ResonateError) -> None:
         """Answer a call that can't be read: whoever sent it hears what is wrong with it."""
