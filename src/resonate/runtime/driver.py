@@ -111,6 +111,8 @@ class Driver:
         self._watches: dict[str, Callable[[], None]] = {}
         self._alarm: Alarm | None = None
         self._waiting: asyncio.Future[None] | None = None
+        self._woken = False  # something has happened since the last turn
+        self._over = False  # the execution's own promise was settled by somebody else
 
     async def run(self, commands: list[do.Command]) -> Ending:
         """Carry the attempt to its end. Canceled, it stops its steps and leaves the task as it is."""
@@ -132,9 +134,6 @@ class Driver:
             return Lost(str(gone))
         finally:
             self._clean_up()
-
-    _woken = False
-    _over = False
 
     # ------------------------------------------------------------ commands
 
@@ -287,6 +286,5 @@ class Driver:
         watches, self._watches = self._watches, {}  # each leads back here: not a cycle for the garbage collector
         for stop in watches.values():
             stop()
-        self._watches.clear()  # they refer to this driver: it goes without the garbage collector
         if self._alarm is not None:
             self._alarm.cancel()

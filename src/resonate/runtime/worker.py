@@ -124,10 +124,8 @@ class Worker:
         """Take no more, wait up to `grace_ms` for what runs, give back the rest."""
         self._taking = False
         self._offers.clear()
-        running: list[asyncio.Future[None]] = [
-            *self._acquiring.values(),
-            *self._claiming,
-        ]  # these give back what they get
+        # What is being acquired or claimed gives itself back when it is answered.
+        running: list[asyncio.Future[None]] = [*self._acquiring.values(), *self._claiming]
         running += [held.running for held in self._held.values() if held.running is not None and not held.back]
         if running:
             await self._patience(running, grace_ms)
@@ -266,15 +264,12 @@ class Worker:
             self._count_hold(promise.id)
             held_on = True
         finally:
-            self._leases_after(promise.id, held_on=held_on)
+            if not held_on:
+                self._leases.drop(promise.id)
         if held_on:
             await self._hold_back(promise.id, version)
         else:
             self._let_go(promise.id)
-
-    def _leases_after(self, task_id: str, *, held_on: bool) -> None:
-        if not held_on:
-            self._leases.drop(task_id)
 
     def _let_go(self, task_id: str) -> None:
         self._held.pop(task_id, None)
