@@ -431,13 +431,15 @@ class Resonate:
             await self._create(self._creation(id, param, parts.store.anycast(), function.timeout_ms))
             return self._handle(id, returns)
         request = self._creation(id, param, parts.store.prefer(), function.timeout_ms)
-        with parts.worker.claiming():
+        with parts.worker.claiming(id):
             reply = await parts.store.send(TaskCreate(pid=settings.pid, ttl=settings.limits.ttl_ms, action=request))
             if isinstance(reply, ClaimReply):
                 return await self._claimed(parts, reply, request, returns)
         if reply.status not in {Status.CONFLICT, Status.UNPROCESSABLE}:
             raise _refused(id, reply)
         self._check_same(promise_of(await parts.store.send(PromiseGet(id)), id), request)
+        if reply.status == Status.CONFLICT and not parts.worker.drives(id):
+            await parts.worker.recover(id)
         return self._handle(id, returns)
 
     async def _claimed(

@@ -17,7 +17,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Coroutine, Generator, Iterable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import Context as Variables
 from contextvars import copy_context
 from typing import Any, assert_never
@@ -30,14 +30,17 @@ from resonate.core.engine.environment import Environment
 from resonate.core.engine.execution import Execution
 from resonate.core.engine.step_execution import StepExecution
 from resonate.core.function import FunctionKind, check_call
-from resonate.core.protocol.records import Execute, PromiseState, Tag, Unblock
+from resonate.core.protocol.records import Execute, PromiseState, Tag, TaskState, Unblock
 from resonate.core.protocol.requests import (
     ClaimReply,
     PromiseSettle,
     Rejection,
+    Status,
     TaskAcquire,
     TaskFulfill,
+    TaskGet,
     TaskRelease,
+    TaskReply,
 )
 from resonate.core.values import Signature
 from resonate.errors import (
@@ -102,7 +105,7 @@ class Worker:
         self._again: dict[str, int] = {}  # offered while their last attempt was still ending
         self._holds: dict[str, int] = {}  # how often a task had to be held, for the growing delay
         self._waiting = 0  # held without being driven
-        self._claiming: set[asyncio.Future[None]] = set()  # asked for by this process's client, not answered yet
+        self._claiming: dict[asyncio.Future[None], str] = {}  # asked for by this process's client, not answered yet
         self._context = Variables()
         self._tasks: set[asyncio.Task[None]] = set()
         self._continuations = Continuations(limits.continuations)
@@ -200,6 +203,9 @@ class Worker:
             newer = self._again.pop(task_id, version)
             if newer != version:
                 self.offer(task_id, newer)
+            elif reply.status == Status.CONFLICT:
+                with suppress(StoreError):  # the lease lapses all the same
+                    await self.recover(task_id)
             self._next_offer()
             return
         if not self._taking:
@@ -223,16 +229,32 @@ class Worker:
         await self._release(claim.promise.id, claim.task.version, "it is not to be driven here")
 
     @contextmanager
-    def claiming(self) -> Generator[None, None, None]:
+    def claiming(self, task_id: str) -> Generator[None, None, None]:
         """Keep room for one task while it is being claimed."""
         answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._claiming.add(answered)
+        self._claiming[answered] = task_id
         try:
             yield
         finally:
-            self._claiming.discard(answered)
+            del self._claiming[answered]
             answered.set_result(None)
             self._next_offer()
+
+    async def recover(self, task_id: str) -> None:
+        """Give a task back that is acquired in this worker's name though it never heard so: the answer was lost.
+
+        Called when a claim was refused: it may have been this worker's own, asked for again.
+        """
+        reply = await self._tools.store.send(TaskGet(task_id))
+        if (
+            not isinstance(reply, TaskReply)
+            or reply.task.state is not TaskState.ACQUIRED
+            or reply.task.pid != self._pid
+        ):
+            return
+        known = task_id in self._held or task_id in self._acquiring or task_id in self._claiming.values()
+        if not known:
+            await self._release(task_id, reply.task.version, "the answer to its claim was lost")
 
     def _next_offer(self) -> None:
         while self._offers and self.has_room:
