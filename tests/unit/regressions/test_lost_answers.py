@@ -18,7 +18,6 @@ from resonate.core.protocol.requests import (
 from resonate.testing import Harness
 from tests.unit.regressions.slow import Slow, a_moment
 
-
 CLAIMS_AND_WRITES = [TaskCreate, TaskAcquire, TaskFence, TaskSuspend, TaskFulfill]
 
 
