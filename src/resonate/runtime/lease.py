@@ -11,6 +11,7 @@ import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 
 from resonate.core import ids
 from resonate.core.protocol.requests import Rejection, TaskHeartbeat, TaskRef
@@ -57,6 +58,7 @@ class LeaseKeeper:
         self._needed: asyncio.Event | None = None
         self._task: asyncio.Task[None] | None = None
         self._thread: threading.Thread | None = None
+        self._ended: asyncio.Future[None] | None = None  # done when the thread is about to be
         self._ready = threading.Event()
         self._idle = True  # the beat waits to be needed
 
@@ -69,6 +71,7 @@ class LeaseKeeper:
             self._task = self._home.create_task(self._beat(), name="resonate-heartbeat")
             return
         self._ready.clear()
+        self._ended = self._home.create_future()
         self._thread = threading.Thread(target=self._run_thread, name="resonate-heartbeat", daemon=True)
         self._thread.start()
         self._ready.wait()
@@ -84,7 +87,9 @@ class LeaseKeeper:
             await asyncio.gather(task, return_exceptions=True)
             return
         loop.call_soon_threadsafe(task.cancel)
-        await asyncio.get_running_loop().run_in_executor(None, thread.join)
+        if self._ended is not None:
+            await self._ended  # not by a thread that joins it: at the interpreter's end none can be started
+        thread.join()
 
     def hold(self, task_id: str, version: int) -> None:
         """Renew the lease of this task from now on; it was granted just now."""
@@ -117,6 +122,9 @@ class LeaseKeeper:
             pass  # stopped
         finally:
             self._ready.set()
+            if self._home is not None and self._ended is not None:
+                with suppress(RuntimeError):  # its loop was closed: nobody waits
+                    self._home.call_soon_threadsafe(_done, self._ended)
 
     async def _beat(self) -> None:
         assert self._needed is not None
@@ -172,3 +180,8 @@ class LeaseKeeper:
                 del self._held[task.id]
             if self._home is not None and not self._home.is_closed():
                 self._home.call_soon_threadsafe(self._on_lost, task.id, task.version, reason)
+
+
+def _done(ended: asyncio.Future[None]) -> None:
+    if not ended.done():
+        ended.set_result(None)

@@ -110,7 +110,6 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._continuations = Continuations(limits.continuations)
         self._taking = False
-        self._listener: asyncio.Task[None] | None = None
         self.trouble: ResonateError | None = None
 
     # ------------------------------------------------------------ life
@@ -121,7 +120,7 @@ class Worker:
         self.trouble = None
         self._context = copy_context()
         self._leases.start()
-        self._listener = self._spawn(self._listen(), "resonate-messages")
+        _ = self._spawn(self._listen(), "resonate-messages")
 
     async def stop(self, grace_ms: int) -> None:
         """Take no more, wait up to `grace_ms` for what runs, give back the rest."""

@@ -7,7 +7,7 @@ import gc
 
 import pytest
 
-from resonate import Context, Resonate
+from resonate import Context, MemoryServer, Resonate
 
 
 async def step(number: int) -> int:
@@ -46,12 +46,17 @@ async def under_timeouts(ctx: Context, n: int) -> int:
     return total
 
 
+KEPT: list[MemoryServer] = []
+
+
 async def garbage_of(workflow, size):
     """Return how many objects only the garbage collector could free after an execution."""
+    server = MemoryServer()
+    KEPT.append(server)  # what it has stored is no garbage
     gc.collect()
     gc.disable()
     try:
-        async with Resonate() as client:
+        async with Resonate(server) as client:
             for function in (workflow, step, in_sequence):
                 client.register(function)
             await client.run("w", workflow, size)

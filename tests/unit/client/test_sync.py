@@ -271,7 +271,7 @@ def test_the_end_of_the_interpreter_closes_what_is_open():
         @resonate.register
         async def slow() -> str:
             await asyncio.sleep(0.2)
-            return await asyncio.to_thread(said)
+            return said()  # since 3.12 no thread can be started this late
 
         def said() -> str:
             print("recorded", flush=True)
