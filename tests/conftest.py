@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import settings
 
 # A busy machine is no bug, so no example has a deadline; a failure prints what reproduces it.
 settings.register_profile("project", deadline=None, print_blob=True)
 settings.load_profile("project")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the command line say how long the random test of the protocol runs."""
+    parser.addoption(
+        "--machine-steps",
+        dest="machine_steps",
+        type=int,
+        default=None,
+        help="run the protocol's random test for at least this many steps, new ones each time",
+    )
