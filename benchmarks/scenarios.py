@@ -248,7 +248,7 @@ async def requests_per_unit(name: str) -> float:
 
 
 def _growth(name: str, run: Workload, sizes: tuple[int, ...], unit: str) -> Growth:
-    limit = CROWDED if run is many_workflows else LINEAR
+    limit = CROWDED if run is many_workflows or name.endswith("at once") else LINEAR
     return Growth(name, lambda size: run(size, MemoryServer()), sizes, unit, limit)
 
 
