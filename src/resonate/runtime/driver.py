@@ -95,6 +95,10 @@ class Tools:
     watcher: Watcher
 
 
+BREATH = 32
+"""So many turns are taken before others on the event loop get theirs."""
+
+
 class _LeaseGone(Exception):
     """The fence was refused."""
 
@@ -116,7 +120,7 @@ class Driver:
 
     async def run(self, commands: list[do.Command]) -> Ending:
         """Carry the attempt to its end. Canceled, it stops its steps and leaves the task as it is."""
-        me = self._execution.id
+        me, turns = self._execution.id, 0
         self._watches[me] = self._tools.watcher.follow(me, self._overtaken)
         try:
             while True:
@@ -127,6 +131,9 @@ class Driver:
                     await self._wait()
                     events = self._take()
                 self._woken = False
+                turns += 1
+                if turns % BREATH == 0:
+                    await asyncio.sleep(0)  # a store that answers at once would keep the event loop to itself
                 if self._over:
                     return Lost("its promise was settled from outside")
                 commands = self._execution.step(events, self._tools.clock.now())
