@@ -139,6 +139,7 @@ def parts(chosen: Settings) -> Parts:
         random=random.Random,
         logger=workflow_logger,
         observe=observe,
+        warn=log.warning,
         dialect=store.dialect,
         dependencies=chosen.dependencies,
         timeout_ms=chosen.timeout_ms,

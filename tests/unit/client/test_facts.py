@@ -158,3 +158,17 @@ async def test_the_logger_is_silent_while_history_is_replayed(client, caplog):
     said = [record for record in caplog.records if record.message in {"first", "second", "third"}]
     assert [record.message for record in said] == ["first", "second", "third"]
     assert {getattr(record, "resonate_id", None) for record in said} == {"a"}
+
+
+async def test_an_execution_with_very_many_promises_is_warned_of_once(client, caplog):
+    @client.register
+    async def eager(ctx: Context) -> int:
+        return sum(await ctx.map(one, [1] * 1_200))
+
+    async def one(n: int) -> int:
+        return n
+
+    assert await client.run("eager", eager) == 1_200
+    warnings = [record.getMessage() for record in caplog.records if "ctx.detached" in record.getMessage()]
+    assert len(warnings) == 1
+    assert "eager" in warnings[0]

@@ -55,6 +55,10 @@ class Random(Protocol):
         ...
 
 
+def _keep_quiet(_sentence: str) -> None:
+    """Tell nobody."""
+
+
 @frozen(kw_only=True)
 class Environment:
     """What an execution is given.
@@ -69,7 +73,8 @@ class Environment:
         timeout_ms: how long an execution may take unless its options say otherwise.
         step_timeout_ms: how long a step may take, with all its attempts, unless its options say otherwise.
         step_retry: the policy of steps that name none.
-        many: an execution with more promises than this is reported once.
+        warn: tells the developer something, as a sentence, once; a log, for example.
+        many: an execution with more promises than this is reported, and warned of, once.
     """
 
     codec: Codec
@@ -83,4 +88,5 @@ class Environment:
     timeout_ms: int = 30 * DAY_MS
     step_timeout_ms: int = DAY_MS
     step_retry: RetryPolicy = STEP_RETRY
+    warn: Callable[[str], None] = _keep_quiet
     many: int = 1000

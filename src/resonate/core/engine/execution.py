@@ -329,8 +329,12 @@ class Execution:
 
     def _counted(self) -> None:
         self._count += 1
-        if self._count == self.env.many + 1:
+        if self._count == self.env.many + 1 and not self.replaying:
             self._emit(trace.ManyPromises(self.id, self._count))
+            self.env.warn(
+                f"The execution {self.id} has made more than {self.env.many} promises: each replay reads them all. "
+                "Let a part of its work, or its next round, be an execution of its own: ctx.detached."
+            )
 
     # ------------------------------------------------------------ what the loop tells (Host)
 
