@@ -257,7 +257,7 @@ def test_a_client_that_fails_to_open_leaves_nothing_behind():
     resonate = Resonate(Broken())
     with pytest.raises(OSError, match="no such host"):
         resonate.open()
-    assert names() == before
+    assert names() <= before  # those of earlier clients may end meanwhile
     resonate.close()
 
 
