@@ -55,6 +55,7 @@ class Handle(Generic[T]):
         promise, `NondeterminismError` if its execution was stopped in this process (it may still go on later).
         """
         if self._settled is None:
+            self._watcher.check_loop()
             self._settled = await self._watcher.wait(self.id)
         value, error = outcome_of(self._codec, self._settled, self._returns)
         if error is not None:

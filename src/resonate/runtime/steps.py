@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -19,6 +20,8 @@ from resonate.core.function import Form
 from resonate.core.retry import before_deadline
 from resonate.core.trace import LifecycleEvent, RetryScheduled, StepFinished, StepOutcome, StepStarted
 from resonate.ports.clock import Clock
+
+log = logging.getLogger("resonate.steps")
 
 
 @frozen(kw_only=True)
@@ -69,6 +72,15 @@ class Steps:
                     self._finished(command, "rejected", started)
                     return StepFailed(command.id, error)
                 self._finished(command, "failed", started)
+                log.warning(
+                    "The step %s (%s) failed with %s: %s. That was attempt %d; the next is in %.1f s.",
+                    command.id,
+                    command.function.name,
+                    type(error).__name__,
+                    error,
+                    failures,
+                    delay / 1000,
+                )
                 if self.observe is not None:
                     self.observe(
                         RetryScheduled(id=command.id, failures=failures, delay_ms=delay, error=type(error).__name__)

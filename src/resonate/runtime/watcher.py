@@ -18,7 +18,7 @@ from resonate.core.protocol.requests import (
     Rejection,
     Status,
 )
-from resonate.errors import NotFound, StoreError
+from resonate.errors import NotFound, StoreError, UsageError
 from resonate.ports.clock import Clock
 from resonate.ports.store import Store
 from resonate.runtime.alarms import Alarm, Alarms
@@ -58,7 +58,16 @@ class Watcher:
         self._alarms = alarms
         self._attended = attended
         self._entries: dict[str, _Entry] = {}
+        self._home = asyncio._get_running_loop()  # noqa: SLF001 - it is public, and None where none runs
         self._stopped: Exception | None = None
+
+    def check_loop(self) -> None:
+        """Raise `UsageError` on another event loop than the one that opened the client: there nobody would be told."""
+        if self._home is not None and asyncio.get_running_loop() is not self._home:
+            raise UsageError(
+                "A result was awaited on another event loop than the one that opened the client.",
+                hint="Await it there, open a client on this loop and get(id), or use resonate.sync from other threads.",
+            )
 
     async def wait(self, promise_id: str) -> PromiseRecord:
         """Return the promise once it has settled. Raise `NotFound`, or what stopped its execution here."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from resonate import Context, Info, Never, UsageError
+from resonate import Constant, Context, Info, Never, UsageError
 
 
 class Database:
@@ -172,3 +173,41 @@ async def test_an_execution_with_very_many_promises_is_warned_of_once(client, ca
     warnings = [record.getMessage() for record in caplog.records if "ctx.detached" in record.getMessage()]
     assert len(warnings) == 1
     assert "eager" in warnings[0]
+
+
+async def test_a_handle_is_no_truth_value(client):
+    @client.register
+    async def hasty(ctx: Context) -> str:
+        approved = await ctx.promise(returns=bool)  # its handle: the answer takes another await
+        return "paid" if approved else "not paid"
+
+    with pytest.raises(UsageError, match="truth value") as refused:
+        await client.run("hasty", hasty)
+    assert "awaited again" in str(refused.value)
+
+
+async def test_each_failed_attempt_at_a_step_is_logged(client, caplog):
+    @client.register
+    async def calls(ctx: Context) -> None:
+        await ctx.options(retry=Constant(5, max_retries=2)).run(misspelt)
+
+    def misspelt() -> None:
+        raise NameError("name 'ordr' is not defined")
+
+    with pytest.raises(NameError):
+        await client.run("calls", calls)
+    logged = [record.getMessage() for record in caplog.records if record.name == "resonate.steps"]
+    assert len(logged) == 2
+    assert "misspelt" in logged[0]
+    assert "'ordr'" in logged[0]
+    assert "in 5.0 s" in logged[0]
+
+
+async def test_a_result_is_not_awaited_on_another_loop(client):
+    @client.register
+    async def asks(ctx: Context) -> None:
+        await (await ctx.promise())
+
+    handle = await client.begin_run("asks", asks)
+    with pytest.raises(UsageError, match="another event loop"):
+        await asyncio.to_thread(asyncio.run, handle.result())

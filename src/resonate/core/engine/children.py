@@ -16,7 +16,7 @@ from resonate.core.engine.loop import Future, PlacedFuture, TimerHandle
 from resonate.core.protocol.records import PromiseRecord
 from resonate.core.registry import Function
 from resonate.core.retry import RetryPolicy
-from resonate.errors import EngineBug
+from resonate.errors import EngineBug, UsageError
 
 T = TypeVar("T")
 
@@ -117,6 +117,13 @@ class Durable(PlacedFuture[T], Generic[T]):
     def id(self) -> str:
         """The id of the durable promise behind it."""
         return self._child.id
+
+    def __bool__(self) -> bool:
+        """Refuse: it is a handle and not yet a result, so that a forgotten await never counts as a yes."""
+        raise UsageError(
+            f"The handle of {self._child.id} was used as a truth value.",
+            hint="Await it for its result: `if await ctx.run(...)`; what `await ctx.promise()` gives is awaited again.",
+        )
 
     def cancel(self, msg: Any = None) -> bool:
         """Stop waiting; return False if the result is already here.
