@@ -1,4 +1,4 @@
-"""A checkout: charge, wait, send the receipt. `make demo` runs it."""
+"""A checkout: charge, wait, send the receipt. The README explains the library with it."""
 
 from __future__ import annotations
 

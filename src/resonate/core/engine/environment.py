@@ -6,7 +6,7 @@ Law 1: an execution reaches the world through this value alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from attrs import field, frozen
 
@@ -45,14 +45,6 @@ class Dependencies:
 def _check_key(key: object) -> None:
     if not isinstance(key, str | type):
         raise UsageError(f"A dependency is registered under a name or a type, not {key!r}.")
-
-
-class Random(Protocol):
-    """A seeded generator, as `random.Random` is."""
-
-    def getrandbits(self, k: int, /) -> int:
-        """Return `k` random bits."""
-        ...
 
 
 def _keep_quiet(_sentence: str) -> None:

@@ -426,7 +426,7 @@ class Execution:
         for token in (child.suffix, child.suffix + "!"):
             self._tokens.pop(token, None)
             self._known_tokens.discard(token)
-        self._no_longer_open(child)
+        self._outside.closed(child)
         if child.handle is not None:
             self._timers.pop(id(child.handle), None)
 
@@ -437,9 +437,6 @@ class Execution:
             scope.live -= 1
             if scope.over:
                 self._ending.append(scope)
-
-    def _no_longer_open(self, child: Child) -> None:
-        self._outside.closed(child)
 
     def _owes_no_more(self, child: Child) -> None:
         scope: Scope = child.scope
@@ -592,7 +589,7 @@ class Execution:
                 self._overtaken(child)
         child.move(Change.SETTLES)
         child.record = record
-        self._no_longer_open(child)
+        self._outside.closed(child)
         self._offer(settled_at(record), child, RESULT)
 
     def _overtaken(self, child: Child) -> None:
