@@ -167,3 +167,9 @@ def test_hostile_failures_are_exceptions(value):
     error = codec.decode_error(value)
     assert isinstance(error, Exception)
     assert isinstance(codec.decode_error(codec.encode_error(error)), Exception)
+
+
+def test_a_whole_number_beyond_all_floats_comes_back():
+    for number in (10**400, -(10**400)):
+        assert codec.decode(codec.encode(number, int), int) == number
+        assert codec.decode(codec.encode([number], list[int]), list[int]) == [number]

@@ -44,8 +44,16 @@ def write(value: Any) -> bytes:
 
 
 def read(raw: bytes) -> Any:
-    """Read JSON text. Whole numbers beyond 64 bits come as floats. Raise `ValueError`."""
-    return orjson.loads(raw)
+    """Read JSON text. Whole numbers beyond 64 bits come as floats, or as they are beyond those. Raise `ValueError`."""
+    try:
+        return orjson.loads(raw)
+    except ValueError as error:
+        if "infinity" not in str(error):
+            raise
+    try:
+        return read_big(raw)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def read_big(raw: bytes) -> Any:
