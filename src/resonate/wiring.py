@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
+from resonate.adapters import sqlite
 from resonate.adapters.clock import SystemClock
 from resonate.adapters.codecs.json import JsonCodec
 from resonate.adapters.memory import MemoryServer
@@ -177,10 +178,16 @@ def _backend(backend: str | Backend | None, clock: Clock | None) -> Backend:
             raise UsageError(msg)
         return backend
     scheme = urlsplit(backend).scheme
-    if scheme == "memory":
-        return MemoryServer(clock=clock or SystemClock())
-    msg = f"There is no backend for {scheme or backend!r} URLs in this version."
-    raise UsageError(msg, hint="Leave the URL out, or give 'memory://', to keep everything in this process's memory.")
+    match scheme:
+        case "memory":
+            return MemoryServer(clock=clock or SystemClock())
+        case "sqlite":
+            return sqlite.from_url(backend, clock)
+        case _:
+            raise UsageError(
+                f"There is no backend for {scheme or backend!r} URLs in this version.",
+                hint="Give 'sqlite:///app.db' for a file, or 'memory://' to keep everything in this process's memory.",
+            )
 
 
 def _addresses(store: Store) -> Callable[[str | None], str]:
