@@ -6,7 +6,7 @@ Law 2: headers and tags are JSON with their keys as given; NULL stands for none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 import orjson
@@ -52,7 +52,7 @@ class Put:
 
 
 PROMISE_COLUMNS: Final = (
-    "id, state, param_headers, param_data, value_headers, value_data, tags, timeout_at, created_at, settled_at"
+    "id, state, timeout_at, created_at, settled_at, tags, param_headers, param_data, value_headers, value_data"
 )
 PUT_PROMISE: Final = Put(
     f"INSERT INTO promises ({PROMISE_COLUMNS}, home, origin, due_at)",
@@ -83,14 +83,14 @@ def promise_row(promise: Promise, home: int | None, origin: int | None) -> Row:
     return (
         record.id,
         record.state.value,
+        record.timeout_at,
+        record.created_at,
+        record.settled_at,
+        _dumped(record.tags),
         _dumped(record.param.headers),
         record.param.data,
         _dumped(record.value.headers),
         record.value.data,
-        _dumped(record.tags),
-        record.timeout_at,
-        record.created_at,
-        record.settled_at,
         home,
         origin,
         promise_due(promise),
@@ -99,7 +99,7 @@ def promise_row(promise: Promise, home: int | None, origin: int | None) -> Row:
 
 def promise_record(row: Row) -> PromiseRecord:
     """Return the record of a row of `PROMISE_COLUMNS`."""
-    id, state, param_headers, param_data, value_headers, value_data, tags, timeout_at, created_at, settled_at = row
+    id, state, timeout_at, created_at, settled_at, tags, param_headers, param_data, value_headers, value_data = row
     return PromiseRecord(
         id=id,
         state=_PROMISE_STATES[state],
@@ -154,6 +154,11 @@ def schedule_of(row: Row) -> ScheduleRecord:
         next_run_at=next_run_at,
         last_run_at=last_run_at,
     )
+
+
+def listed(ids: Iterable[str]) -> str:
+    """Return ids as the parameter of `json_each(?)`."""
+    return orjson.dumps([*ids]).decode()
 
 
 def _dumped(texts: Mapping[str, str]) -> str | None:

@@ -11,6 +11,7 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from resonate.adapters.embedded.alarm import IDLE, Alarm
 from resonate.adapters.embedded.mail import Mailbox, Member, Piles
 from resonate.adapters.sqlite.file import Durability
 from resonate.adapters.sqlite.jobs import Ask, Call, Job, Wake
+from resonate.adapters.sqlite.retention import Progress
 from resonate.adapters.sqlite.snapshots import read_snapshot
 from resonate.adapters.sqlite.store import SqliteStore
 from resonate.adapters.sqlite.worker import Options, Worker, closed
@@ -127,6 +129,19 @@ class SqliteServer:
         """Do many requests. Raise `StoreError`."""
         replies: Sequence[Any] = await self._ask(requests, single=False)
         return replies
+
+    async def prune(self, before: int) -> int:
+        """Delete the executions that were over before an instant, in epoch ms; return how many promises that were."""
+        worker = self._worker
+        if worker is None:
+            raise closed(self._path)
+        progress = Progress()
+        while not progress.done:
+            waiting: asyncio.Future[Progress] = asyncio.get_running_loop().create_future()
+            step = partial(worker.prune, before, progress)
+            with self._clock.busy():
+                progress = await _done(worker, Call(future=waiting, function=step))
+        return progress.deleted
 
     async def _ask(self, requests: Sequence[Request[Any]], *, single: bool) -> Any:
         worker = self._worker

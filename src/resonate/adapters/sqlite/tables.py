@@ -18,8 +18,6 @@ from heapq import heappop, heappush
 from itertools import chain
 from typing import Any, Final, TypeAlias, assert_never
 
-import orjson
-
 from resonate.adapters.sqlite.rows import (
     PROMISE_COLUMNS,
     PUT_PROMISE,
@@ -29,6 +27,7 @@ from resonate.adapters.sqlite.rows import (
     TASK_COLUMNS,
     Put,
     Row,
+    listed,
     promise_record,
     promise_row,
     schedule_of,
@@ -101,12 +100,19 @@ class Tables:
         self._due: int | None = None  # nothing else is due before; None if nobody has looked
 
     def forget(self) -> None:
-        """Forget all that was read or written but not flushed."""
-        for kept in (self._promises, self._tasks, self._names, self._new_promises, self._new_tasks):
-            kept.clear()
-        for listed in (self._owed, self._sends, self._fresh):
-            listed.clear()
+        """Forget all that was read, and all that was written but not flushed."""
+        self.read_anew()
+        self._new_promises.clear()
+        self._new_tasks.clear()
+        for queued in (self._owed, self._sends, self._fresh):
+            queued.clear()
         self._due = None
+
+    def read_anew(self) -> None:
+        """Forget what was read: the file was changed by other means. All that was written has been flushed."""
+        self._promises.clear()
+        self._tasks.clear()
+        self._names.clear()
 
     def flush(self) -> None:
         """Write to the file what was written here."""
@@ -137,12 +143,12 @@ class Tables:
         wanted = [id for id in ids if id not in promises]
         if len(wanted) > 1:
             promises.update(dict.fromkeys(wanted))
-            for row in self._db.execute(f"{_SELECT_PROMISE} WHERE id {_AMONG}", (_json(wanted),)):
+            for row in self._db.execute(f"{_SELECT_PROMISE} WHERE id {_AMONG}", (listed(wanted),)):
                 self._keep(row)
         wanted = [id for id in wanted if id not in tasks]
         if len(wanted) > 1:
             tasks.update(dict.fromkeys(wanted))
-            for row in self._db.execute(f"SELECT {TASK_COLUMNS} FROM tasks WHERE id {_AMONG}", (_json(wanted),)):
+            for row in self._db.execute(f"SELECT {TASK_COLUMNS} FROM tasks WHERE id {_AMONG}", (listed(wanted),)):
                 tasks[row[0]] = task_of(row)
 
     def _keep(self, row: Row) -> Promise:
@@ -417,10 +423,6 @@ class Tables:
 
 _SELECT_PROMISE: Final = f"SELECT {PROMISE_COLUMNS}, h.name FROM promises p LEFT JOIN names h ON h.n = p.home"
 _AMONG: Final = "IN (SELECT value FROM json_each(?))"
-
-
-def _json(ids: list[str]) -> str:
-    return orjson.dumps(ids).decode()
 
 
 def _is_heavy(record: PromiseRecord) -> bool:

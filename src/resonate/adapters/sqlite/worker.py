@@ -29,6 +29,7 @@ from resonate.adapters.sqlite.faults import Damaged, locked, translated
 from resonate.adapters.sqlite.file import Durability, Watch, is_busy, open_file
 from resonate.adapters.sqlite.jobs import Ask, Call, Job, Wake, answer
 from resonate.adapters.sqlite.post import PostOffice
+from resonate.adapters.sqlite.retention import Progress, prune_some
 from resonate.adapters.sqlite.tables import Tables
 from resonate.core.protocol.due import NEVER
 from resonate.core.protocol.machine import fire, handle
@@ -301,9 +302,13 @@ class Worker:
             self._work(now)
         return reply
 
-    def request(self, request: Request[Any]) -> Any | Rejection:
-        """Do one request inside a `Call`."""
-        return self._ask(request)
+    def prune(self, before: int, progress: Progress) -> Progress:
+        """Delete some of what was settled before an instant. A `Call`'s function."""
+        self._tables.flush()
+        pruned = prune_some(self._db, before, self._tick(), progress)
+        if pruned.deleted != progress.deleted:
+            self._tables.read_anew()
+        return pruned
 
     def _work(self, now: int) -> None:
         """Fire what is due, send what is to be sent."""
