@@ -17,7 +17,7 @@ from typing import Final
 from attrs import define
 
 from resonate.adapters.sqlite.faults import cut, gone, locked, translated
-from resonate.adapters.sqlite.schema import check_library, check_ours, claim, migrate
+from resonate.adapters.sqlite.schema import check_library, check_ours, claim, migrate, read_header
 from resonate.errors import StoreError
 
 _BUSY_SECONDS: Final = 0.25
@@ -122,11 +122,8 @@ class Watch:
     def _size_by_header(self) -> int:
         """Return how long the file says that it is: one that was vacuumed is shorter, and says so."""
         try:
-            with self.path.open("rb") as file:
-                header = file.read(32)
-        except OSError:
-            raise gone(self.path) from None
-        if len(header) < 32:
-            raise cut(self.path)
-        page = int.from_bytes(header[16:18], "big")
-        return int.from_bytes(header[28:32], "big") * (65_536 if page == 1 else page)
+            return read_header(self.path)[1]
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN:
+                raise gone(self.path) from None
+            raise cut(self.path) from None

@@ -18,10 +18,6 @@ APPLICATION_ID: Final = 0x52534E54  # "RSNT"
 FLOOR: Final = (3, 40, 0)
 """The oldest SQLite that this is tested with."""
 
-_MAGIC: Final = b"SQLite format 3\x00"
-_HEADER: Final = 100
-_APPLICATION_ID_AT: Final = slice(68, 72)
-
 MIGRATIONS: Final[Sequence[str]] = (
     """
     -- Facts about the file as a whole.
@@ -129,16 +125,35 @@ def check_ours(path: Path) -> None:
     A file that is empty, or that was being created when its creator died, is as good as none.
     """
     try:
-        with path.open("rb") as file:
-            header = file.read(_HEADER)
+        size = path.stat().st_size
     except FileNotFoundError:
         return
-    if not header or path.with_name(f"{path.name}-journal").exists():
+    if not size or path.with_name(f"{path.name}-journal").exists():
         return  # with a journal, SQLite restores it first; `claim` looks again
-    if not header.startswith(_MAGIC):
+    try:
+        application_id, length = read_header(path)
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+            raise _not_ours(path, "is no SQLite database") from None
+        return  # opening it will say what is wrong
+    if not length:
         raise _not_ours(path, "is no SQLite database")
-    if int.from_bytes(header[_APPLICATION_ID_AT], "big") != APPLICATION_ID:
+    if application_id != APPLICATION_ID:
         raise _not_ours(path, "is the database of another program")
+
+
+def read_header(path: Path) -> tuple[int, int]:
+    """Return what the header of a file says: its application id, and its length in bytes. Raise `sqlite3.Error`.
+
+    Read by SQLite, without a lock and without the log, and never by a descriptor of our own: the system takes all locks
+    of a process on a file away when the process closes any descriptor of it, and SQLite alone knows when it may.
+    """
+    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
+    try:
+        pages = _pragma(connection, "page_count")
+        return _pragma(connection, "application_id"), pages * _pragma(connection, "page_size")
+    finally:
+        connection.close()
 
 
 def claim(connection: sqlite3.Connection, path: Path) -> None:
