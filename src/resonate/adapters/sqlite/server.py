@@ -21,6 +21,7 @@ from resonate.adapters.embedded.mail import Mailbox, Member, Piles
 from resonate.adapters.sqlite.file import Durability
 from resonate.adapters.sqlite.jobs import Ask, Call, Job, Wake
 from resonate.adapters.sqlite.retention import Progress
+from resonate.adapters.sqlite.searcher import SEARCHES, Searcher
 from resonate.adapters.sqlite.snapshots import read_snapshot
 from resonate.adapters.sqlite.store import SqliteStore
 from resonate.adapters.sqlite.worker import Options, Worker, closed
@@ -65,6 +66,7 @@ class SqliteServer:
         self._lock = threading.Lock()
         self._piles = Piles()
         self._worker: Worker | None = None
+        self._searcher: Searcher | None = None
         self._stores = 0
         self._alarms: dict[asyncio.AbstractEventLoop, Alarm] = {}
 
@@ -122,6 +124,11 @@ class SqliteServer:
 
     async def ask(self, request: Request[R]) -> R | Rejection:
         """Do one request. Raise `StoreError`."""
+        searcher = self._searcher
+        if isinstance(request, SEARCHES) and searcher is not None:
+            with self._clock.busy():
+                found: R | Rejection = await searcher.ask(request)
+            return found
         reply: R | Rejection = await self._ask((request,), single=True)
         return reply
 
@@ -166,6 +173,7 @@ class SqliteServer:
                 wake_at=self._wake_at,
             )
         )
+        self._searcher = Searcher(self._path, self._clock, self._settings)
         worker.start()
         return worker
 
@@ -174,8 +182,9 @@ class SqliteServer:
         with self._lock:
             self._stores -= 1
             worker = None if self._stores else self._worker
+            searcher = None if worker is None else self._searcher
             if worker is not None:
-                self._worker = None
+                self._worker = self._searcher = None
             alarm = self._alarms.get(loop)
             if alarm is not None:
                 alarm.stores -= 1
@@ -185,6 +194,8 @@ class SqliteServer:
                     del self._alarms[loop]
         if alarm is not None:
             await alarm.close()
+        if searcher is not None:
+            searcher.close()
         if worker is not None:
             farewell: Job[None] = Job(future=asyncio.get_running_loop().create_future())
             worker.close(farewell)
