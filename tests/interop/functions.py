@@ -27,7 +27,7 @@ async def relay(ctx: Context, target: str, func: str, args: list[Any]) -> Any:
 async def rescue(ctx: Context, target: str, func: str, args: list[Any]) -> Any:
     try:
         await ctx.options(target=target).rpc(func, *args)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
         return {"name": type(error).__name__, "message": str(error)}
     return None
 

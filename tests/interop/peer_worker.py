@@ -40,7 +40,7 @@ async def relay(ctx: Context, target: str, func: str, args: list[Any]) -> Any:
 async def rescue(ctx: Context, target: str, func: str, args: list[Any]) -> Any:
     try:
         await ctx.options(target=target).rpc(func, *args)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
         return {"name": type(error).__name__, "message": str(error)}
     return None
 
@@ -75,7 +75,7 @@ async def star(ctx: Context, count: int) -> int:
 async def start(resonate: Resonate, id: str, target: str, func: str, args: list[Any]) -> dict[str, Any]:
     try:
         return {"id": id, "value": await resonate.options(target=target).rpc(id, func, *args).result()}
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is told
         return {"id": id, "error": {"name": type(error).__name__, "message": str(error)}}
 
 
@@ -83,10 +83,10 @@ async def main(url: str, group: str) -> None:
     resonate = Resonate(url=url, group=group, pid=f"py-{os.getpid()}", ttl=timedelta(seconds=5), retry_policy=Never())
     for function in (echo, add, fail, relay, rescue, fan, chain, star):
         resonate.register(function)
-    print(json.dumps({"package": f"resonate-sdk {version('resonate-sdk')}"}), flush=True)
+    print(json.dumps({"package": f"resonate-sdk {version('resonate-sdk')}"}), flush=True)  # noqa: T201 - said to the test
 
     async def handle(line: str) -> None:
-        print(json.dumps(await start(resonate, **json.loads(line))), flush=True)
+        print(json.dumps(await start(resonate, **json.loads(line))), flush=True)  # noqa: T201 - as above
 
     async with asyncio.TaskGroup() as tasks:
         while line := await asyncio.to_thread(sys.stdin.readline):

@@ -45,6 +45,12 @@ def no_official() -> str | None:
     return None if OFFICIAL.exists() else f"resonate-sdk is not in {OFFICIAL.parent}: `make interop` installs it"
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
 @define(eq=False)
 class Process:
     """A child that says one line of JSON when it is ready and ends when its standard input does."""
@@ -115,7 +121,7 @@ class OwnServer:
     """A Resonate server of the test's own, on a file, so that it can be killed and started again."""
 
     folder: Path
-    port: int = field(factory=lambda: free_port())
+    port: int = field(factory=free_port)
     _child: subprocess.Popen[bytes] | None = None
 
     @property
@@ -147,12 +153,6 @@ class OwnServer:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def node_server() -> Process:

@@ -38,7 +38,7 @@ VALUES: list[Any] = [
 ]
 
 
-@pytest.fixture(params=PAIRS, ids=lambda pair: "-calls-".join(pair))
+@pytest.fixture(params=PAIRS, ids="-calls-".join)
 def pair(request: pytest.FixtureRequest, site: Site, record_property: Any) -> tuple[str, str]:
     caller, callee = request.param
     record_property("row", f"{NAMES[caller]} calls {NAMES[callee]}")
