@@ -145,6 +145,7 @@ def parts(chosen: Settings) -> Parts:
         timeout_ms=chosen.timeout_ms,
         step_timeout_ms=chosen.step_timeout_ms,
         step_retry=chosen.retry,
+        timer_made=lambda task_id: worker.timer_made(task_id),  # noqa: PLW0108 - the worker is made further down
     )
     worker: Worker
     watcher = Watcher(patient, chosen.clock, alarms, lambda promise_id: worker.drives(promise_id))  # noqa: PLW0108 - made further down

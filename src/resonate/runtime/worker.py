@@ -54,6 +54,7 @@ from resonate.errors import (
 )
 from resonate.runtime.continuations import Continuations, Parked
 from resonate.runtime.driver import Driver, Fulfilled, Lost, Stopped, Suspended, Tools
+from resonate.runtime.history import history_of
 from resonate.runtime.lease import LeaseKeeper
 
 log = logging.getLogger("resonate.worker")
@@ -63,6 +64,8 @@ LONGEST_HOLD_MS = 60_000
 LOUD = 7
 """How often a task that has to be held is written to the log: as long as its delay grows. Events tell each time."""
 MOST_OFFERS = 100_000
+MOST_TIMERS = 100_000
+"""So many timers are known by their ids, so that their offers cost nothing; an older one costs an acquisition."""
 
 
 @frozen(kw_only=True)
@@ -102,6 +105,7 @@ class Worker:
         self._held: dict[str, _Held] = {}
         self._acquiring: dict[str, asyncio.Task[None]] = {}
         self._offers: OrderedDict[str, int] = OrderedDict()
+        self._timers: OrderedDict[str, None] = OrderedDict()  # tasks that nobody is to run: see `timer_made`
         self._again: dict[str, int] = {}  # offered while their last attempt was still ending
         self._holds: dict[str, int] = {}  # how often a task had to be held, for the growing delay
         self._waiting = 0  # held without being driven
@@ -171,7 +175,7 @@ class Worker:
 
     def offer(self, task_id: str, version: int) -> None:
         """Take the task up, now or when there is room. An offer is never a promise: it may be stale or repeated."""
-        if not self._taking:
+        if not self._taking or task_id in self._timers:
             return
         if task_id in self._held or task_id in self._acquiring:
             self._again[task_id] = version
@@ -181,6 +185,12 @@ class Worker:
             self._offers[task_id] = version
             if len(self._offers) > MOST_OFFERS:
                 self._offers.popitem(last=False)  # the server offers it again
+
+    def timer_made(self, task_id: str) -> None:
+        """Take note that this task is a timer's: it waits for its deadline, and offers of it are passed over."""
+        self._timers[task_id] = None
+        if len(self._timers) > MOST_TIMERS:
+            self._timers.popitem(last=False)
 
     def _acquire(self, task_id: str, version: int) -> None:
         self._acquiring[task_id] = self._spawn(self._take_up(task_id, version), f"resonate-{task_id}")
@@ -311,7 +321,8 @@ class Worker:
             self._tools.watcher.told(promise)
             return False
         if promise.tags.get(Tag.TIMER) == "true":
-            return False  # a dialect's timer: nobody runs it, its lease may lapse
+            self.timer_made(promise.id)  # another process's: its lease may lapse, a release would only bring it back
+            return False
         execution: Execution | StepExecution | None = None
         now = self._tools.clock.now()
         if parked is not None:
@@ -375,7 +386,10 @@ class Worker:
             return None
         if function.kind is FunctionKind.STEP:
             return StepExecution(self._env, promise, function, call)
-        return Execution(self._env, Context, promise, function, call, claim.preload, claim.task.version)
+        history = await history_of(self._tools.store, claim)
+        return Execution(
+            self._env, Context, promise, function, call, history.records, claim.task.version, whole=history.whole
+        )
 
     def _not_registered(self, task_id: str, wanted: list[tuple[str, int | None]], error: ResonateError) -> None:
         self._count_hold(task_id)
