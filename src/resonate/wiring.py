@@ -162,6 +162,7 @@ def parts(chosen: Settings) -> Parts:
         pid=chosen.pid,
         ttl_ms=chosen.limits.ttl_ms,
         on_lost=lambda task_id, version, reason: worker.lease_lost(task_id, version, reason),  # noqa: PLW0108 - as above
+        on_refused=lambda error: worker.refused(error),  # noqa: PLW0108 - as above
         own_thread=isinstance(chosen.clock, SystemClock),
     )
     tools = Tools(store=patient, clock=chosen.clock, alarms=alarms, steps=steps, watcher=watcher)

@@ -7,14 +7,14 @@ Law 2: every difference can be switched, so that a test can say which one it is 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from attrs import define, evolve, field, frozen
 
 from resonate.adapters.memory import MemoryServer
 from resonate.core import ids
 from resonate.core.protocol.dialect import Dialect
-from resonate.core.protocol.records import NO_VALUE, Execute, Message, PromiseRecord, PromiseState, Tag, Unblock
+from resonate.core.protocol.records import NO_VALUE, Message, PromiseRecord, PromiseState, Tag, Unblock
 from resonate.core.protocol.requests import (
     ClaimReply,
     FenceReply,
@@ -40,7 +40,7 @@ from resonate.core.protocol.requests import (
 )
 from resonate.core.protocol.snapshot import Snapshot
 from resonate.ports.clock import Clock
-from resonate.ports.store import Store
+from resonate.ports.store import Reconnected, Store
 
 FIELD: Final = Dialect(
     targeted_timers=True,
@@ -108,8 +108,8 @@ class FieldServer:
             case PromiseCreate():
                 return self._created(request, await store.send(self._hidden(request)))
             case TaskCreate(action=action):
-                reply = await store.send(evolve(request, action=self._hidden(action)))
-                return await self._claimed(store, self._created(action, reply))
+                claim = await store.send(evolve(request, action=self._hidden(action)))
+                return await self._claimed(store, self._created(action, claim))
             case TaskAcquire():
                 return await self._claimed(store, await store.send(evolve(request, delta=False)))
             case TaskFence(action=action):
@@ -123,9 +123,9 @@ class FieldServer:
             case _:
                 return self._told(await store.send(request))
 
-    def message(self, message: Message) -> Message:
+    def message(self, message: Message | Reconnected) -> Message | Reconnected:
         """Return a message as it is sent out."""
-        return message if isinstance(message, Execute) else Unblock(self.shown(message.promise))
+        return Unblock(self.shown(message.promise)) if isinstance(message, Unblock) else message
 
     def shown(self, record: PromiseRecord) -> PromiseRecord:
         """Return a record as it is told."""
@@ -267,7 +267,7 @@ class _FieldStore:
     async def send_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
         return [await self.send(request) for request in requests]
 
-    async def messages(self) -> AsyncIterator[Message]:
+    async def messages(self) -> AsyncIterator[Message | Reconnected]:
         async for message in self._inner.messages():
             yield self._server.message(message)
 
@@ -297,7 +297,7 @@ def _tags_wrong(request: PromiseCreate, separator: str) -> str | None:
         if separator in request.tags.get(tag, ""):
             return f"{tag} must not contain {separator!r}"
     for tag in (Tag.ORIGIN, Tag.BRANCH, Tag.PARENT):
-        above = cast("str", request.tags.get(tag, request.id))
+        above = request.tags.get(tag, request.id)
         if request.id != above and not ids.is_below(request.id, above, separator):
             return f"the promise's id must be prefixed by its {tag}"
     return None
