@@ -431,10 +431,11 @@ class Resonate:
             await self._create(self._creation(id, param, parts.store.anycast(), function.timeout_ms))
             return self._handle(id, returns)
         request = self._creation(id, param, parts.store.prefer(), function.timeout_ms)
+        asked = settings.clock.now()
         with parts.worker.claiming(id):
             reply = await parts.store.send(TaskCreate(pid=settings.pid, ttl=settings.limits.ttl_ms, action=request))
             if isinstance(reply, ClaimReply):
-                return await self._claimed(parts, reply, request, returns)
+                return await self._claimed(parts, reply, request, returns, asked)
         if reply.status not in {Status.CONFLICT, Status.UNPROCESSABLE}:
             raise _refused(id, reply)
         self._check_same(promise_of(await parts.store.send(PromiseGet(id)), id), request)
@@ -443,7 +444,7 @@ class Resonate:
         return self._handle(id, returns)
 
     async def _claimed(
-        self, parts: wiring.Parts, claim: ClaimReply, request: PromiseCreate, returns: Any
+        self, parts: wiring.Parts, claim: ClaimReply, request: PromiseCreate, returns: Any, asked: int
     ) -> Handle[Any]:
         """Drive what was claimed, unless it is over, or another call's: that one goes back to its workers."""
         pending = claim.promise.state is PromiseState.PENDING
@@ -455,9 +456,9 @@ class Resonate:
             raise
         if not pending:
             return self._handle(request.id, returns, settled=claim.promise)
-        if parts.worker.taking:
-            parts.worker.adopt(claim)
-        else:  # this client was closed meanwhile
+        if parts.worker.may_drive(asked):
+            parts.worker.adopt(claim, asked)
+        else:  # this client was closed meanwhile, or the answer came late
             await parts.worker.give_back(claim)
         return self._handle(request.id, returns)
 

@@ -145,6 +145,7 @@ def parts(chosen: Settings) -> Parts:
         timeout_ms=chosen.timeout_ms,
         step_timeout_ms=chosen.step_timeout_ms,
         step_retry=chosen.retry,
+        timer_made=lambda task_id: worker.timer_made(task_id),  # noqa: PLW0108 - the worker is made further down
     )
     worker: Worker
     watcher = Watcher(patient, chosen.clock, alarms, lambda promise_id: worker.drives(promise_id))  # noqa: PLW0108 - made further down
@@ -161,6 +162,7 @@ def parts(chosen: Settings) -> Parts:
         pid=chosen.pid,
         ttl_ms=chosen.limits.ttl_ms,
         on_lost=lambda task_id, version, reason: worker.lease_lost(task_id, version, reason),  # noqa: PLW0108 - as above
+        on_refused=lambda error: worker.refused(error),  # noqa: PLW0108 - as above
         own_thread=isinstance(chosen.clock, SystemClock),
     )
     tools = Tools(store=patient, clock=chosen.clock, alarms=alarms, steps=steps, watcher=watcher)
