@@ -71,11 +71,13 @@ class Session:
         settings: what the client was made with.
         parts: what runs while it is open.
         loop: the event loop that it was opened on.
+        opening: whether it is being opened.
     """
 
     settings: wiring.Settings
     parts: wiring.Parts | None = None
     loop: asyncio.AbstractEventLoop | None = None
+    opening: bool = False
 
     @property
     def opened(self) -> wiring.Parts:
@@ -167,17 +169,19 @@ class Resonate:
     async def __aenter__(self) -> Self:
         """Connect, and take tasks from now on."""
         session = self._session
-        if session.parts is not None:
+        if session.parts is not None or session.opening:
             raise UsageError("This client is open already.", hint="Make another Resonate for another `async with`.")
-        parts = wiring.parts(session.settings)
-        session.parts, session.loop = parts, asyncio.get_running_loop()
+        store = wiring.connect(session.settings)
+        session.opening = True
         try:
-            await parts.store.start()
+            await store.start()
         except BaseException:
-            session.parts = None
-            parts.pool.shutdown(wait=False)
+            await store.stop()
             raise
-        parts.worker.start()
+        finally:
+            session.opening = False
+        session.parts, session.loop = wiring.parts(session.settings, store), asyncio.get_running_loop()
+        session.parts.worker.start()
         return self
 
     async def __aexit__(

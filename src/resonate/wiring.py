@@ -125,9 +125,16 @@ def settings(
     )
 
 
-def parts(chosen: Settings) -> Parts:
-    """Put together what runs while a client is open. Starts nothing; called on the loop that will run it."""
-    store = chosen.backend.connect(group=chosen.group, pid=chosen.pid)
+def connect(chosen: Settings) -> Store:
+    """Return the store of a client that is being opened; opens nothing."""
+    return chosen.backend.connect(group=chosen.group, pid=chosen.pid)
+
+
+def parts(chosen: Settings, store: Store) -> Parts:
+    """Put together what runs while a client is open. Starts nothing; called on the loop that will run it.
+
+    The store has been started, since it may have to ask its server how it speaks.
+    """
     patient = Patient(store, chosen.clock, random.random)
     observe = Observers(chosen.tracers).observe
     alarms = Alarms(chosen.clock)
