@@ -47,16 +47,15 @@ def pair(request: pytest.FixtureRequest, site: Site, record_property: Any) -> tu
 
 
 @pytest.fixture
-async def call(request: pytest.FixtureRequest, site: Site, pair: tuple[str, str]) -> Any:
+async def call(site: Site, client: Resonate, pair: tuple[str, str]) -> Any:
     """Start a function of the callee as a client of the caller's SDK."""
     caller, callee = pair
     for who in {caller, callee} - {"this"}:
         site.peer(who)
-    client: Resonate | None = request.getfixturevalue("client") if "this" in pair else None
 
     async def start(func: str, *args: Any) -> Any:
         async with asyncio.timeout(20):
-            if client is not None and caller == "this":
+            if caller == "this":
                 return await client.options(target=site.group(callee)).rpc(site.id(), func, *args)
             return await site.peer(caller).start(site.id(), site.group(callee), func, *args)
 
