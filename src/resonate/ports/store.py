@@ -22,6 +22,17 @@ class Reconnected:
     """
 
 
+@frozen
+class Dropped:
+    """Among the messages: what came was no message (`reason` says why not), and was ignored."""
+
+    reason: str
+
+
+Notice: TypeAlias = Reconnected | Dropped
+"""What a store has to say about its messages, among them."""
+
+
 class Store(Protocol):
     """One process's connection to a store, as member `pid` of `group`.
 
@@ -72,7 +83,7 @@ class Store(Protocol):
         """
         ...
 
-    def messages(self) -> AsyncIterator[Message | Reconnected]:
+    def messages(self) -> AsyncIterator[Message | Notice]:
         """Yield the messages to this connection until `stop`. One consumer. Raise `AuthError` if it is refused.
 
         At-most-once: a message may be lost (an `Execute` comes again, an `Unblock` does not), repeated or stale.
