@@ -6,12 +6,15 @@ a network for another transport is little code.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol, TypeAlias
 
 from attrs import frozen
 
 from resonate.ports.store import Notice
+
+Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
+"""What a server is shown: text, or a function that returns it and is called again when it was refused."""
 
 
 @frozen(kw_only=True)

@@ -7,11 +7,12 @@ import os
 from resonate.adapters.clock import SystemClock
 from resonate.adapters.http.carriers import Carriers, ClientOrMaker, default_carrier, given_carrier
 from resonate.adapters.http.network import HttpNetwork, Limits, Place
-from resonate.adapters.remote import Credentials, RemoteStore, Token
+from resonate.adapters.remote import Credentials, RemoteStore
 from resonate.core.durations import Duration, milliseconds
 from resonate.core.protocol.dialect import Dialect
 from resonate.errors import UsageError
 from resonate.ports.clock import Clock
+from resonate.ports.network import Token
 
 
 class HttpBackend:

@@ -152,4 +152,3 @@ class Carriers:
         finally:
             self._guards.pop(loop, None)
             await carrier.close()
-

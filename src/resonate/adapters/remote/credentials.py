@@ -11,13 +11,9 @@ import asyncio
 import inspect
 import threading
 from asyncio import AbstractEventLoop, Task
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
 
 from resonate.errors import AuthError, NetworkError, UsageError
-
-Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
-"""A token, or a function that returns one and is called again when it was refused. It may be `async`."""
+from resonate.ports.network import Token
 
 _HINT = "Check the token (RESONATE_TOKEN, or the argument token=), then open the client again."
 
