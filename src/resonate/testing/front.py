@@ -229,13 +229,13 @@ class FrontTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """End what is under way, and the application's life."""
-        life, self._life = self._life, None
+        life, asked, self._life = self._life, self._asked, None
         for task in [*self._tasks]:
             task.cancel()
         if self._tasks:
             await asyncio.wait([*self._tasks])
         if life is not None:
-            self._asked.put_nowait({"type": "lifespan.shutdown"})
+            asked.put_nowait({"type": "lifespan.shutdown"})
             await life
 
     async def _begin(self) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import inspect
 import threading
 from asyncio import AbstractEventLoop, Task
+from collections.abc import Callable
 
 from resonate.errors import AuthError, NetworkError, UsageError
 from resonate.ports.network import Token
@@ -40,10 +41,15 @@ class Credentials:
         self._token = self._static
         self._trouble: str | None = None
         self._asking: dict[AbstractEventLoop, Task[str]] = {}
+        self._listeners: list[Callable[[AuthError], None]] = []
 
     def __repr__(self) -> str:
         """Say that there is a token, and not which."""
         return f"Credentials({'none' if self._static is None and self._ask is None else 'a token'})"
+
+    def on_refusal(self, listener: Callable[[AuthError], None]) -> None:
+        """Call `listener`, on any thread, when the server refuses for good."""
+        self._listeners.append(listener)
 
     def reset(self) -> None:
         """Forget that the server refused."""
@@ -73,7 +79,11 @@ class Credentials:
     def refuse(self) -> AuthError:
         """Take note that the server refuses for good; return the error that says so."""
         with self._lock:
+            news = self._trouble is None
             self._trouble = "does not accept the token" if self._static or self._ask else "asks for a token"
+        if news:
+            for listener in self._listeners:
+                listener(self._error())
         return self._error()
 
     def _error(self) -> AuthError:
