@@ -165,11 +165,11 @@ class Worker:
             self._roll_back()
             self._watch.start()
             self._transact(self._enter)
+            self._bury_the_dead()
         except BaseException:
             self._alive.stop()
             self._db.close()
             raise
-        self._bury_the_dead()
 
     def _enter(self) -> None:
         self._db.execute("INSERT OR IGNORE INTO processes (token) VALUES (?)", (self._alive.token,))
