@@ -168,6 +168,7 @@ class Worker:
             self._db.close()
             raise
         self._bury_the_dead()
+        self._alive.tidy(self._all_tokens())
 
     def _enter(self) -> None:
         self._db.execute("INSERT OR IGNORE INTO processes (token) VALUES (?)", (self._alive.token,))
