@@ -34,6 +34,7 @@ from attrs import define, frozen
 
 from resonate import JsonCodec, NotFound, Resonate
 from resonate.adapters.sqlite import SqliteServer
+from resonate.core.engine.deliveries import HEADER
 from resonate.core.engine.identity import CALL, SITE
 from resonate.core.protocol.properties import violated_state
 from resonate.core.protocol.records import PromiseRecord
@@ -199,8 +200,10 @@ class Run:
             yield "the result is not what was recorded"
         if self.told["result"] != f"{results['charge']}, {results['ship']}":
             yield f"the result is {self.told['result']}, not what the steps gave"
-        if (history := self.history()) != whole:
-            yield f"the history is {history}"
+        history = self.history()
+        for id in sorted({*history, *whole}):
+            if history.get(id) != whole.get(id):
+                yield f"{id} is {history.get(id)}, and not {whole.get(id)}"
         yield from violated_state(self.snapshot())
         yield from look_through(sorted(self.folder.glob("*.ledger")), {record.id: record for record in records}).wrong
         if left := sorted(path.name for path in self.folder.glob("*-alive-*")):
@@ -212,7 +215,7 @@ def _call(record: PromiseRecord) -> str:
 
 
 def _lasting(record: PromiseRecord) -> tuple[Any, ...]:
-    headers = {name: text for name, text in record.param.headers.items() if name != SITE}
+    headers = {name: text for name, text in record.param.headers.items() if name not in (SITE, HEADER)}
     value = None if _call(record) in RANDOM else record.value.data
     return (record.state, headers, record.param.data, dict(record.tags), value)
 
