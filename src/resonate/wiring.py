@@ -67,6 +67,8 @@ class Parts:
     """What runs while a client is open."""
 
     store: Store
+    backing: Store
+    """The store as the backend gave it."""
     env: Environment
     alarms: Alarms
     watcher: Watcher
@@ -166,7 +168,7 @@ def parts(chosen: Settings) -> Parts:
     )
     tools = Tools(store=patient, clock=chosen.clock, alarms=alarms, steps=steps, watcher=watcher)
     worker = Worker(pid=chosen.pid, env=env, tools=tools, leases=leases, limits=chosen.limits)
-    return Parts(store=patient, env=env, alarms=alarms, watcher=watcher, worker=worker, pool=pool)
+    return Parts(store=patient, backing=store, env=env, alarms=alarms, watcher=watcher, worker=worker, pool=pool)
 
 
 def _backend(backend: str | Backend | None, clock: Clock | None) -> Backend:

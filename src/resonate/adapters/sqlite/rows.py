@@ -6,10 +6,11 @@ Law 2: headers and tags are JSON with their keys as given; NULL stands for none.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeAlias
 
 import orjson
+from attrs import define, field
 
 from resonate.core.protocol.due import promise_due, schedule_due
 from resonate.core.protocol.objects import Promise, Task
@@ -25,18 +26,44 @@ from resonate.core.protocol.records import (
 
 Row: TypeAlias = tuple[Any, ...]
 
+
+@define
+class Put:
+    """A statement that writes rows.
+
+    Args:
+        insert: its beginning, up to the values.
+        width: values in a row.
+        conflict: its end.
+    """
+
+    insert: str
+    width: int
+    conflict: str = ""
+    _sql: dict[int, str] = field(factory=dict[int, str], init=False)
+
+    def sql(self, rows: int) -> str:
+        """Return the statement for a number of rows."""
+        sql = self._sql.get(rows)
+        if sql is None:
+            row = f"({', '.join('?' * self.width)})"
+            sql = self._sql[rows] = f"{self.insert} VALUES {', '.join([row] * rows)} {self.conflict}"
+        return sql
+
+
 PROMISE_COLUMNS: Final = (
-    "id, state, param_headers, param_data, value_headers, value_data, tags, timeout_at, created_at, settled_at"
+    "id, state, timeout_at, created_at, settled_at, tags, param_headers, param_data, value_headers, value_data"
 )
-PUT_PROMISE: Final = f"""
-    INSERT INTO promises ({PROMISE_COLUMNS}, home, origin, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (id) DO UPDATE SET state = excluded.state, value_headers = excluded.value_headers,
-        value_data = excluded.value_data, settled_at = excluded.settled_at, due_at = excluded.due_at
-"""
+PUT_PROMISE: Final = Put(
+    f"INSERT INTO promises ({PROMISE_COLUMNS}, home, origin, due_at)",
+    13,
+    "ON CONFLICT (id) DO UPDATE SET state = excluded.state, value_headers = excluded.value_headers, "
+    "value_data = excluded.value_data, settled_at = excluded.settled_at, due_at = excluded.due_at",
+)
 """What a promise was born with does not change."""
 
 TASK_COLUMNS: Final = "id, state, version, pid, ttl, expires_at, retry_at"
-PUT_TASK: Final = f"INSERT OR REPLACE INTO tasks ({TASK_COLUMNS}, due_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+PUT_TASK: Final = Put(f"INSERT OR REPLACE INTO tasks ({TASK_COLUMNS}, due_at)", 8)
 
 SCHEDULE_COLUMNS: Final = (
     "id, cron, promise_id, promise_timeout, promise_param_headers, promise_param_data, promise_tags, "
@@ -56,14 +83,14 @@ def promise_row(promise: Promise, home: int | None, origin: int | None) -> Row:
     return (
         record.id,
         record.state.value,
+        record.timeout_at,
+        record.created_at,
+        record.settled_at,
+        _dumped(record.tags),
         _dumped(record.param.headers),
         record.param.data,
         _dumped(record.value.headers),
         record.value.data,
-        _dumped(record.tags),
-        record.timeout_at,
-        record.created_at,
-        record.settled_at,
         home,
         origin,
         promise_due(promise),
@@ -72,7 +99,7 @@ def promise_row(promise: Promise, home: int | None, origin: int | None) -> Row:
 
 def promise_record(row: Row) -> PromiseRecord:
     """Return the record of a row of `PROMISE_COLUMNS`."""
-    id, state, param_headers, param_data, value_headers, value_data, tags, timeout_at, created_at, settled_at = row
+    id, state, timeout_at, created_at, settled_at, tags, param_headers, param_data, value_headers, value_data = row
     return PromiseRecord(
         id=id,
         state=_PROMISE_STATES[state],
@@ -127,6 +154,11 @@ def schedule_of(row: Row) -> ScheduleRecord:
         next_run_at=next_run_at,
         last_run_at=last_run_at,
     )
+
+
+def listed(ids: Iterable[str]) -> str:
+    """Return ids as the parameter of `json_each(?)`."""
+    return orjson.dumps([*ids]).decode()
 
 
 def _dumped(texts: Mapping[str, str]) -> str | None:

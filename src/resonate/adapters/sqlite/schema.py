@@ -31,20 +31,22 @@ MIGRATIONS: Final[Sequence[str]] = (
         n INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
         state TEXT NOT NULL,
-        param_headers TEXT, -- JSON, as all headers and tags; NULL if there are none
-        param_data TEXT,
-        value_headers TEXT,
-        value_data TEXT,
-        tags TEXT,
         timeout_at INTEGER NOT NULL,
         created_at INTEGER NOT NULL,
         settled_at INTEGER,
         home INTEGER, -- names.n: the branch whose history it belongs to
         origin INTEGER, -- names.n: its tag resonate:origin
-        due_at INTEGER -- when its deadline has to be enforced
+        due_at INTEGER, -- when its deadline has to be enforced
+        -- What may be long comes last, so that nobody has to read over it.
+        tags TEXT, -- JSON, as the headers; NULL if there are none
+        param_headers TEXT,
+        param_data TEXT,
+        value_headers TEXT,
+        value_data TEXT
     ) STRICT;
     CREATE INDEX promises_by_home ON promises (home) WHERE home IS NOT NULL;
     CREATE INDEX promises_by_origin ON promises (origin) WHERE origin IS NOT NULL;
+    CREATE INDEX promises_alone ON promises (settled_at) WHERE origin IS NULL AND settled_at IS NOT NULL;
     CREATE INDEX promises_due ON promises (due_at, id) WHERE due_at IS NOT NULL;
 
     CREATE TABLE tasks (

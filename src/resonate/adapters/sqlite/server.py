@@ -11,6 +11,7 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,8 @@ from resonate.adapters.embedded.alarm import IDLE, Alarm
 from resonate.adapters.embedded.mail import Mailbox, Member, Piles
 from resonate.adapters.sqlite.file import Durability
 from resonate.adapters.sqlite.jobs import Ask, Call, Job, Wake
+from resonate.adapters.sqlite.retention import Progress
+from resonate.adapters.sqlite.searcher import SEARCHES, Searcher
 from resonate.adapters.sqlite.snapshots import read_snapshot
 from resonate.adapters.sqlite.store import SqliteStore
 from resonate.adapters.sqlite.worker import Options, Worker, closed
@@ -63,6 +66,7 @@ class SqliteServer:
         self._lock = threading.Lock()
         self._piles = Piles()
         self._worker: Worker | None = None
+        self._searcher: Searcher | None = None
         self._stores = 0
         self._alarms: dict[asyncio.AbstractEventLoop, Alarm] = {}
 
@@ -120,6 +124,11 @@ class SqliteServer:
 
     async def ask(self, request: Request[R]) -> R | Rejection:
         """Do one request. Raise `StoreError`."""
+        searcher = self._searcher
+        if isinstance(request, SEARCHES) and searcher is not None:
+            with self._clock.busy():
+                found: R | Rejection = await searcher.ask(request)
+            return found
         reply: R | Rejection = await self._ask((request,), single=True)
         return reply
 
@@ -127,6 +136,19 @@ class SqliteServer:
         """Do many requests. Raise `StoreError`."""
         replies: Sequence[Any] = await self._ask(requests, single=False)
         return replies
+
+    async def prune(self, before: int) -> int:
+        """Delete the executions that were over before an instant, in epoch ms; return how many promises that were."""
+        worker = self._worker
+        if worker is None:
+            raise closed(self._path)
+        progress = Progress()
+        while not progress.done:
+            waiting: asyncio.Future[Progress] = asyncio.get_running_loop().create_future()
+            step = partial(worker.prune, before, progress)
+            with self._clock.busy():
+                progress = await _done(worker, Call(future=waiting, function=step))
+        return progress.deleted
 
     async def _ask(self, requests: Sequence[Request[Any]], *, single: bool) -> Any:
         worker = self._worker
@@ -151,6 +173,7 @@ class SqliteServer:
                 wake_at=self._wake_at,
             )
         )
+        self._searcher = Searcher(self._path, self._clock, self._settings)
         worker.start()
         return worker
 
@@ -159,8 +182,9 @@ class SqliteServer:
         with self._lock:
             self._stores -= 1
             worker = None if self._stores else self._worker
+            searcher = None if worker is None else self._searcher
             if worker is not None:
-                self._worker = None
+                self._worker = self._searcher = None
             alarm = self._alarms.get(loop)
             if alarm is not None:
                 alarm.stores -= 1
@@ -170,6 +194,8 @@ class SqliteServer:
                     del self._alarms[loop]
         if alarm is not None:
             await alarm.close()
+        if searcher is not None:
+            searcher.close()
         if worker is not None:
             farewell: Job[None] = Job(future=asyncio.get_running_loop().create_future())
             worker.close(farewell)

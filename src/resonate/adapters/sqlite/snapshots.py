@@ -78,6 +78,8 @@ def _outbox(
 ) -> tuple[OutboxEntry, ...]:
     entries = [*here]
     for id, address, version in db.execute("SELECT id, address, version FROM outbox"):
+        if version is None and id not in records:
+            continue  # pruned while its listener had not read it yet
         message = Execute(id, version) if version is not None else Unblock(records[id])
         entries.append(OutboxEntry(address=address, message=message))
     return tuple(sorted(entries, key=lambda entry: sort_key(key_of(entry.address, entry.message))))

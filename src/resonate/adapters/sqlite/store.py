@@ -37,6 +37,10 @@ class Server(Protocol):
         """Do many."""
         ...
 
+    async def prune(self, before: int) -> int:
+        """Delete what was over before an instant."""
+        ...
+
 
 class SqliteStore:
     """Member `pid` of `group` on a database file. Implements `resonate.ports.store.Store`.
@@ -89,6 +93,12 @@ class SqliteStore:
         if not self._open:
             raise self._closed()
         return await self._server.ask_all(requests) if requests else []
+
+    async def prune(self, before: int) -> int:
+        """Delete what was over before an instant, see `resonate.ports.store.Prunes`. Raise as `send` does."""
+        if not self._open:
+            raise self._closed()
+        return await self._server.prune(before)
 
     def messages(self) -> AsyncIterator[Message]:
         """Return the messages to this connection, until `stop`. Raise `UsageError` before `start`."""

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from heapq import heappop, heappush
+from itertools import chain
 from typing import Any, Final, TypeAlias, assert_never
 
 from resonate.adapters.sqlite.rows import (
@@ -24,6 +25,9 @@ from resonate.adapters.sqlite.rows import (
     PUT_TASK,
     SCHEDULE_COLUMNS,
     TASK_COLUMNS,
+    Put,
+    Row,
+    listed,
     promise_record,
     promise_row,
     schedule_of,
@@ -68,6 +72,8 @@ _DUE_TABLES: Final = ((_PROMISE, "promises"), (_TASK, "tasks"), (_SCHEDULE, "sch
 _Due: TypeAlias = tuple[int, int, str]
 """Instant, kind and id: the order in which what is due is done."""
 
+_SIZES: Final = (64, 8, 1)
+"""How many rows go into one statement: few different ones, so that they stay prepared."""
 _KEPT: Final = 10_000
 """Promises kept in memory, and as many tasks and names."""
 _HEAVY: Final = 16_384
@@ -94,30 +100,65 @@ class Tables:
         self._due: int | None = None  # nothing else is due before; None if nobody has looked
 
     def forget(self) -> None:
-        """Forget all that was read or written but not flushed."""
-        for kept in (self._promises, self._tasks, self._names, self._new_promises, self._new_tasks):
-            kept.clear()
-        for listed in (self._owed, self._sends, self._fresh):
-            listed.clear()
+        """Forget all that was read, and all that was written but not flushed."""
+        self.read_anew()
+        self._new_promises.clear()
+        self._new_tasks.clear()
+        for queued in (self._owed, self._sends, self._fresh):
+            queued.clear()
         self._due = None
+
+    def read_anew(self) -> None:
+        """Forget what was read: the file was changed by other means. All that was written has been flushed."""
+        self._promises.clear()
+        self._tasks.clear()
+        self._names.clear()
 
     def flush(self) -> None:
         """Write to the file what was written here."""
         if self._new_promises:
-            rows = [self._promise_row(promise) for promise in self._new_promises.values()]
-            self._db.executemany(PUT_PROMISE, rows)
+            self._put_all(PUT_PROMISE, [self._promise_row(promise) for promise in self._new_promises.values()])
             for id, promise in self._new_promises.items():
                 if _is_heavy(promise.record):
                     self._promises.pop(id, None)
             self._new_promises.clear()
         if self._new_tasks:
-            self._db.executemany(
-                PUT_TASK, [task_row(task, self._task_due_at(task)) for task in self._new_tasks.values()]
-            )
+            self._put_all(PUT_TASK, [task_row(task, self._task_due_at(task)) for task in self._new_tasks.values()])
             self._new_tasks.clear()
         for kept in (self._promises, self._tasks, self._names):
             if len(kept) > _KEPT:
                 kept.clear()
+
+    def _put_all(self, put: Put, rows: list[Row]) -> None:
+        """Write rows, many by one statement: each statement lets go of the interpreter, and has to get it back."""
+        start = 0
+        for size in _SIZES:
+            while len(rows) - start >= size:
+                self._db.execute(put.sql(size), list(chain.from_iterable(rows[start : start + size])))
+                start += size
+
+    def prefetch(self, ids: Iterable[str]) -> None:
+        """Read at once the promises of these ids, or that there are none, and likewise their tasks."""
+        promises, tasks = self._promises, self._tasks
+        wanted = [id for id in ids if id not in promises]
+        if len(wanted) > 1:
+            promises.update(dict.fromkeys(wanted))
+            for row in self._db.execute(f"{_SELECT_PROMISE} WHERE id {_AMONG}", (listed(wanted),)):
+                self._keep(row)
+        wanted = [id for id in wanted if id not in tasks]
+        if len(wanted) > 1:
+            tasks.update(dict.fromkeys(wanted))
+            for row in self._db.execute(f"SELECT {TASK_COLUMNS} FROM tasks WHERE id {_AMONG}", (listed(wanted),)):
+                tasks[row[0]] = task_of(row)
+
+    def _keep(self, row: Row) -> Promise:
+        promise = Promise(promise_record(row[:-1]), row[-1])
+        id = promise.record.id
+        if _is_heavy(promise.record):
+            self._promises.pop(id, None)
+        else:
+            self._promises[id] = promise
+        return promise
 
     def _promise_row(self, promise: Promise) -> tuple[Any, ...]:
         return promise_row(promise, self._name(promise.home), self._name(promise.record.tags.get(Tag.ORIGIN)))
@@ -287,14 +328,11 @@ class Tables:
         try:
             return self._promises[id]
         except KeyError:
-            row = self._one(
-                f"SELECT {_PROMISE_COLUMNS_HOME} FROM promises p LEFT JOIN names h ON h.n = p.home WHERE id = ?",
-                id,
-            )
-            found = None if row is None else Promise(promise_record(row[:-1]), row[-1])
-            if found is None or not _is_heavy(found.record):
-                self._promises[id] = found
-            return found
+            row = self._one(f"{_SELECT_PROMISE} WHERE id = ?", id)
+            if row is not None:
+                return self._keep(row)
+            self._promises[id] = None
+            return None
 
     def task(self, id: str, /) -> Task | None:
         """See `Reads`."""
@@ -383,7 +421,8 @@ class Tables:
         return map(schedule_of, self._db.execute(sql, (cursor or "",)))
 
 
-_PROMISE_COLUMNS_HOME: Final = f"{PROMISE_COLUMNS}, h.name"
+_SELECT_PROMISE: Final = f"SELECT {PROMISE_COLUMNS}, h.name FROM promises p LEFT JOIN names h ON h.n = p.home"
+_AMONG: Final = "IN (SELECT value FROM json_each(?))"
 
 
 def _is_heavy(record: PromiseRecord) -> bool:

@@ -15,9 +15,10 @@ import logging
 import sqlite3
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any, Final
 
 from attrs import frozen
@@ -28,6 +29,7 @@ from resonate.adapters.sqlite.faults import Damaged, locked, translated
 from resonate.adapters.sqlite.file import Durability, Watch, is_busy, open_file
 from resonate.adapters.sqlite.jobs import Ask, Call, Job, Wake, answer
 from resonate.adapters.sqlite.post import PostOffice
+from resonate.adapters.sqlite.retention import Progress, prune_some
 from resonate.adapters.sqlite.tables import Tables
 from resonate.core.protocol.due import NEVER
 from resonate.core.protocol.machine import fire, handle
@@ -90,8 +92,9 @@ class Worker:
         self._clock = options.clock
         self._alive = Alive(options.path)
         self._watch = Watch(options.path)
-        self._jobs: deque[Job[Any]] = deque()
-        self._changed = threading.Condition()
+        self._jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()  # None is the last
+        self._gate = threading.Lock()
+        self._last = False
         self._closing = False
         self._ended = False
         self._farewell: Job[None] | None = None
@@ -111,21 +114,20 @@ class Worker:
 
     def submit(self, job: Job[Any]) -> None:
         """Have a job done. It fails with `StoreError` if the file could not be opened, or has been closed."""
-        with self._changed:
+        with self._gate:
             if not self._closing:
-                self._jobs.append(job)
-                self._changed.notify()
+                self._jobs.put(job)
                 return
         job.error = self._failure or closed(self._path)
         answer([job])
 
     def close(self, farewell: Job[None]) -> None:
         """Do what has been asked for, close the file, then answer `farewell`."""
-        with self._changed:
+        with self._gate:
             self._closing = True
             ended = self._ended
             self._farewell = farewell
-            self._changed.notify()
+            self._jobs.put(None)
         if ended:
             answer([farewell])
 
@@ -175,16 +177,20 @@ class Worker:
 
     def _next_jobs(self) -> list[Job[Any]] | None:
         """Wait for jobs; return none of them if it is time to look outside, None if all is done and we close."""
-        with self._changed:
-            if not self._jobs and not self._closing:
-                self._changed.wait(POLL)
-            jobs: list[Job[Any]] = []
-            size = 0
-            while self._jobs and size < _MAX_BATCH:
-                job = self._jobs.popleft()
-                size += len(job.requests) if isinstance(job, Ask) else 1
+        if self._last:
+            return None
+        jobs: list[Job[Any]] = []
+        size = 0
+        with suppress(Empty):
+            job = self._jobs.get(timeout=POLL)
+            while job is not None:
                 jobs.append(job)
-            return None if self._closing and not jobs else jobs
+                size += len(job.requests) if isinstance(job, Ask) else 1
+                if size >= _MAX_BATCH:
+                    return jobs
+                job = self._jobs.get_nowait()
+            self._last = True
+        return None if self._last and not jobs else jobs
 
     def _shut(self) -> None:
         try:
@@ -201,11 +207,15 @@ class Worker:
         self._db.execute("DELETE FROM processes WHERE token = ?", (self._alive.token,))
 
     def _end(self) -> None:
-        with self._changed:
+        with self._gate:
             self._closing = self._ended = True
-            left = [*self._jobs]
-            self._jobs.clear()
             farewell = self._farewell
+        left: list[Job[Any]] = []
+        with suppress(Empty):
+            while True:
+                job = self._jobs.get_nowait()
+                if job is not None:
+                    left.append(job)
         self._fail(left, self._failure or closed(self._path))
         if farewell is not None:
             answer([farewell])
@@ -277,10 +287,12 @@ class Worker:
         self._answer_all(jobs)
 
     def _answer_all(self, jobs: Sequence[Job[Any]]) -> None:
-        for job in jobs:
-            if isinstance(job, Ask):
-                replies = [self._ask(request) for request in job.requests]
-                job.answer = replies[0] if job.single else replies
+        asked = [job for job in jobs if isinstance(job, Ask)]
+        if len(asked) > 1:
+            self._tables.prefetch({id for job in asked for request in job.requests for id in _named_by(request)})
+        for job in asked:
+            replies = [self._ask(request) for request in job.requests]
+            job.answer = replies[0] if job.single else replies
 
     def _ask(self, request: Request[Any]) -> Any | Rejection:
         """Do one request, and what it makes due."""
@@ -291,9 +303,13 @@ class Worker:
             self._work(now)
         return reply
 
-    def request(self, request: Request[Any]) -> Any | Rejection:
-        """Do one request inside a `Call`."""
-        return self._ask(request)
+    def prune(self, before: int, progress: Progress) -> Progress:
+        """Delete some of what was settled before an instant. A `Call`'s function."""
+        self._tables.flush()
+        pruned = prune_some(self._db, before, self._tick(), progress)
+        if pruned.deleted != progress.deleted:
+            self._tables.read_anew()
+        return pruned
 
     def _work(self, now: int) -> None:
         """Fire what is due, send what is to be sent."""
@@ -466,6 +482,14 @@ def translated_any(error: BaseException, path: Path) -> ResonateError:
         return EngineBug(f"Working with the file {path} failed: {error!r}.", hint="Please report this.")
     ours.__cause__ = error
     return ours
+
+
+def _named_by(request: Request[Any]) -> Iterator[str]:
+    """Yield ids of what a request will read. Those that are not plain are left to be read by themselves."""
+    for named in (request, getattr(request, "action", None), *getattr(request, "tasks", ())):
+        id = getattr(named, "id", None)
+        if type(id) is str and id.isascii():
+            yield id
 
 
 def _is_everybodys(failure: BaseException) -> bool:
