@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from collections.abc import Collection
 from contextlib import suppress
 from enum import Enum, auto
 from pathlib import Path
@@ -39,8 +40,13 @@ class Alive:
 
     def start(self) -> None:
         """Take the lock. Raise `OSError` if the file can't be made."""
-        self._file = os.open(self._lock_path(self.token), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        _lock(self._file)
+        path = self._lock_path(self.token)
+        while True:
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if _lock(file) is not False and _is_at(path, file):
+                self._file = file
+                return
+            os.close(file)  # another process tidies up just now
 
     def stop(self) -> None:
         """Give the lock back, and remove its file."""
@@ -68,8 +74,33 @@ class Alive:
         with suppress(OSError):
             os.unlink(self._lock_path(token))  # noqa: PTH108 - as all that is done with these files
 
+    def tidy(self, known: Collection[str]) -> None:
+        """Remove the files of processes that died before they were `known`, or after they were forgotten."""
+        start = f"{self._path.name}-alive-"
+        with suppress(OSError):
+            names = [name for name in os.listdir(self._path.parent) if name.startswith(start)]  # noqa: PTH208 - as all
+            for token in (name.removeprefix(start) for name in names):
+                if token not in known and token != self.token:
+                    self._remove_if_dead(token)
+
+    def _remove_if_dead(self, token: str) -> None:
+        file = os.open(self._lock_path(token), os.O_RDWR | os.O_CLOEXEC)
+        try:
+            if _lock(file):  # and as long as it is ours, nobody can begin to live by it
+                self.remove(token)
+        finally:
+            os.close(file)
+
     def _lock_path(self, token: str) -> str:
         return f"{self._path}-alive-{token}"
+
+
+def _is_at(path: str, file: int) -> bool:
+    """Tell whether an open file is still what its path leads to."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(file))  # noqa: PTH116 - as all that is done with these files
+    except FileNotFoundError:
+        return False
 
 
 def _lock(file: int) -> bool | None:

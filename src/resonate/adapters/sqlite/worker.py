@@ -166,6 +166,7 @@ class Worker:
             self._watch.start()
             self._transact(self._enter)
             self._bury_the_dead()
+            self._alive.tidy(self._all_tokens())
         except BaseException:
             self._alive.stop()
             self._db.close()
