@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Self
 
+from attrs import evolve
+
 from resonate.adapters.memory import MemoryServer
 from resonate.client import Resonate
 from resonate.core.protocol.dialect import Dialect
@@ -37,6 +39,8 @@ class Harness:
         **defaults: Any,
     ) -> None:
         self.clock = clock or VirtualClock()
+        if dialect is not None:
+            settings = evolve(settings, targeted_timers=dialect.targeted_timers)
         self.server = MemoryServer(clock=self.clock, settings=settings)
         self.backend: MemoryServer | FieldServer = self.server
         if dialect is not None:
