@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from copy import copy
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, overload
 
@@ -54,7 +54,7 @@ from resonate.errors import (
     UsageError,
 )
 from resonate.ports.clock import Clock
-from resonate.ports.store import Backend
+from resonate.ports.store import Backend, Prunes
 from resonate.ports.tracer import Tracer
 from resonate.runtime.handle import Handle, promise_of
 
@@ -71,11 +71,13 @@ class Session:
         settings: what the client was made with.
         parts: what runs while it is open.
         loop: the event loop that it was opened on.
+        opening: whether it is being opened.
     """
 
     settings: wiring.Settings
     parts: wiring.Parts | None = None
     loop: asyncio.AbstractEventLoop | None = None
+    opening: bool = False
 
     @property
     def opened(self) -> wiring.Parts:
@@ -161,23 +163,26 @@ class Resonate:
         self._options = Options()
         self.promises = Promises(self._session)
         self.schedules = Schedules(self._session)
+        self.store = Retention(self._session)
 
     # ------------------------------------------------------------ life
 
     async def __aenter__(self) -> Self:
         """Connect, and take tasks from now on."""
         session = self._session
-        if session.parts is not None:
+        if session.parts is not None or session.opening:
             raise UsageError("This client is open already.", hint="Make another Resonate for another `async with`.")
-        parts = wiring.parts(session.settings)
-        session.parts, session.loop = parts, asyncio.get_running_loop()
+        store = wiring.connect(session.settings)
+        session.opening = True
         try:
-            await parts.store.start()
+            await store.start()
         except BaseException:
-            session.parts = None
-            parts.pool.shutdown(wait=False)
+            await store.stop()
             raise
-        parts.worker.start()
+        finally:
+            session.opening = False
+        session.parts, session.loop = wiring.parts(session.settings, store), asyncio.get_running_loop()
+        session.parts.worker.start()
         return self
 
     async def __aexit__(
@@ -626,6 +631,32 @@ class Promises:
         return record
 
 
+class Retention:
+    """What the store keeps, for the store's owner. Reached as `resonate.store`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def prune(self, *, before: datetime | timedelta) -> int:
+        """Delete whole executions that settled before an instant; return how many promises that were.
+
+        What a live execution may still read stays, however old. An id that is gone may be used anew, and is run anew.
+
+        Args:
+            before: an instant with its time zone, or how long ago.
+
+        Raise `UsageError` for a store that has no say in that: a Resonate server keeps what it keeps.
+        """
+        parts, clock = self._session.opened, self._session.settings.clock
+        store = parts.backing
+        if not isinstance(store, Prunes):
+            raise UsageError(
+                f"{type(store).__name__} can't be pruned.",
+                hint="Stores on sqlite:/// URLs can; a server is told itself.",
+            )
+        return await store.prune(_instant(before, clock.now()))
+
+
 class Schedules:
     """Schedules, read and deleted. Reached as `resonate.schedules`; made by `resonate.schedule`."""
 
@@ -668,6 +699,16 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def _instant(before: object, now: int) -> int:
+    if isinstance(before, timedelta):
+        return now - milliseconds(before, "before")
+    if isinstance(before, datetime):
+        if before.tzinfo is None:
+            raise UsageError(f"before has no time zone: {before}.", hint="Give it one: datetime.now(UTC) has.")
+        return int(before.timestamp() * 1_000)
+    raise UsageError(f"before is a datetime or a timedelta, not {type(before).__name__}.")
 
 
 def _checked_id(value: object) -> str:

@@ -18,7 +18,7 @@ import concurrent.futures
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from copy import copy
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
@@ -93,6 +93,7 @@ class Resonate:
         self._door = _Door(self._client)
         self.promises = Promises(self._door, self._client.promises)
         self.schedules = Schedules(self._door, self._client.schedules)
+        self.store = Retention(self._door, self._client.store)
 
     # ------------------------------------------------------------ life
 
@@ -361,6 +362,26 @@ class Schedules:
     def search(self, *, tags: Mapping[str, str] | None = None, page: int = 100) -> Iterator[ScheduleRecord]:
         """Yield the schedules whose promises get all these tags, in id order."""
         return self._door.each(self._inner.search(tags=tags, page=page))
+
+
+class Retention:
+    """What the store keeps, for the store's owner. Reached as `resonate.store`."""
+
+    def __init__(self, door: _Door, inner: client.Retention) -> None:
+        self._door = door
+        self._inner = inner
+
+    def prune(self, *, before: datetime | timedelta) -> int:
+        """Delete whole executions that settled before an instant; return how many promises that were.
+
+        What a live execution may still read stays, however old. An id that is gone may be used anew, and is run anew.
+
+        Args:
+            before: an instant with its time zone, or how long ago.
+
+        Raise `UsageError` for a store that has no say in that: a Resonate server keeps what it keeps.
+        """
+        return self._door.call(lambda: self._inner.prune(before=before))
 
 
 # ---------------------------------------------------------------- inside

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
+from resonate.adapters import sqlite
 from resonate.adapters.clock import SystemClock
 from resonate.adapters.codecs.json import JsonCodec
 from resonate.adapters.memory import MemoryServer
@@ -66,6 +67,8 @@ class Parts:
     """What runs while a client is open."""
 
     store: Store
+    backing: Store
+    """The store as the backend gave it."""
     env: Environment
     alarms: Alarms
     watcher: Watcher
@@ -125,9 +128,16 @@ def settings(
     )
 
 
-def parts(chosen: Settings) -> Parts:
-    """Put together what runs while a client is open. Starts nothing; called on the loop that will run it."""
-    store = chosen.backend.connect(group=chosen.group, pid=chosen.pid)
+def connect(chosen: Settings) -> Store:
+    """Return the store of a client that is being opened; opens nothing."""
+    return chosen.backend.connect(group=chosen.group, pid=chosen.pid)
+
+
+def parts(chosen: Settings, store: Store) -> Parts:
+    """Put together what runs while a client is open. Starts nothing; called on the loop that will run it.
+
+    The store has been started, since it may have to ask its server how it speaks.
+    """
     patient = Patient(store, chosen.clock, random.random)
     observe = Observers(chosen.tracers).observe
     alarms = Alarms(chosen.clock)
@@ -167,7 +177,7 @@ def parts(chosen: Settings) -> Parts:
     )
     tools = Tools(store=patient, clock=chosen.clock, alarms=alarms, steps=steps, watcher=watcher)
     worker = Worker(pid=chosen.pid, env=env, tools=tools, leases=leases, limits=chosen.limits)
-    return Parts(store=patient, env=env, alarms=alarms, watcher=watcher, worker=worker, pool=pool)
+    return Parts(store=patient, backing=store, env=env, alarms=alarms, watcher=watcher, worker=worker, pool=pool)
 
 
 def _backend(backend: str | Backend | None, clock: Clock | None) -> Backend:
@@ -179,10 +189,16 @@ def _backend(backend: str | Backend | None, clock: Clock | None) -> Backend:
             raise UsageError(msg)
         return backend
     scheme = urlsplit(backend).scheme
-    if scheme == "memory":
-        return MemoryServer(clock=clock or SystemClock())
-    msg = f"There is no backend for {scheme or backend!r} URLs in this version."
-    raise UsageError(msg, hint="Leave the URL out, or give 'memory://', to keep everything in this process's memory.")
+    match scheme:
+        case "memory":
+            return MemoryServer(clock=clock or SystemClock())
+        case "sqlite":
+            return sqlite.from_url(backend, clock)
+        case _:
+            raise UsageError(
+                f"There is no backend for {scheme or backend!r} URLs in this version.",
+                hint="Give 'sqlite:///app.db' for a file, or 'memory://' to keep everything in this process's memory.",
+            )
 
 
 def _addresses(store: Store) -> Callable[[str | None], str]:
