@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -20,7 +21,8 @@ from resonate.core.protocol.records import PromiseState, Value
 from resonate.core.protocol.requests import Rejection, Request
 from resonate.core.trace import LifecycleEvent, StepStarted
 from resonate.ports.store import Store
-from resonate.testing import Attempts, CrashPoint, Faulty, Harness
+from resonate.testing import Attempts, CrashPoint, Faulty, Harness, VirtualClock
+from resonate.testing.harness import Server
 from tests.simulation.shapes import YEAR, Shape
 
 PATIENCE = 20
@@ -43,6 +45,7 @@ class Stage:
     point: CrashPoint | None = None
     census: bool = False
     dialect: Dialect | None = None
+    server: Callable[[VirtualClock], Server] | None = None
     result: Any = None
     requests: list[Request[Any]] = field(factory=list)
     history: dict[str, Any] = field(factory=dict)
@@ -54,7 +57,9 @@ class Stage:
     async def play(self) -> Stage:
         """Run it to the end."""
         async with asyncio.timeout(PATIENCE):
-            async with Harness(continuations=self.mode, timeout=YEAR, grace=0.0, dialect=self.dialect) as harness:
+            async with Harness(
+                continuations=self.mode, timeout=YEAR, grace=0.0, dialect=self.dialect, server=self.server
+            ) as harness:
                 self.harness = harness
                 await self._play(harness)
         return self
