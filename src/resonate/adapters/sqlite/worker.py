@@ -148,7 +148,7 @@ class Worker:
                 while (jobs := self._next_jobs()) is not None:
                     if jobs:
                         self._do(jobs)
-                    else:
+                    if not jobs or time.monotonic() >= self._look_around_at:  # however busy we are
                         self._look_outside()
             finally:
                 self._shut()
