@@ -98,3 +98,16 @@ async def test_a_process_that_is_never_idle_sees_that_another_has_died(tmp_path)
         finally:
             for task in busy:
                 task.cancel()
+
+
+async def test_a_process_that_was_taken_for_dead_gets_its_messages_again(tmp_path):
+    path = tmp_path / "app.db"
+    worker = Resonate(SqliteServer(path), group="work", pid="worker")
+    worker.register(hold)
+    async with worker, asyncio.timeout(20):
+        (lock_file,) = tmp_path.glob("*-alive-*")
+        lock_file.unlink()  # as a cleaner of temporary files may
+        async with Resonate(SqliteServer(path), group="desk") as desk:  # which finds nobody alive
+            assert await desk.options(target="work").rpc("held", hold) == "let go"
+            assert len(lock_files(path)) == 2
+    assert lock_files(path) == []

@@ -175,6 +175,10 @@ class Worker:
     def _enter(self) -> None:
         self._db.execute("INSERT OR IGNORE INTO processes (token) VALUES (?)", (self._alive.token,))
 
+    def _enter_again(self) -> None:
+        self._enter()
+        self.office.join_again()
+
     def _next_jobs(self) -> list[Job[Any]] | None:
         """Wait for jobs; return none of them if it is time to look outside, None if all is done and we close."""
         if self._last:
@@ -445,7 +449,8 @@ class Worker:
                 self._transact(lambda token=token, life=life: self._bury(token, life))  # type: ignore[misc]  # mypy can't infer a lambda with defaults
                 self._alive.remove(token)
         if self.token not in self._all_tokens():  # somebody took us for dead
-            self._transact(self._enter)
+            self._alive.renew()
+            self._transact(self._enter_again)
 
     def _all_tokens(self) -> set[str]:
         return {row[0] for row in self._db.execute("SELECT token FROM processes")}
