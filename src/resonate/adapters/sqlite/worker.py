@@ -52,6 +52,9 @@ log = logging.getLogger("resonate.sqlite")
 
 POLL: Final = 0.02
 """Seconds between two looks at whether another process has written."""
+TURN: Final = 0.001
+"""Seconds between two tries to get the write lock. SQLite would wait ever longer between its own, and who has waited
+longest would come last: under load a process got no turn for seconds."""
 LOOK_AROUND: Final = 1.0
 """Seconds between two looks at whether the other processes are alive."""
 BACKUP_DELAY: Final = 30
@@ -157,6 +160,7 @@ class Worker:
     def _open(self) -> None:
         options = self._options
         self._db = open_file(self._path, options.durability, options.patience)
+        self._db.execute("PRAGMA busy_timeout = 0")  # see TURN
         try:
             self._alive.start()
             self._tables = Tables(self._db)
@@ -272,13 +276,17 @@ class Worker:
 
     def _look(self, jobs: Sequence[Job[Any]]) -> bool:
         """Answer questions without the write lock; or return False, since something is due that they should see."""
-        self._db.execute("BEGIN")
         try:
+            self._db.execute("BEGIN")
             self._sync()
             due = self._tables.look()
             if due <= self._tick():
                 return False
             self._answer_all(jobs)
+        except sqlite3.Error as error:
+            if is_busy(error):  # another process mends the file: that is waited for where writes are
+                return False
+            raise
         finally:
             self._roll_back()
         self._wake_at(due)
@@ -366,6 +374,7 @@ class Worker:
                     raise
                 if time.monotonic() >= until or self._closing:
                     raise locked(self._path, self._options.patience) from error
+                time.sleep(TURN)
             else:
                 return
 
