@@ -48,6 +48,13 @@ class Alive:
                 return
             os.close(file)  # another process tidies up just now
 
+    def renew(self) -> None:
+        """Take the lock again if somebody has removed its file. Raise `OSError` if another can't be made."""
+        file = self._file
+        if file is not None and not _is_at(self._lock_path(self.token), file):
+            self.start()
+            os.close(file)
+
     def stop(self) -> None:
         """Give the lock back, and remove its file."""
         file, self._file = self._file, None

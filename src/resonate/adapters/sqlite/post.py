@@ -74,6 +74,14 @@ class PostOffice:
                 if self._is_wanted(id):
                     self.send(address, Execute(id, version))
 
+    def join_again(self) -> None:
+        """Add the connections of this process anew: another process has removed them, since it took us for dead."""
+        members = [*self._here.values()]
+        self._here.clear()
+        self._db.execute("DELETE FROM members WHERE process = ?", (self._token,))
+        for member in members:
+            self.join(member)
+
     def leave(self, member: Member) -> None:
         """Remove a connection of this process; what it has not read goes to the others."""
         for n in [n for n, one in self._here.items() if one is member]:

@@ -52,6 +52,9 @@ log = logging.getLogger("resonate.sqlite")
 
 POLL: Final = 0.02
 """Seconds between two looks at whether another process has written."""
+TURN: Final = 0.001
+"""Seconds between two tries to get the write lock. SQLite would wait ever longer between its own, and who has waited
+longest would come last: under load a process got no turn for seconds."""
 LOOK_AROUND: Final = 1.0
 """Seconds between two looks at whether the other processes are alive."""
 BACKUP_DELAY: Final = 30
@@ -148,7 +151,7 @@ class Worker:
                 while (jobs := self._next_jobs()) is not None:
                     if jobs:
                         self._do(jobs)
-                    else:
+                    if not jobs or time.monotonic() >= self._look_around_at:  # however busy we are
                         self._look_outside()
             finally:
                 self._shut()
@@ -157,6 +160,7 @@ class Worker:
     def _open(self) -> None:
         options = self._options
         self._db = open_file(self._path, options.durability, options.patience)
+        self._db.execute("PRAGMA busy_timeout = 0")  # see TURN
         try:
             self._alive.start()
             self._tables = Tables(self._db)
@@ -174,6 +178,10 @@ class Worker:
 
     def _enter(self) -> None:
         self._db.execute("INSERT OR IGNORE INTO processes (token) VALUES (?)", (self._alive.token,))
+
+    def _enter_again(self) -> None:
+        self._enter()
+        self.office.join_again()
 
     def _next_jobs(self) -> list[Job[Any]] | None:
         """Wait for jobs; return none of them if it is time to look outside, None if all is done and we close."""
@@ -268,13 +276,17 @@ class Worker:
 
     def _look(self, jobs: Sequence[Job[Any]]) -> bool:
         """Answer questions without the write lock; or return False, since something is due that they should see."""
-        self._db.execute("BEGIN")
         try:
+            self._db.execute("BEGIN")
             self._sync()
             due = self._tables.look()
             if due <= self._tick():
                 return False
             self._answer_all(jobs)
+        except sqlite3.Error as error:
+            if is_busy(error):  # another process mends the file: that is waited for where writes are
+                return False
+            raise
         finally:
             self._roll_back()
         self._wake_at(due)
@@ -362,6 +374,7 @@ class Worker:
                     raise
                 if time.monotonic() >= until or self._closing:
                     raise locked(self._path, self._options.patience) from error
+                time.sleep(TURN)
             else:
                 return
 
@@ -445,7 +458,8 @@ class Worker:
                 self._transact(lambda token=token, life=life: self._bury(token, life))  # type: ignore[misc]  # mypy can't infer a lambda with defaults
                 self._alive.remove(token)
         if self.token not in self._all_tokens():  # somebody took us for dead
-            self._transact(self._enter)
+            self._alive.renew()
+            self._transact(self._enter_again)
 
     def _all_tokens(self) -> set[str]:
         return {row[0] for row in self._db.execute("SELECT token FROM processes")}
