@@ -17,6 +17,7 @@ from attrs import frozen
 
 from resonate.core.protocol.records import Execute, Message
 from resonate.core.protocol.snapshot import OutboxEntry
+from resonate.errors import StoreError
 
 Key: TypeAlias = str | tuple[str, str]
 Pile: TypeAlias = OrderedDict[Key, OutboxEntry]
@@ -73,7 +74,10 @@ def sort_key(key: Key) -> tuple[str, str]:
 
 
 class Mailbox:
-    """What one connection has to read; an async iterator for its one reader. Ends when it is closed."""
+    """What one connection has to read; an async iterator for its one reader.
+
+    It ends when it is closed; when the server has failed for good, it raises why.
+    """
 
     def __init__(self, loop: AbstractEventLoop, lock: threading.Lock, piles: Piles) -> None:
         self.loop = loop
@@ -81,6 +85,7 @@ class Mailbox:
         self._piles = piles
         self._waiting: Future[None] | None = None
         self._closed = False
+        self._failure: StoreError | None = None
         self.pile: Pile = OrderedDict()
 
     def put(self, address: str, message: Message) -> None:
@@ -91,6 +96,11 @@ class Mailbox:
     def close(self) -> None:
         """End the iteration. Called with the lock held."""
         self._closed = True
+        self._ring()
+
+    def fail(self, error: StoreError) -> None:
+        """End the iteration with an error, once what is there has been read. Called with the lock held."""
+        self._failure = error
         self._ring()
 
     def _ring(self) -> None:
@@ -119,6 +129,8 @@ class Mailbox:
                     return message
                 if self._closed:
                     raise StopAsyncIteration
+                if self._failure is not None:
+                    raise self._failure
                 waiting = self._waiting = asyncio.get_running_loop().create_future()
             try:
                 await waiting

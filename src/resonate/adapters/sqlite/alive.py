@@ -25,8 +25,10 @@ class Life(Enum):
 
     ALIVE = auto()
     DEAD = auto()
+    GONE = auto()
+    """Its lock's file is not there: it is dead, or somebody has removed the file, which it makes again soon."""
     UNKNOWN = auto()
-    """Its lock can't be tried: the file is gone, or the file system has no locks."""
+    """Its lock can't be tried: this user may not, or the file system has no locks."""
 
 
 class Alive:
@@ -39,8 +41,24 @@ class Alive:
 
     def start(self) -> None:
         """Take the lock. Raise `OSError` if the file can't be made."""
-        self._file = os.open(self._lock_path(self.token), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        _lock(self._file)
+        # Others only read it; whoever may read the database may try the lock, by whatever user it is held.
+        file = os.open(self._lock_path(self.token), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        _lock(file, exclusive=True)
+        older, self._file = self._file, file
+        if older is not None:
+            os.close(older)
+
+    def keep(self) -> None:
+        """Make the file again if somebody has removed it. Never raises."""
+        if self._file is None:
+            return
+        try:
+            lost = not os.path.samestat(os.stat(self._lock_path(self.token)), os.fstat(self._file))  # noqa: PTH116 - as all that is done with these files
+        except OSError:
+            lost = True
+        if lost:
+            with suppress(OSError):
+                self.start()
 
     def stop(self) -> None:
         """Give the lock back, and remove its file."""
@@ -52,11 +70,13 @@ class Alive:
     def life(self, token: str) -> Life:
         """Tell whether another process is alive."""
         try:
-            file = os.open(self._lock_path(token), os.O_RDWR | os.O_CLOEXEC)
+            file = os.open(self._lock_path(token), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return Life.GONE
         except OSError:
             return Life.UNKNOWN
         try:
-            free = _lock(file)
+            free = _lock(file, exclusive=False)  # shared, so that two who try at once do not take each other for it
         finally:
             os.close(file)
         if free is None:
@@ -72,12 +92,12 @@ class Alive:
         return f"{self._path}-alive-{token}"
 
 
-def _lock(file: int) -> bool | None:
+def _lock(file: int, *, exclusive: bool) -> bool | None:
     """Try to lock a file; return whether it was free, None if it can't be told."""
     if sys.platform == "win32":  # has no flock: nobody is known to be dead, and leases lapse by the clock
         return None
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
