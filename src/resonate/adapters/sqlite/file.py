@@ -127,7 +127,7 @@ class Watch:
     def _size_by_header(self) -> int:
         """Return how long the file says that it is: one that was vacuumed is shorter, and says so."""
         try:
-            return read_header(self.path)[1]
+            return read_header(self.path)[2]
         except sqlite3.Error as error:
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN:
                 raise gone(self.path) from None
