@@ -17,7 +17,7 @@ gate = @printf '\n== %s\n' "$(1)"
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs format generate clean \
+.PHONY: help demo test interop check bench docs format generate clean \
 	gate-lint gate-format gate-mypy gate-pyright gate-imports gate-docs gate-examples gate-generated gate-coverage
 
 help: ## list the targets
@@ -28,6 +28,10 @@ demo: $(BASE) ## run the demo: an order that survives the deaths of its workers
 
 test: $(READY) ## run the tests, in random order
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+interop: $(READY) ## exchange with other SDKs; RESONATE_TEST_SERVER=url adds a Resonate server
+	@tests/interop/install.sh .interop
+	$(BIN)/python -m pytest -m interop tests/interop $(PYTEST_ARGS)
 
 check: gate-lint gate-format gate-imports gate-mypy gate-pyright gate-generated gate-examples gate-docs gate-coverage ## run every gate that CI runs
 	@printf '\nAll gates passed.\n'
@@ -46,7 +50,7 @@ generate: $(READY) ## write anew what the documentation takes from the code
 	$(BIN)/python -m tests.docs.generated
 
 clean: ## remove the venvs, the caches and what was built
-	rm -rf .venv .venv-* site dist build .coverage .coverage.* benchmarks.json
+	rm -rf .venv .venv-* .interop site dist build .coverage .coverage.* benchmarks.json
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -128,9 +128,16 @@ def settings(
     )
 
 
-def parts(chosen: Settings) -> Parts:
-    """Put together what runs while a client is open. Starts nothing; called on the loop that will run it."""
-    store = chosen.backend.connect(group=chosen.group, pid=chosen.pid)
+def connect(chosen: Settings) -> Store:
+    """Return the store of a client that is being opened; opens nothing."""
+    return chosen.backend.connect(group=chosen.group, pid=chosen.pid)
+
+
+def parts(chosen: Settings, store: Store) -> Parts:
+    """Put together what runs while a client is open. Starts nothing; called on the loop that will run it.
+
+    The store has been started, since it may have to ask its server how it speaks.
+    """
     patient = Patient(store, chosen.clock, random.random)
     observe = Observers(chosen.tracers).observe
     alarms = Alarms(chosen.clock)
@@ -148,6 +155,7 @@ def parts(chosen: Settings) -> Parts:
         timeout_ms=chosen.timeout_ms,
         step_timeout_ms=chosen.step_timeout_ms,
         step_retry=chosen.retry,
+        timer_made=lambda task_id: worker.timer_made(task_id),  # noqa: PLW0108 - the worker is made further down
     )
     worker: Worker
     watcher = Watcher(patient, chosen.clock, alarms, lambda promise_id: worker.drives(promise_id))  # noqa: PLW0108 - made further down
@@ -164,6 +172,7 @@ def parts(chosen: Settings) -> Parts:
         pid=chosen.pid,
         ttl_ms=chosen.limits.ttl_ms,
         on_lost=lambda task_id, version, reason: worker.lease_lost(task_id, version, reason),  # noqa: PLW0108 - as above
+        on_refused=lambda error: worker.refused(error),  # noqa: PLW0108 - as above
         own_thread=isinstance(chosen.clock, SystemClock),
     )
     tools = Tools(store=patient, clock=chosen.clock, alarms=alarms, steps=steps, watcher=watcher)

@@ -10,8 +10,10 @@ from typing import Any
 from attrs import define, field
 
 from resonate import Resonate
+from resonate.core import ids
 from resonate.core.engine.deliveries import HEADER
 from resonate.core.engine.identity import CALL, SITE
+from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.projection import project
 from resonate.core.protocol.properties import violated_state
 from resonate.core.protocol.records import PromiseState, Value
@@ -40,6 +42,7 @@ class Stage:
     mode: int
     point: CrashPoint | None = None
     census: bool = False
+    dialect: Dialect | None = None
     result: Any = None
     requests: list[Request[Any]] = field(factory=list)
     history: dict[str, Any] = field(factory=dict)
@@ -51,13 +54,13 @@ class Stage:
     async def play(self) -> Stage:
         """Run it to the end."""
         async with asyncio.timeout(PATIENCE):
-            async with Harness(continuations=self.mode, timeout=YEAR, grace=0.0) as harness:
+            async with Harness(continuations=self.mode, timeout=YEAR, grace=0.0, dialect=self.dialect) as harness:
                 self.harness = harness
                 await self._play(harness)
         return self
 
     async def _play(self, harness: Harness) -> None:
-        faults = Faulty(_Checked(self) if self.census else harness.server, self.point)
+        faults = Faulty(_Checked(self) if self.census else harness.backend, self.point)
         first = await self._open(backend=faults, pid="a")
         if self.shape.remote:
             await self._open(group="far", pid="f", functions=self.shape.remote)
@@ -99,12 +102,14 @@ class Stage:
         return await self.harness.open(client)
 
     def _look_back(self) -> None:
+        self.check(self.harness.server.snapshot())
         snapshot = self.harness.snapshot()
-        self.check(snapshot)
         for attempts in self.tracers:
             self.wrong.extend(attempts.broken)
         for promise in snapshot.promises:
             record = project(promise.record, snapshot.now)
+            if HEADER in record.param.headers and _is_own(record.id):
+                continue  # a stretch of the record of deliveries, which differs from run to run
             self.history[record.id] = (
                 record.state,
                 _bare(record.value),
@@ -114,7 +119,10 @@ class Stage:
 
     def check(self, snapshot: Any) -> None:
         """Check the server's state."""
-        self.wrong.extend(f"the server violates {name}" for name in violated_state(snapshot))
+        violated = set(violated_state(snapshot))
+        if self.dialect is not None and self.dialect.targeted_timers:
+            violated -= {"well_formed_promise_timer_not_targeted"}  # they are asked for
+        self.wrong.extend(f"the server violates {name}" for name in sorted(violated))
 
     def step_started(self, step_id: str) -> None:
         """Check that a step that starts has no result yet."""
@@ -152,7 +160,7 @@ class _Checked:
         return self.stage.harness.clock
 
     def connect(self, *, group: str, pid: str) -> Store:
-        return _CheckedStore(self.stage, self.stage.harness.server.connect(group=group, pid=pid))
+        return _CheckedStore(self.stage, self.stage.harness.backend.connect(group=group, pid=pid))
 
 
 class _CheckedStore:
@@ -165,5 +173,9 @@ class _CheckedStore:
 
     async def send(self, request: Request[Any]) -> Any | Rejection:
         reply = await self._inner.send(request)
-        self._stage.check(self._stage.harness.snapshot())
+        self._stage.check(self._stage.harness.server.snapshot())
         return reply
+
+
+def _is_own(promise_id: str) -> bool:
+    return any(ids.is_own("root", promise_id, separator) for separator in ":.")

@@ -10,26 +10,26 @@ from tests.simulation.stage import Stage
 
 
 @pytest.mark.parametrize("name", SHAPES)
-async def test_a_run_without_faults(name, mode):
-    stage = await Stage(SHAPES[name], mode, census=True).play()
+async def test_a_run_without_faults(name, mode, dialect):
+    stage = await Stage(SHAPES[name], mode, census=True, dialect=dialect).play()
     assert stage.result == SHAPES[name].result
     assert stage.wrong == []
 
 
 @pytest.mark.parametrize("name", SHAPES)
-async def test_both_modes_leave_the_same_history(name):
-    in_place = await Stage(SHAPES[name], mode=1000).play()
-    replayed = await Stage(SHAPES[name], mode=0).play()
+async def test_both_modes_leave_the_same_history(name, dialect):
+    in_place = await Stage(SHAPES[name], mode=1000, dialect=dialect).play()
+    replayed = await Stage(SHAPES[name], mode=0, dialect=dialect).play()
     assert in_place.history == replayed.history
 
 
 @pytest.mark.parametrize("name", SHAPES)
-async def test_a_worker_that_is_lost_at_any_request_costs_nothing(name, mode):
+async def test_a_worker_that_is_lost_at_any_request_costs_nothing(name, mode, dialect):
     shape = SHAPES[name]
-    whole = await Stage(shape, mode).play()
+    whole = await Stage(shape, mode, dialect=dialect).play()
     for number in range(1, len(whole.requests) + 1):
         for when in When:
-            stage = await Stage(shape, mode, CrashPoint(number, when)).play()
+            stage = await Stage(shape, mode, CrashPoint(number, when), dialect=dialect).play()
             where = f"lost {when.value} request {number}, {type(whole.requests[number - 1]).__name__}"
             assert stage.result == shape.result, where
             assert stage.wrong == [], where

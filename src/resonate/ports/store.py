@@ -5,11 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from attrs import frozen
+
 from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.records import Message
 from resonate.core.protocol.requests import Rejection, Request
 
 R = TypeVar("R")
+
+
+@frozen
+class Reconnected:
+    """Among the messages: they come again after an interruption, in which some may have been lost.
+
+    No server sends it; a store that lost its stream and has it back says so, and whoever waits asks again.
+    """
 
 
 class Store(Protocol):
@@ -62,8 +72,9 @@ class Store(Protocol):
         """
         ...
 
-    def messages(self) -> AsyncIterator[Message]:
-        """Yield the messages to this connection until `stop`. One consumer.
+    def messages(self) -> AsyncIterator[Message | Reconnected]:
+        """Yield the messages to this connection until `stop`. One consumer. Raise `AuthError` if it is refused, or
+        another `StoreError` that is not retriable if the store has failed for good.
 
         At-most-once: a message may be lost (an `Execute` comes again, an `Unblock` does not), repeated or stale.
         """

@@ -17,7 +17,7 @@ from resonate.core.protocol.records import Message
 from resonate.core.protocol.requests import Rejection, Request
 from resonate.errors import StoreError
 from resonate.ports.clock import Clock
-from resonate.ports.store import Store
+from resonate.ports.store import Reconnected, Store
 
 R = TypeVar("R")
 
@@ -59,7 +59,7 @@ class Patient:
         """See the port."""
         await self.inner.stop()
 
-    def messages(self) -> AsyncIterator[Message]:
+    def messages(self) -> AsyncIterator[Message | Reconnected]:
         """See the port."""
         return self.inner.messages()
 

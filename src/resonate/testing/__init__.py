@@ -3,6 +3,19 @@
 from resonate.testing.attempts import Attempt, Attempts
 from resonate.testing.clock import VirtualClock
 from resonate.testing.faults import CrashPoint, Faulty, When
+from resonate.testing.field import FIELD, NO_SEARCHES, OLDER, FieldServer
 from resonate.testing.harness import Harness
 
-__all__ = ["Attempt", "Attempts", "CrashPoint", "Faulty", "Harness", "VirtualClock", "When"]
+__all__ = [
+    "FIELD",
+    "NO_SEARCHES",
+    "OLDER",
+    "Attempt",
+    "Attempts",
+    "CrashPoint",
+    "Faulty",
+    "FieldServer",
+    "Harness",
+    "VirtualClock",
+    "When",
+]

@@ -176,6 +176,7 @@ class Worker:
             self._watch.start()
             self._transact(self._enter)
             self._bury_the_dead()
+            self._alive.tidy(self._all_tokens())
         except BaseException:
             self._alive.stop()
             self._close_file()
@@ -480,7 +481,7 @@ class Worker:
         """Take the place of processes that died: release what they had acquired, and send their messages to others."""
         self._look_around_at = time.monotonic() + LOOK_AROUND
         self._alive.keep()
-        tokens = {row[0] for row in self._db.execute("SELECT token FROM processes")}
+        tokens = self._all_tokens()
         lives = {token: self._alive.life(token) for token in tokens - {self.token}}
         self._missing = {token: self._missing.get(token, 0) + 1 for token, life in lives.items() if life is Life.GONE}
         for token, life in lives.items():
@@ -489,6 +490,9 @@ class Worker:
                 self._alive.remove(token)
         if self.token not in tokens or not self.office.is_in_order():  # somebody took us for dead
             self._transact(self._enter_again)
+
+    def _all_tokens(self) -> set[str]:
+        return {row[0] for row in self._db.execute("SELECT token FROM processes")}
 
     def _enter_again(self) -> None:
         self._enter()
