@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +100,8 @@ class Peer:
         assert self.process.stdout is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGCONT)
-        try:
+        with suppress(BrokenPipeError):
             self.process.stdin.close()
-        except BrokenPipeError:
-            pass
         try:
             self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:

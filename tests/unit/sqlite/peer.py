@@ -27,11 +27,11 @@ def now() -> int:
     return time.time_ns()
 
 
-async def hold(folder: str) -> int:
+def hold(folder: str) -> int:
     """Say that it runs, and run until a file is there."""
     Path(folder, f"held-{os.getpid()}").touch()
-    while not Path(folder, "release").exists():  # noqa: ASYNC110 - it stands for work that takes long
-        await asyncio.sleep(0.005)
+    while not Path(folder, "release").exists():
+        time.sleep(0.005)
     return os.getpid()
 
 
@@ -51,8 +51,9 @@ async def steps(ctx: Context, count: int, size: int) -> int:
     return total
 
 
-async def approval(ctx: Context, id: str) -> str:
-    return await (await ctx.promise(id=id, returns=str))
+async def approval(ctx: Context) -> str:
+    """Wait for somebody to settle a promise: its id is this one's with `:1`."""
+    return await (await ctx.promise(returns=str))
 
 
 FUNCTIONS = (echo, who, now, hold, holder, napper, steps, approval)

@@ -8,6 +8,7 @@ asks again. What will not pass by itself (damage, no permission, a file that is 
 from __future__ import annotations
 
 import sqlite3
+from copy import copy
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Final
@@ -48,7 +49,7 @@ def cut(path: Path) -> Damaged:
 def locked(path: Path, seconds: float) -> ServerError:
     """Return the error of a file that somebody else does not let go of."""
     return ServerError(
-        f"The file {path} has been locked by another program for {seconds:.0f} s.",
+        f"The file {path} has been locked by another program for {seconds:g} s.",
         hint=f"Close the program that holds it (`lsof {path}`). {_KEPT}",
     )
 
@@ -76,6 +77,13 @@ def translated_any(error: BaseException, path: Path) -> ResonateError:
             return EngineBug(f"Working with the file {path} failed: {error!r}.", hint="Please report this.")
     ours.__cause__ = error
     return ours
+
+
+def again(error: ResonateError) -> ResonateError:
+    """Return an error to be raised to one of several: one that is raised twice would keep both traces."""
+    twin = copy(error)
+    twin.__cause__ = error.__cause__
+    return twin
 
 
 def _damaged(path: Path) -> Damaged:

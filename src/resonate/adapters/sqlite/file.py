@@ -120,7 +120,7 @@ class Watch:
             if (stat.st_dev, stat.st_ino) != seen:
                 raise gone(part)
         size = stats[0].st_size
-        if size < self._size and size < self._size_by_header():
+        if size < self._size and (not size or size < self._size_by_header()):
             raise cut(self.path)
         self._size = size
 

@@ -27,7 +27,7 @@ from attrs import frozen
 from resonate.adapters.embedded.mail import Piles
 from resonate.adapters.sqlite import forks
 from resonate.adapters.sqlite.alive import Alive, Life
-from resonate.adapters.sqlite.faults import Damaged, Unstorable, locked, translated_any
+from resonate.adapters.sqlite.faults import Damaged, Unstorable, again, locked, translated_any
 from resonate.adapters.sqlite.file import Durability, Watch, is_busy, open_file
 from resonate.adapters.sqlite.jobs import Ask, Call, Job, Wake, answer
 from resonate.adapters.sqlite.post import PostOffice
@@ -127,7 +127,7 @@ class Worker:
             if not self._closing:
                 self._jobs.put(job)
                 return
-        job.error = self._failure or closed(self._path)
+        job.error = closed(self._path) if self._failure is None else again(self._failure)
         answer([job])
 
     def close(self, farewell: Job[None]) -> None:
@@ -283,14 +283,14 @@ class Worker:
         else:
             self._fail(jobs, failure)
 
-    def _fail(self, jobs: Sequence[Job[Any]], failure: BaseException) -> None:
+    def _fail(self, jobs: Sequence[Job[Any]], failure: ResonateError) -> None:
         for job in jobs:
-            job.error = failure
+            job.error = again(failure)
         answer(jobs)
 
     def _do_together(self, jobs: Sequence[Job[Any]]) -> None:
         if self._failure is not None:
-            raise self._failure
+            raise again(self._failure)
         if all(_only_looks(job) for job in jobs) and self._look(jobs):
             return
         self._transact(lambda: self._write(jobs))
@@ -366,6 +366,7 @@ class Worker:
             self._tables.flush()
             if self._db.total_changes != changes:
                 self._note_now(now)
+            self._watch.check()  # the commit may write the log back, and so make a file that was cut long again
             self._db.execute("COMMIT")
             self._watch.check()
         except BaseException:
