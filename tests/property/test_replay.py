@@ -194,7 +194,9 @@ class Run:
     def something_happens(self) -> None:
         world, draw = self.world, self.draw
         chance = draw.random()
-        if chance < 0.15:
+        if world.looks:
+            self.together(world.pending)
+        elif chance < 0.15:
             self.from_outside()
         elif chance < 0.25:
             self.time_passes()

@@ -243,8 +243,9 @@ class World:
         return self.step(*[self.written(promise_id) for promise_id in promise_ids or tuple(self.writes)])
 
     def looked(self, first: str) -> list[do.Event]:
-        """Return the events that answer a `Look`."""
-        return [do.PromiseKnown(self.read(each)) for each in self.looks.pop(first) if each in self.store]
+        """Return the events that answer a `Look`, and with it all writes, as `Look` says."""
+        written = [self.written(promise_id) for promise_id in tuple(self.writes)]
+        return written + [do.PromiseKnown(self.read(each)) for each in self.looks.pop(first) if each in self.store]
 
     def refuse(self, promise_id: str, error: Exception | None = None) -> list[do.Command]:
         """Refuse a write that is under way."""
@@ -288,8 +289,9 @@ class World:
     @property
     def pending(self) -> list[str]:
         """What can happen next: answers to writes and looks, and ends of steps."""
-        asked = [f"w:{promise_id}" for promise_id in self.writes] + [f"l:{first}" for first in self.looks]
-        return asked + [f"s:{step_id}" for step_id in self.steps]
+        if self.looks:
+            return [f"l:{first}" for first in self.looks]
+        return [f"w:{promise_id}" for promise_id in self.writes] + [f"s:{step_id}" for step_id in self.steps]
 
     def happen(self, what: str) -> list[do.Command]:
         """Let one of `pending` happen."""
