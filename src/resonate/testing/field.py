@@ -124,6 +124,13 @@ class FieldServer:
         """Return a message as it is sent out."""
         return Unblock(self.shown(message.promise)) if isinstance(message, Unblock) else message
 
+    def post(self, group: str, message: Message) -> None:
+        """Send a message to the next member of a group in turn, whether or not the inner server would."""
+        members = self._members.get(group, [])
+        if members:
+            members.append(members.pop(0))
+            members[-1].put_nowait(message)
+
     def shown(self, record: PromiseRecord) -> PromiseRecord:
         """Return a record as it is told."""
         deadline = self._deadlines.get(record.id)
@@ -196,15 +203,8 @@ class FieldServer:
             self._branch_of[request.id] = branch
             self._branches.setdefault(branch, {})[request.id] = None
             if request.tags.get(Tag.TIMER) == "true" and (to := parse(request.tags.get(Tag.TARGET, ""))) is not None:
-                self._offer(to.group, Execute(request.id, 0))
+                self.post(to.group, Execute(request.id, 0))
         return self._told(reply)
-
-    def _offer(self, group: str, message: Message) -> None:
-        """Send a message to the next member of a group in turn, as the inner server would not."""
-        members = self._members.get(group, [])
-        if members:
-            members.append(members.pop(0))
-            members[-1].put_nowait(message)
 
     async def _claimed(self, store: Store, reply: Any) -> Any:
         if not isinstance(reply, ClaimReply):
