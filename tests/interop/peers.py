@@ -12,6 +12,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self
@@ -87,16 +88,19 @@ class Process:
 
     async def start(self, id: str, target: str, func: str, *args: Any) -> Any:
         """Let the peer start `func` in the group `target`; return the result. Raise `PeerError` with its failure."""
-        assert self._child.stdin is not None
-        answer: Future[dict[str, Any]] = Future()
-        self._waiting[id] = answer
-        line = json.dumps({"id": id, "target": target, "func": func, "args": args})
-        print(line, file=self._child.stdin, flush=True)
-        async with asyncio.timeout(ASK_SECONDS):
-            reply = await asyncio.wrap_future(answer)
+        reply = await self.ask(id, target=target, func=func, args=args)
         if "error" in reply:
             raise PeerError(reply["error"]["name"], reply["error"]["message"])
         return reply["value"]
+
+    async def ask(self, id: str, *, seconds: float = ASK_SECONDS, **what: Any) -> dict[str, Any]:
+        """Send one line, and return the line that answers it."""
+        assert self._child.stdin is not None
+        answer: Future[dict[str, Any]] = Future()
+        self._waiting[id] = answer
+        print(json.dumps({"id": id, **what}), file=self._child.stdin, flush=True)
+        async with asyncio.timeout(seconds):
+            return await asyncio.wrap_future(answer)
 
     def _read(self) -> None:
         assert self._child.stdout is not None
@@ -158,6 +162,16 @@ class OwnServer:
 def node_server() -> Process:
     """Return the TypeScript SDK's in-process server behind HTTP; its hello has the `url`."""
     return Process(["node", str(HERE / "peer_server.mjs"), str(PACKAGES)])
+
+
+@contextlib.contextmanager
+def node_server_if_any() -> Iterator[Process | None]:
+    """Run that server; None where it can't be."""
+    if no_node():
+        yield None
+        return
+    with node_server() as process:
+        yield process
 
 
 def typescript_worker(url: str, group: str) -> Process:
