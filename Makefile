@@ -27,7 +27,7 @@ demo: $(BASE) ## run the demo: an order that survives the death of its worker
 	@$(BIN)/python examples/demo.py
 
 test: $(READY) ## run the tests, in random order
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 -m "not interop" $(PYTEST_ARGS)
 
 interop: $(READY) ## exchange with other SDKs; RESONATE_TEST_SERVER=url adds a Resonate server
 	@tests/interop/install.sh .interop
@@ -94,7 +94,7 @@ gate-docs: $(READY)
 
 gate-coverage: $(READY)
 	$(call gate,branch coverage of core/ is 100 %)
-	@$(BIN)/python -m pytest -n 2 --cov=resonate.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 tests
+	@$(BIN)/python -m pytest -n 2 -m "not interop" --cov=resonate.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 tests
 
 # ---------------------------------------------------------------- the venv
 

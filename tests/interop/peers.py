@@ -125,6 +125,7 @@ class OwnServer:
     """A Resonate server of the test's own, on a file, so that it can be killed and started again."""
 
     folder: Path
+    options: tuple[str, ...] = ()
     port: int = field(factory=free_port)
     _child: subprocess.Popen[bytes] | None = None
 
@@ -135,6 +136,7 @@ class OwnServer:
     def start(self) -> None:
         """Start it and wait until it answers."""
         words = [word.format(port=self.port, db=self.folder / "resonate.db") for word in shlex.split(COMMAND)]
+        words += self.options
         with (self.folder / "server.log").open("ab") as log:
             self._child = subprocess.Popen(words, stdout=log, stderr=log, cwd=self.folder)
         until = time.monotonic() + START_SECONDS
@@ -159,9 +161,9 @@ class OwnServer:
         self.kill()
 
 
-def node_server() -> Process:
+def node_server(*options: str) -> Process:
     """Return the TypeScript SDK's in-process server behind HTTP; its hello has the `url`."""
-    return Process(["node", str(HERE / "peer_server.mjs"), str(PACKAGES)])
+    return Process(["node", str(HERE / "peer_server.mjs"), str(PACKAGES), *options])
 
 
 @contextlib.contextmanager
