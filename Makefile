@@ -23,8 +23,8 @@ export NO_MKDOCS_2_WARNING := 1
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 18
 
-demo: $(BASE) ## run the demo: an order that survives the death of its worker
-	@$(BIN)/python examples/demo.py
+demo: $(BASE) ## run the demo: an order that survives the deaths of its workers
+	@$(BIN)/python examples/demo.py $(URL)
 
 test: $(READY) ## run the tests, in random order
 	$(BIN)/python -m pytest -n 2 -m "not interop" $(PYTEST_ARGS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from copy import copy
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, overload
 
@@ -54,7 +54,8 @@ from resonate.errors import (
     UsageError,
 )
 from resonate.ports.clock import Clock
-from resonate.ports.store import Backend
+from resonate.ports.network import Token
+from resonate.ports.store import Backend, Prunes
 from resonate.ports.tracer import Tracer
 from resonate.runtime.handle import Handle, promise_of
 
@@ -110,6 +111,8 @@ class Resonate:
 
     Args:
         backend: where promises live: a URL, a Backend, or None for RESONATE_URL (by default this process's memory).
+        token: what a server given by its URL is shown: text, or a function, `async` or not, that returns it and is
+            called again when the server refuses (RESONATE_TOKEN).
         group: the worker group that this process is a member of (RESONATE_GROUP, "default").
         pid: this process's name in the group; unique, made up if not given.
         codec: how values are written; `JsonCodec()` by default.
@@ -129,6 +132,7 @@ class Resonate:
         self,
         backend: str | Backend | None = None,
         *,
+        token: Token | None = None,
         group: str | None = None,
         pid: str | None = None,
         codec: Codec | None = None,
@@ -145,6 +149,7 @@ class Resonate:
     ) -> None:
         settings = wiring.settings(
             backend,
+            token=token,
             group=group,
             pid=pid,
             codec=codec,
@@ -163,6 +168,7 @@ class Resonate:
         self._options = Options()
         self.promises = Promises(self._session)
         self.schedules = Schedules(self._session)
+        self.store = Retention(self._session)
 
     # ------------------------------------------------------------ life
 
@@ -630,6 +636,32 @@ class Promises:
         return record
 
 
+class Retention:
+    """What the store keeps, for the store's owner. Reached as `resonate.store`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def prune(self, *, before: datetime | timedelta) -> int:
+        """Delete whole executions that settled before an instant; return how many promises that were.
+
+        What a live execution may still read stays, however old. An id that is gone may be used anew, and is run anew.
+
+        Args:
+            before: an instant with its time zone, or how long ago.
+
+        Raise `UsageError` for a store that has no say in that: a Resonate server keeps what it keeps.
+        """
+        parts, clock = self._session.opened, self._session.settings.clock
+        store = parts.backing
+        if not isinstance(store, Prunes):
+            raise UsageError(
+                f"{type(store).__name__} can't be pruned.",
+                hint="Stores on sqlite:/// URLs can; a server is told itself.",
+            )
+        return await store.prune(_instant(before, clock.now()))
+
+
 class Schedules:
     """Schedules, read and deleted. Reached as `resonate.schedules`; made by `resonate.schedule`."""
 
@@ -672,6 +704,16 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def _instant(before: object, now: int) -> int:
+    if isinstance(before, timedelta):
+        return now - milliseconds(before, "before")
+    if isinstance(before, datetime):
+        if before.tzinfo is None:
+            raise UsageError(f"before has no time zone: {before}.", hint="Give it one: datetime.now(UTC) has.")
+        return int(before.timestamp() * 1_000)
+    raise UsageError(f"before is a datetime or a timedelta, not {type(before).__name__}.")
 
 
 def _checked_id(value: object) -> str:

@@ -18,7 +18,7 @@ import concurrent.futures
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from copy import copy
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
 
@@ -38,6 +38,7 @@ from resonate.core.retry import RetryPolicy
 from resonate.core.values import Codec
 from resonate.errors import UsageError
 from resonate.ports.clock import Clock
+from resonate.ports.network import Token
 from resonate.ports.store import Backend
 from resonate.ports.tracer import Tracer
 from resonate.runtime import handle
@@ -60,6 +61,7 @@ class Resonate:
         self,
         backend: str | Backend | None = None,
         *,
+        token: Token | None = None,
         group: str | None = None,
         pid: str | None = None,
         codec: Codec | None = None,
@@ -76,6 +78,7 @@ class Resonate:
     ) -> None:
         self._client = client.Resonate(
             backend,
+            token=token,
             group=group,
             pid=pid,
             codec=codec,
@@ -93,6 +96,7 @@ class Resonate:
         self._door = _Door(self._client)
         self.promises = Promises(self._door, self._client.promises)
         self.schedules = Schedules(self._door, self._client.schedules)
+        self.store = Retention(self._door, self._client.store)
 
     # ------------------------------------------------------------ life
 
@@ -361,6 +365,26 @@ class Schedules:
     def search(self, *, tags: Mapping[str, str] | None = None, page: int = 100) -> Iterator[ScheduleRecord]:
         """Yield the schedules whose promises get all these tags, in id order."""
         return self._door.each(self._inner.search(tags=tags, page=page))
+
+
+class Retention:
+    """What the store keeps, for the store's owner. Reached as `resonate.store`."""
+
+    def __init__(self, door: _Door, inner: client.Retention) -> None:
+        self._door = door
+        self._inner = inner
+
+    def prune(self, *, before: datetime | timedelta) -> int:
+        """Delete whole executions that settled before an instant; return how many promises that were.
+
+        What a live execution may still read stays, however old. An id that is gone may be used anew, and is run anew.
+
+        Args:
+            before: an instant with its time zone, or how long ago.
+
+        Raise `UsageError` for a store that has no say in that: a Resonate server keeps what it keeps.
+        """
+        return self._door.call(lambda: self._inner.prune(before=before))
 
 
 # ---------------------------------------------------------------- inside

@@ -14,8 +14,10 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
+from resonate.adapters import sqlite
 from resonate.adapters.clock import SystemClock
 from resonate.adapters.codecs.json import JsonCodec
+from resonate.adapters.http import HttpBackend
 from resonate.adapters.memory import MemoryServer
 from resonate.core.durations import Duration, milliseconds
 from resonate.core.engine.environment import Dependencies, Environment
@@ -24,6 +26,7 @@ from resonate.core.retry import STEP_RETRY, RetryPolicy, check_policy
 from resonate.core.values import Codec
 from resonate.errors import UsageError
 from resonate.ports.clock import Clock
+from resonate.ports.network import Token
 from resonate.ports.store import Backend, Store
 from resonate.ports.tracer import Tracer
 from resonate.runtime.alarms import Alarms
@@ -66,6 +69,8 @@ class Parts:
     """What runs while a client is open."""
 
     store: Store
+    backing: Store
+    """The store as the backend gave it."""
     env: Environment
     alarms: Alarms
     watcher: Watcher
@@ -85,6 +90,7 @@ class HasClock(Protocol):
 def settings(
     backend: str | Backend | None,
     *,
+    token: Token | None,
     group: str | None,
     pid: str | None,
     codec: Codec | None,
@@ -100,7 +106,7 @@ def settings(
     retry: RetryPolicy | None,
 ) -> Settings:
     """Check and complete what a user asked for. Raise `UsageError` for what can't be."""
-    chosen = _backend(backend, clock)
+    chosen = _backend(backend, clock, token)
     if retry is not None:
         check_policy(retry)
     return Settings(
@@ -174,22 +180,36 @@ def parts(chosen: Settings, store: Store) -> Parts:
     )
     tools = Tools(store=patient, clock=chosen.clock, alarms=alarms, steps=steps, watcher=watcher)
     worker = Worker(pid=chosen.pid, env=env, tools=tools, leases=leases, limits=chosen.limits)
-    return Parts(store=patient, env=env, alarms=alarms, watcher=watcher, worker=worker, pool=pool)
+    return Parts(store=patient, backing=store, env=env, alarms=alarms, watcher=watcher, worker=worker, pool=pool)
 
 
-def _backend(backend: str | Backend | None, clock: Clock | None) -> Backend:
+def _backend(backend: str | Backend | None, clock: Clock | None, token: Token | None) -> Backend:
     if backend is None:
         backend = os.environ.get("RESONATE_URL", "memory://")
+    scheme = urlsplit(backend).scheme if isinstance(backend, str) else "a backend of your own"
+    if token is not None and scheme not in {"http", "https"}:
+        raise UsageError(
+            f"A token is for a server that is given by its URL, http:// or https://, not for {scheme}.",
+            hint="Give the token to the HttpBackend, or leave it out.",
+        )
     if not isinstance(backend, str):
         if not callable(getattr(backend, "connect", None)):
             msg = f"A backend is a URL or an object with connect(group=, pid=), not {type(backend).__name__}."
             raise UsageError(msg)
         return backend
-    scheme = urlsplit(backend).scheme
-    if scheme == "memory":
-        return MemoryServer(clock=clock or SystemClock())
-    msg = f"There is no backend for {scheme or backend!r} URLs in this version."
-    raise UsageError(msg, hint="Leave the URL out, or give 'memory://', to keep everything in this process's memory.")
+    match scheme:
+        case "memory":
+            return MemoryServer(clock=clock or SystemClock())
+        case "sqlite":
+            return sqlite.from_url(backend, clock)
+        case "http" | "https":
+            return HttpBackend(backend, token=token, clock=clock)
+        case _:
+            raise UsageError(
+                f"There is no backend for {scheme or backend!r} URLs in this version.",
+                hint="Give 'http://host:8001' for a server, 'sqlite:///app.db' for a file, or 'memory://' to keep "
+                "everything in this process's memory.",
+            )
 
 
 def _addresses(store: Store) -> Callable[[str | None], str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from attrs import frozen
 
@@ -20,6 +20,17 @@ class Reconnected:
 
     No server sends it; a store that lost its stream and has it back says so, and whoever waits asks again.
     """
+
+
+@frozen
+class Dropped:
+    """Among the messages: what came was no message (`reason` says why not), and was ignored."""
+
+    reason: str
+
+
+Notice: TypeAlias = Reconnected | Dropped
+"""What a store has to say about its messages, among them."""
 
 
 class Store(Protocol):
@@ -72,10 +83,24 @@ class Store(Protocol):
         """
         ...
 
-    def messages(self) -> AsyncIterator[Message | Reconnected]:
+    def messages(self) -> AsyncIterator[Message | Notice]:
         """Yield the messages to this connection until `stop`. One consumer. Raise `AuthError` if it is refused.
 
         At-most-once: a message may be lost (an `Execute` comes again, an `Unblock` does not), repeated or stale.
+        """
+        ...
+
+
+@runtime_checkable
+class Prunes(Protocol):
+    """A store whose owner decides how long it keeps what is over."""
+
+    async def prune(self, before: int) -> int:
+        """Delete whole executions that settled before `before` (epoch ms); return how many promises that were.
+
+        An execution is a root promise with all that name it as their origin. What a live execution may still read
+        stays: one is deleted only if all its promises are settled, the workflow that started it is, and no task has
+        yet to hear of it. An id that is gone may be used anew, and is then run anew. Raise as `Store.send` does.
         """
         ...
 

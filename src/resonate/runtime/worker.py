@@ -52,7 +52,7 @@ from resonate.errors import (
     StoreError,
     UsageError,
 )
-from resonate.ports.store import Reconnected
+from resonate.ports.store import Dropped, Reconnected
 from resonate.runtime.continuations import Continuations, Parked
 from resonate.runtime.driver import Driver, Fulfilled, Lost, Stopped, Suspended, Tools
 from resonate.runtime.history import history_of
@@ -175,6 +175,9 @@ class Worker:
                         self._tools.watcher.told(message.promise)
                     case Reconnected():
                         self._tools.watcher.refresh()
+                    case Dropped():
+                        log.warning("A message was dropped: %s.", message.reason)
+                        self._report(trace.MessageDropped(message.reason))
                     case _:
                         assert_never(message)
         except StoreError as error:

@@ -13,7 +13,7 @@ from attrs import define, evolve, field, frozen
 
 from resonate.adapters.memory import MemoryServer
 from resonate.core import ids
-from resonate.core.protocol.dialect import Dialect
+from resonate.core.protocol.dialect import FIELD, Dialect
 from resonate.core.protocol.records import NO_VALUE, Message, PromiseRecord, PromiseState, Tag, Unblock
 from resonate.core.protocol.requests import (
     ClaimReply,
@@ -40,16 +40,8 @@ from resonate.core.protocol.requests import (
 )
 from resonate.core.protocol.snapshot import Snapshot
 from resonate.ports.clock import Clock
-from resonate.ports.store import Reconnected, Store
+from resonate.ports.store import Notice, Store
 
-FIELD: Final = Dialect(
-    targeted_timers=True,
-    enforces_deadlines=False,
-    keeps_resumes=False,
-    delta_preload=False,
-    whole_preload=False,
-)
-"""What a client may rely on with the servers that are out there, if they serve searches."""
 OLDER: Final = evolve(FIELD, separator=".")
 """The same, with the older grammar of ids."""
 NO_SEARCHES: Final = evolve(FIELD, searches=False)
@@ -123,7 +115,7 @@ class FieldServer:
             case _:
                 return self._told(await store.send(request))
 
-    def message(self, message: Message | Reconnected) -> Message | Reconnected:
+    def message(self, message: Message | Notice) -> Message | Notice:
         """Return a message as it is sent out."""
         return Unblock(self.shown(message.promise)) if isinstance(message, Unblock) else message
 
@@ -267,7 +259,7 @@ class _FieldStore:
     async def send_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
         return [await self.send(request) for request in requests]
 
-    async def messages(self) -> AsyncIterator[Message | Reconnected]:
+    async def messages(self) -> AsyncIterator[Message | Notice]:
         async for message in self._inner.messages():
             yield self._server.message(message)
 

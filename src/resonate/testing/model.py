@@ -158,11 +158,11 @@ class Model:
         """Return the records of all promises at home there."""
         return [promise.record for id, promise in self.promises.items() if self.homes[id] == home]
 
-    def promises_after(self, cursor: str | None, /) -> Iterator[Promise]:
+    def promises_after(self, cursor: str | None, _states: object, _tags: object, /) -> Iterator[Promise]:
         """Scan promises in id order, from the first id after `cursor`."""
         return (self._promise(self.promises[id]) for id in _after(cursor, self.promises))
 
-    def tasks_after(self, cursor: str | None, /) -> Iterator[Task]:
+    def tasks_after(self, cursor: str | None, _states: object, _tags: object, /) -> Iterator[Task]:
         """Scan tasks likewise."""
         return (_task(self.tasks[id]) for id in _after(cursor, self.tasks))
 

@@ -98,10 +98,10 @@ class World:
     def preload(self, home: str, /) -> list[PromiseRecord]:
         return [promise.record for promise in self.promises.values() if promise.home == home]
 
-    def promises_after(self, cursor: str | None, /) -> Iterator[Promise]:
+    def promises_after(self, cursor: str | None, _states: object, _tags: object, /) -> Iterator[Promise]:
         return (self.promises[id] for id in sorted(self.promises) if cursor is None or id > cursor)
 
-    def tasks_after(self, cursor: str | None, /) -> Iterator[Task]:
+    def tasks_after(self, cursor: str | None, _states: object, _tags: object, /) -> Iterator[Task]:
         return (self.tasks[id] for id in sorted(self.tasks) if cursor is None or id > cursor)
 
     def schedules_after(self, cursor: str | None, /) -> Iterator[ScheduleRecord]:

@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from typing import Any, Final, TypeVar
 
 from resonate.adapters.clock import SystemClock
-from resonate.adapters.memory.alarm import IDLE, Alarm
-from resonate.adapters.memory.post import Mailbox, Member, PostOffice
+from resonate.adapters.embedded.alarm import IDLE, Alarm
+from resonate.adapters.embedded.mail import Member
+from resonate.adapters.memory.post import PostOffice
 from resonate.adapters.memory.store import MemoryStore
 from resonate.adapters.memory.tables import Tables
 from resonate.core.protocol.machine import fire, handle
@@ -86,8 +87,8 @@ class MemoryServer:
         """Connect on the running loop; what was kept for somebody like this is delivered at once."""
         loop = asyncio.get_running_loop()
         with self._lock:
-            member = Member(pid, Mailbox(loop, self._lock, self._post))
-            for entry in self._post.join(group, member):
+            member, kept = self._post.join(group, pid, self._lock)
+            for entry in kept:
                 if self._is_wanted(entry.message):
                     self._post.post(entry.address, entry.message)
             if loop not in self._alarms:
@@ -96,11 +97,11 @@ class MemoryServer:
             self._work(self._tick())
         return member
 
-    async def detach(self, group: str, member: Member) -> None:
+    async def detach(self, member: Member) -> None:
         """Disconnect, and stop what served this connection alone."""
         loop = member.mailbox.loop
         with self._lock:
-            self._post.leave(group, member)
+            self._post.leave(member)
             alarm = self._alarms.get(loop)
             if alarm is None:
                 return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol, TypeVar
 
-from resonate.adapters.memory.post import Member
+from resonate.adapters.embedded.mail import Member
 from resonate.core.protocol.addresses import anycast, preferring, unicast
 from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.records import Message
@@ -33,7 +33,7 @@ class Server(Protocol):
         """Connect on the running loop."""
         ...
 
-    async def detach(self, group: str, member: Member) -> None:
+    async def detach(self, member: Member) -> None:
         """Disconnect."""
         ...
 
@@ -77,7 +77,7 @@ class MemoryStore:
         """Disconnect. What was not read goes to other members of the group."""
         if self._open and self._member is not None:
             self._open = False
-            await self._server.detach(self._group, self._member)
+            await self._server.detach(self._member)
 
     async def send(self, request: Request[R]) -> R | Rejection:
         """Do one request. Raise `UsageError` before `start`, `StoreError` after `stop`."""

@@ -187,11 +187,11 @@ class Tables:
         """See `Reads`."""
         return (self._promises[id].record for id in self._homes.get(home, ()))
 
-    def promises_after(self, cursor: str | None, /) -> Iterator[Promise]:
+    def promises_after(self, cursor: str | None, _states: object, _tags: object, /) -> Iterator[Promise]:
         """See `Reads`."""
         return (self._promises[id] for id in self._promise_ids.after(cursor))
 
-    def tasks_after(self, cursor: str | None, /) -> Iterator[Task]:
+    def tasks_after(self, cursor: str | None, _states: object, _tags: object, /) -> Iterator[Task]:
         """See `Reads`."""
         return (self._tasks[id] for id in self._task_ids.after(cursor))
 

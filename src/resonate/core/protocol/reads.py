@@ -6,11 +6,12 @@ Law 2: everything is given as stored; the machine projects.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Protocol
 
 from resonate.core.protocol.objects import Promise, Task
-from resonate.core.protocol.records import PromiseRecord, ScheduleRecord
+from resonate.core.protocol.records import PromiseRecord, PromiseState, ScheduleRecord, TaskState
 
 
 class Reads(Protocol):
@@ -48,14 +49,21 @@ class Reads(Protocol):
         """Return the records of all promises whose `home` this is, in any order."""
         ...
 
-    def promises_after(self, cursor: str | None, /) -> Iterator[Promise]:
-        """Scan promises in id order (by code point), from the first id greater than `cursor`; all when None."""
+    def promises_after(
+        self, cursor: str | None, states: AbstractSet[PromiseState], tags: Mapping[str, str], /
+    ) -> Iterator[Promise]:
+        """Scan promises in id order (by code point), from the first id greater than `cursor`; all when None.
+
+        Those that are stored in none of `states`, or lack some of `tags`, may be left out.
+        """
         ...
 
-    def tasks_after(self, cursor: str | None, /) -> Iterator[Task]:
-        """Scan tasks likewise."""
+    def tasks_after(
+        self, cursor: str | None, states: AbstractSet[TaskState], tags: Mapping[str, str], /
+    ) -> Iterator[Task]:
+        """Scan tasks likewise; the tags are their promises'."""
         ...
 
     def schedules_after(self, cursor: str | None, /) -> Iterator[ScheduleRecord]:
-        """Scan schedules likewise."""
+        """Scan schedules in id order, from the first id greater than `cursor`; all when None."""
         ...

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from resonate.core.protocol.effects import Effect
 from resonate.core.protocol.projection import project
 from resonate.core.protocol.reads import Reads
-from resonate.core.protocol.records import PromiseRecord, ScheduleRecord, TaskRecord
+from resonate.core.protocol.records import PromiseRecord, PromiseState, ScheduleRecord, TaskRecord, TaskState
 from resonate.core.protocol.requests import (
     PromisePage,
     PromiseSearch,
@@ -27,6 +27,10 @@ from resonate.core.protocol.settings import Settings
 from resonate.core.protocol.tasks import promise_of, read_task
 from resonate.core.protocol.validation import page_wrong, promise_state_wrong, task_state_wrong
 
+# In any stored state, since what is past its deadline reads as settled.
+_ALL_PROMISES: Final = frozenset(PromiseState)
+_ALL_TASKS: Final = frozenset(TaskState)
+
 RecordT = TypeVar("RecordT", PromiseRecord, TaskRecord, ScheduleRecord)
 
 
@@ -37,7 +41,8 @@ def promises(
     wrong = page_wrong(request.tags, request.limit, request.cursor) or promise_state_wrong(request.state)
     if wrong is not None:
         return Rejection(400, wrong), ()
-    seen = (project(promise.record, now) for promise in reads.promises_after(request.cursor))
+    states = _ALL_PROMISES if request.state is None else {request.state, PromiseState.PENDING}
+    seen = (project(promise.record, now) for promise in reads.promises_after(request.cursor, states, request.tags))
     found = (
         record
         for record in seen
@@ -54,7 +59,8 @@ def tasks(
     wrong = page_wrong(request.tags, request.limit, request.cursor) or task_state_wrong(request.state)
     if wrong is not None:
         return Rejection(400, wrong), ()
-    pairs = ((task, promise_of(task, reads).record) for task in reads.tasks_after(request.cursor))
+    states = _ALL_TASKS if request.state is None or request.state is TaskState.FULFILLED else {request.state}
+    pairs = ((task, promise_of(task, reads).record) for task in reads.tasks_after(request.cursor, states, request.tags))
     seen = (read_task(task, record, reads, now) for task, record in pairs if _match(request.tags, record.tags))
     found = (task for task in seen if request.state is None or task.state is request.state)
     records, cursor = _page(found, request.limit)

@@ -49,11 +49,11 @@ class Alarm:
         # Earlier than set, or the sleeper has ended while it was set: a stranger has cancelled it.
         if self._restarting:
             return True
+        self._restarting = True  # before it is asked for: the loop may be quicker than this thread
         try:
             self.loop.call_soon_threadsafe(self._restart)
         except RuntimeError:  # closed
             return False
-        self._restarting = True
         return True
 
     async def close(self) -> None:
@@ -71,7 +71,7 @@ class Alarm:
         if self._task is not None:
             self._task.cancel()
         # Not by the loop's task factory: an eager one would ring within whatever set the alarm.
-        self._task = Task(self._run(), loop=self.loop, name="resonate-memory-alarm")
+        self._task = Task(self._run(), loop=self.loop, name="resonate-alarm")
 
     async def _run(self) -> None:
         while self.at != IDLE:

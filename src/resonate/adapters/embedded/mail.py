@@ -1,0 +1,142 @@
+"""Messages on their way to the connections of this process, in piles that are keyed as the outbox is.
+
+Law 1: one `Execute` per task, one `Unblock` per promise and address, in all piles together; a newer one replaces an
+older one that nobody has read yet, wherever it lies.
+Law 2: a pile is read in the order in which its messages came.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from asyncio import AbstractEventLoop, Future
+from collections import OrderedDict
+from typing import Self, TypeAlias
+
+from attrs import frozen
+
+from resonate.core.protocol.records import Execute, Message
+from resonate.core.protocol.snapshot import OutboxEntry
+
+Key: TypeAlias = str | tuple[str, str]
+Pile: TypeAlias = OrderedDict[Key, OutboxEntry]
+
+
+def key_of(address: str, message: Message) -> Key:
+    """Return what a message is replaced by: the task id, or promise id and address."""
+    return message.id if isinstance(message, Execute) else (message.promise.id, address)
+
+
+class Piles:
+    """All piles of a server, and where in them each key lies. Not thread-safe: its callers hold the server's lock."""
+
+    def __init__(self) -> None:
+        self._where: dict[Key, Pile] = {}
+
+    def put(self, pile: Pile, address: str, message: Message) -> None:
+        """Add a message to a pile, in place of an older one with its key."""
+        key = key_of(address, message)
+        self.drop(key)
+        pile[key] = OutboxEntry(address=address, message=message)
+        self._where[key] = pile
+
+    def drop(self, key: Key) -> None:
+        """Remove the message of a key; there may be none."""
+        older = self._where.pop(key, None)
+        if older is not None:
+            del older[key]
+
+    def take(self, pile: Pile) -> Message | None:
+        """Take the oldest message of a pile."""
+        if not pile:
+            return None
+        key, entry = pile.popitem(last=False)
+        del self._where[key]
+        return entry.message
+
+    def clear(self, pile: Pile) -> list[OutboxEntry]:
+        """Take all that a pile holds."""
+        entries = [*pile.values()]
+        for key in pile:
+            del self._where[key]
+        pile.clear()
+        return entries
+
+    def entries(self) -> tuple[OutboxEntry, ...]:
+        """Return all that nobody has read yet, in the order of keys."""
+        return tuple(self._where[key][key] for key in sorted(self._where, key=sort_key))
+
+
+def sort_key(key: Key) -> tuple[str, str]:
+    """Return what keys are put in order by."""
+    return (key, "") if isinstance(key, str) else key
+
+
+class Mailbox:
+    """What one connection has to read; an async iterator for its one reader. Ends when it is closed."""
+
+    def __init__(self, loop: AbstractEventLoop, lock: threading.Lock, piles: Piles) -> None:
+        self.loop = loop
+        self._lock = lock
+        self._piles = piles
+        self._waiting: Future[None] | None = None
+        self._closed = False
+        self.pile: Pile = OrderedDict()
+
+    def put(self, address: str, message: Message) -> None:
+        """Add a message, from any thread. Called with the lock held."""
+        self._piles.put(self.pile, address, message)
+        self._ring()
+
+    def close(self) -> None:
+        """End the iteration. Called with the lock held."""
+        self._closed = True
+        self._ring()
+
+    def _ring(self) -> None:
+        if self._waiting is None:
+            return
+        if _running_loop() is self.loop:
+            self._wake()
+            return
+        try:
+            self.loop.call_soon_threadsafe(self._wake)
+        except RuntimeError:  # the reader's loop is closed: there is no reader
+            self._waiting = None
+
+    def _wake(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Message:
+        while True:
+            with self._lock:
+                message = self._piles.take(self.pile)
+                if message is not None:
+                    return message
+                if self._closed:
+                    raise StopAsyncIteration
+                waiting = self._waiting = asyncio.get_running_loop().create_future()
+            try:
+                await waiting
+            finally:
+                self._waiting = None
+
+
+@frozen(eq=False)
+class Member:
+    """A connection of a group."""
+
+    group: str
+    pid: str
+    mailbox: Mailbox
+
+
+def _running_loop() -> AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -1,0 +1,129 @@
+"""A database file: opening it as we want it, and noticing what is done to it behind our back.
+
+Law 1: a connection is in WAL mode and autocommit: its user begins and ends every transaction.
+Law 2: with `Durability.FULL` a commit is on the disk when it returns; with `NORMAL` it survives the death of every
+process, and the last ones before a power cut may be lost, whole and in order.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from attrs import define
+
+from resonate.adapters.sqlite.faults import cut, gone, locked, translated
+from resonate.adapters.sqlite.schema import check_library, check_ours, claim, migrate, read_header
+from resonate.errors import StoreError
+
+_BUSY_SECONDS: Final = 0.25
+"""How long SQLite itself waits for a lock before we look around and try again."""
+_WAL_LIMIT: Final = 64 * 1024 * 1024
+"""Bytes to which the write-ahead log shrinks again after it had to grow."""
+
+
+class Durability(StrEnum):
+    """What a commit survives; the values of `PRAGMA synchronous`."""
+
+    FULL = "full"
+    NORMAL = "normal"
+
+
+def open_file(path: Path, durability: Durability, patience: float) -> sqlite3.Connection:
+    """Open a file, made or migrated as needed. Raise `StoreError`.
+
+    Args:
+        path: absolute.
+        durability: what commits survive.
+        patience: seconds to wait for a lock that somebody else holds.
+    """
+    check_library()
+    until = time.monotonic() + patience
+    while True:
+        try:
+            return _open(path, durability)
+        except sqlite3.Error as error:
+            if not is_busy(error):
+                raise translated(error, path) from error
+            if time.monotonic() >= until:
+                raise locked(path, patience) from error
+        except OSError as error:
+            raise StoreError(
+                f"The file {path} can't be opened: {error}.", hint="Mend that, or give another path."
+            ) from error
+
+
+def _open(path: Path, durability: Durability) -> sqlite3.Connection:
+    check_ours(path)
+    connection = sqlite3.connect(
+        path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    try:
+        claim(connection, path)
+        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        if mode != "wal":
+            raise StoreError(
+                f"The file {path} can't have a write-ahead log.", hint="Put it on a local disk, not a network's."
+            )
+        connection.execute(f"PRAGMA synchronous = {durability.value}")
+        if durability is Durability.FULL:  # where a plain fsync leaves data in the drive's cache (macOS)
+            connection.execute("PRAGMA fullfsync = 1")
+            connection.execute("PRAGMA checkpoint_fullfsync = 1")
+        connection.execute(f"PRAGMA journal_size_limit = {_WAL_LIMIT}")
+        migrate(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Tell whether somebody else holds a lock, so that it is worth trying again."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL}
+
+
+@define
+class Watch:
+    """Notices that a file, its log or its index has been deleted, replaced or cut short. Made once it is open.
+
+    SQLite goes on with the file that it has open, whatever becomes of the name: what is acknowledged then is lost.
+    """
+
+    path: Path
+    _parts: tuple[str, ...] = ()
+    _seen: tuple[tuple[int, int], ...] = ()
+    _size: int = 0
+
+    def start(self) -> None:
+        """Note what there is."""
+        self._parts = tuple(f"{self.path}{suffix}" for suffix in ("", "-wal", "-shm"))
+        stats = [os.stat(part) for part in self._parts]  # noqa: PTH116 - called after every commit: three times as fast
+        self._seen = tuple((stat.st_dev, stat.st_ino) for stat in stats)
+        self._size = stats[0].st_size
+
+    def check(self) -> None:
+        """Raise `Damaged` if the file is not what it was."""
+        try:
+            stats = [os.stat(part) for part in self._parts]  # noqa: PTH116 - as above
+        except OSError:
+            raise gone(self.path) from None
+        if tuple((stat.st_dev, stat.st_ino) for stat in stats) != self._seen:
+            raise gone(self.path)
+        size = stats[0].st_size
+        if size < self._size and size < self._size_by_header():
+            raise cut(self.path)
+        self._size = size
+
+    def _size_by_header(self) -> int:
+        """Return how long the file says that it is: one that was vacuumed is shorter, and says so."""
+        try:
+            return read_header(self.path)[1]
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN:
+                raise gone(self.path) from None
+            raise cut(self.path) from None

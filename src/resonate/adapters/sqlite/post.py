@@ -1,0 +1,208 @@
+"""Who gets which message, among the connections of all processes that work on a file.
+
+Law 1: a message for a connection of this process never touches the file: it is put in its mailbox once the transaction
+that sent it is committed. One for another process's is a row that names the process, until that process takes it.
+Law 2: an `Execute` for which nobody is connected is kept until somebody is; an `Unblock` for nobody is dropped.
+Law 3: used by one thread, inside a transaction that its caller begins and ends; after a rollback, `forget` it all.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable
+
+from attrs import frozen
+
+from resonate.adapters.embedded.mail import Member, Piles, key_of, sort_key
+from resonate.adapters.sqlite.tables import Tables
+from resonate.core.protocol.addresses import parse
+from resonate.core.protocol.records import Execute, Message, TaskState, Unblock
+from resonate.core.protocol.snapshot import OutboxEntry
+
+
+@frozen
+class _Known:
+    """A connection, of whatever process."""
+
+    n: int
+    process: str
+    group: str
+    pid: str
+
+
+class PostOffice:
+    """See the module's text. `lock` guards `piles`, which the mailboxes of this process share with their readers."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, tables: Tables, token: str, lock: threading.Lock, piles: Piles
+    ) -> None:
+        self._db = connection
+        self._tables = tables
+        self._token = token
+        self._lock = lock
+        self._piles = piles
+        self._here: dict[int, Member] = {}  # by _Known.n
+        self._known: dict[str, list[_Known]] | None = None  # by group
+        self._turns: dict[str, int] = {}
+        self._has_rows = True
+        self._out: list[Callable[[], None]] = []
+
+    def forget(self) -> None:
+        """Forget what was read of the file, and what was to be delivered."""
+        self._known = None
+        self._has_rows = True
+        self._out.clear()
+
+    # ------------------------------------------------------------ connections
+
+    def join(self, member: Member) -> None:
+        """Add a connection of this process; it gets what was kept for its group and is still wanted."""
+        row = self._db.execute(
+            "INSERT INTO members (process, name, pid) VALUES (?, ?, ?) RETURNING n",
+            (self._token, member.group, member.pid),
+        ).fetchone()
+        self._here[row[0]] = member
+        self._known = None
+        kept = self._db.execute(
+            "SELECT n, id, address, version FROM outbox WHERE process IS NULL ORDER BY n"
+        ).fetchall()
+        for n, id, address, version in kept:
+            to = parse(address)
+            if to is not None and to.group == member.group:
+                self._db.execute("DELETE FROM outbox WHERE n = ?", (n,))
+                if self._is_wanted(id):
+                    self.send(address, Execute(id, version))
+
+    def leave(self, member: Member) -> None:
+        """Remove a connection of this process; what it has not read goes to the others."""
+        for n in [n for n, one in self._here.items() if one is member]:
+            del self._here[n]
+            self._db.execute("DELETE FROM members WHERE n = ?", (n,))
+        self._known = None
+        with self._lock:
+            left = self._piles.clear(member.mailbox.pile)
+            member.mailbox.close()
+        self._send_again(left)
+
+    def bury(self, process: str) -> list[str]:
+        """Remove the connections of a dead process; return those of their pids that no other connection has."""
+        pids = {row[0] for row in self._db.execute("SELECT pid FROM members WHERE process = ?", (process,))}
+        self._db.execute("DELETE FROM members WHERE process = ?", (process,))
+        self._known = None
+        rows = self._db.execute(
+            "SELECT id, address, version FROM outbox WHERE process = ? ORDER BY n", (process,)
+        ).fetchall()
+        self._db.execute("DELETE FROM outbox WHERE process = ?", (process,))
+        for id, address, version in rows:
+            if version is not None:
+                self.send(address, Execute(id, version))
+        alive = {row[0] for row in self._db.execute("SELECT DISTINCT pid FROM members")}
+        return sorted(pids - alive)
+
+    def _is_wanted(self, id: str) -> bool:
+        task = self._tables.task(id)
+        return task is not None and task.state is TaskState.PENDING
+
+    def _send_again(self, entries: Iterable[OutboxEntry]) -> None:
+        for entry in entries:
+            if isinstance(entry.message, Execute):
+                self.send(entry.address, entry.message)
+
+    # ------------------------------------------------------------ sending
+
+    def send(self, address: str, message: Message) -> None:
+        """Deliver a message, leave it for another process, keep it, or drop it."""
+        key = key_of(address, message)
+        id, listener = sort_key(key)
+        if self._has_rows:
+            self._has_rows = self._db.execute("SELECT 1 FROM outbox LIMIT 1").fetchone() is not None
+        if self._has_rows:
+            self._db.execute("DELETE FROM outbox WHERE id = ? AND listener = ?", (id, listener))
+        reader = self._reader(address)
+        member = None if reader is None else self._here.get(reader.n)
+        if member is not None:
+            self._out.append(lambda: member.mailbox.put(address, message))
+            return
+        self._out.append(lambda: self._piles.drop(key))
+        to = parse(address)
+        if to is None or (reader is None and isinstance(message, Unblock)):
+            return
+        self._db.execute(
+            "INSERT INTO outbox (id, listener, address, version, process) VALUES (?, ?, ?, ?, ?)",
+            (
+                id,
+                listener,
+                address,
+                message.version if isinstance(message, Execute) else None,
+                None if reader is None else reader.process,
+            ),
+        )
+        self._has_rows = True
+
+    def _reader(self, address: str) -> _Known | None:
+        """Return who gets it: the newest connection of a pid, else the next of the group in turn if anyone will do."""
+        to = parse(address)
+        if to is None:
+            return None
+        members = self._members().get(to.group, [])
+        if to.pid is not None:
+            for member in reversed(members):
+                if member.pid == to.pid:
+                    return member
+        if not to.anyone or not members:
+            return None
+        turn = self._turns[to.group] = (self._turns.get(to.group, 0) + 1) % len(members)
+        return members[turn]
+
+    def _members(self) -> dict[str, list[_Known]]:
+        if self._known is None:
+            self._known = {}
+            for row in self._db.execute("SELECT n, process, name, pid FROM members ORDER BY n"):
+                self._known.setdefault(row[2], []).append(_Known(*row))
+        return self._known
+
+    # ------------------------------------------------------------ receiving
+
+    def has_mail(self) -> bool:
+        """Tell whether another process left something for this one."""
+        return self._db.execute("SELECT 1 FROM outbox WHERE process = ? LIMIT 1", (self._token,)).fetchone() is not None
+
+    def collect(self) -> None:
+        """Take what other processes left for this one."""
+        rows = self._db.execute(
+            "SELECT id, address, version FROM outbox WHERE process = ? ORDER BY n", (self._token,)
+        ).fetchall()
+        if not rows:
+            return
+        self._db.execute("DELETE FROM outbox WHERE process = ?", (self._token,))
+        for id, address, version in rows:
+            message = self._message(id, version)
+            if message is not None:
+                self._receive(address, message)
+
+    def _receive(self, address: str, message: Message) -> None:
+        """Deliver here what was meant for here; if whom it was meant for has gone meanwhile, send it on."""
+        reader = self._reader(address)
+        member = None if reader is None else self._here.get(reader.n)
+        to = parse(address)
+        if member is None and to is not None and to.anyone:  # it is somebody else's turn by now; but it is here
+            member = next((one for one in self._here.values() if one.group == to.group), None)
+        if member is None:
+            self.send(address, message)
+        else:
+            self._out.append(lambda: member.mailbox.put(address, message))
+
+    def _message(self, id: str, version: int | None) -> Message | None:
+        if version is not None:
+            return Execute(id, version)
+        promise = self._tables.promise(id)
+        return None if promise is None else Unblock(promise.record)
+
+    def deliver(self) -> None:
+        """Put into mailboxes what the transaction, now committed, has sent."""
+        if self._out:
+            out, self._out = self._out, []
+            with self._lock:
+                for put in out:
+                    put()

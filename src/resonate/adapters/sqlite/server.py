@@ -1,0 +1,229 @@
+"""A Resonate server in a database file: the protocol's machine over SQLite, for all processes of one machine.
+
+Law 1: an acknowledged request survives the death of every process, and with `Durability.FULL` a power cut.
+Law 2: processes meet in the file and nowhere else: no process is needed for another's work to go on.
+Law 3: what a process does unasked is done while at least one of its stores is started.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from resonate.adapters.clock import SystemClock
+from resonate.adapters.embedded.alarm import IDLE, Alarm
+from resonate.adapters.embedded.mail import Mailbox, Member, Piles
+from resonate.adapters.sqlite.file import Durability
+from resonate.adapters.sqlite.jobs import Ask, Call, Job, Wake
+from resonate.adapters.sqlite.retention import Progress
+from resonate.adapters.sqlite.searcher import SEARCHES, Searcher
+from resonate.adapters.sqlite.snapshots import read_snapshot
+from resonate.adapters.sqlite.store import SqliteStore
+from resonate.adapters.sqlite.worker import Options, Worker, closed
+from resonate.core.protocol.requests import Rejection, Request
+from resonate.core.protocol.settings import DEFAULT_SETTINGS, Settings
+from resonate.core.protocol.snapshot import Snapshot
+from resonate.errors import EngineBug, ResonateError
+from resonate.ports.clock import Clock
+
+R = TypeVar("R")
+
+
+class SqliteServer:
+    """A database file, and the Backend that connects to it. Thread-safe.
+
+    The file is made when the first store starts, and closed when the last one stops. It lies on a local disk; beside it
+    lie SQLite's own `-wal` and `-shm`, and while processes work on it one `-alive-...` for each.
+
+    Args:
+        path: where the file is, or is to be.
+        durability: what an acknowledged request survives: `full` a power cut, `normal` the death of every process
+            (a power cut may then cost the last moments, in order).
+        clock: where time comes from; the system's by default. All processes must have the same.
+        settings: those of the machine.
+        lock_timeout: seconds to wait for another program that holds the file's lock before callers hear of it.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        durability: Durability | str = Durability.FULL,
+        clock: Clock | None = None,
+        settings: Settings = DEFAULT_SETTINGS,
+        lock_timeout: float = 30.0,
+    ) -> None:
+        self._path = Path(path).resolve()
+        self._durability = Durability(durability)
+        self._clock: Clock = clock or SystemClock()
+        self._settings = settings
+        self._patience = lock_timeout
+        self._lock = threading.Lock()
+        self._piles = Piles()
+        self._worker: Worker | None = None
+        self._searcher: Searcher | None = None
+        self._stores = 0
+        self._alarms: dict[asyncio.AbstractEventLoop, Alarm] = {}
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._path
+
+    @property
+    def clock(self) -> Clock:
+        """Where time comes from."""
+        return self._clock
+
+    def connect(self, *, group: str, pid: str) -> SqliteStore:
+        """Return a store for member `pid` of `group`; it opens nothing until its `start`."""
+        return SqliteStore(self, group, pid)
+
+    def snapshot(self) -> Snapshot:
+        """Return all that is stored, as stored, with what is on its way to this process. Raise `StoreError`."""
+        with self._lock:
+            here = self._piles.entries()
+        return read_snapshot(self._path, here, self._clock.now())
+
+    # ------------------------------------------------------------ for stores
+
+    async def attach(self, group: str, pid: str) -> Member:
+        """Connect on the running loop; open the file if this is the first to. Raise `StoreError`."""
+        loop = asyncio.get_running_loop()
+        member = Member(group, pid, Mailbox(loop, self._lock, self._piles))
+        with self._clock.busy():
+            with self._lock:
+                worker = self._worker or self._new_worker()
+                self._stores += 1
+                if loop not in self._alarms:
+                    self._alarms[loop] = Alarm(loop, self._clock, self._ring)
+                self._alarms[loop].stores += 1
+            try:
+                await _done(worker, Call(future=loop.create_future(), function=lambda: worker.office.join(member)))
+            except BaseException:
+                await self._part(loop)
+                raise
+        return member
+
+    async def detach(self, member: Member) -> None:
+        """Disconnect; close the file if this was the last. Never raises."""
+        loop = asyncio.get_running_loop()
+        with self._clock.busy():
+            worker = self._worker
+            if worker is not None:
+                with suppress(ResonateError):
+                    await _done(worker, Call(future=loop.create_future(), function=lambda: worker.office.leave(member)))
+            with self._lock:
+                member.mailbox.close()
+            await self._part(member.mailbox.loop)
+
+    async def ask(self, request: Request[R]) -> R | Rejection:
+        """Do one request. Raise `StoreError`."""
+        searcher = self._searcher
+        if isinstance(request, SEARCHES) and searcher is not None:
+            with self._clock.busy():
+                found: R | Rejection = await searcher.ask(request)
+            return found
+        reply: R | Rejection = await self._ask((request,), single=True)
+        return reply
+
+    async def ask_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
+        """Do many requests. Raise `StoreError`."""
+        replies: Sequence[Any] = await self._ask(requests, single=False)
+        return replies
+
+    async def prune(self, before: int) -> int:
+        """Delete the executions that were over before an instant, in epoch ms; return how many promises that were."""
+        worker = self._worker
+        if worker is None:
+            raise closed(self._path)
+        progress = Progress()
+        while not progress.done:
+            waiting: asyncio.Future[Progress] = asyncio.get_running_loop().create_future()
+            step = partial(worker.prune, before, progress)
+            with self._clock.busy():
+                progress = await _done(worker, Call(future=waiting, function=step))
+        return progress.deleted
+
+    async def _ask(self, requests: Sequence[Request[Any]], *, single: bool) -> Any:
+        worker = self._worker
+        if worker is None:
+            raise closed(self._path)
+        waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        with self._clock.busy():
+            return await _done(worker, Ask(future=waiting, requests=requests, single=single))
+
+    # ------------------------------------------------------------ life
+
+    def _new_worker(self) -> Worker:
+        worker = self._worker = Worker(
+            Options(
+                path=self._path,
+                durability=self._durability,
+                patience=self._patience,
+                clock=self._clock,
+                settings=self._settings,
+                lock=self._lock,
+                piles=self._piles,
+                wake_at=self._wake_at,
+            )
+        )
+        self._searcher = Searcher(self._path, self._clock, self._settings)
+        worker.start()
+        return worker
+
+    async def _part(self, loop: asyncio.AbstractEventLoop) -> None:
+        """One store less: end what served it alone."""
+        with self._lock:
+            self._stores -= 1
+            worker = None if self._stores else self._worker
+            searcher = None if worker is None else self._searcher
+            if worker is not None:
+                self._worker = self._searcher = None
+            alarm = self._alarms.get(loop)
+            if alarm is not None:
+                alarm.stores -= 1
+                if alarm.stores:
+                    alarm = None
+                else:
+                    del self._alarms[loop]
+        if alarm is not None:
+            await alarm.close()
+        if searcher is not None:
+            searcher.close()
+        if worker is not None:
+            farewell: Job[None] = Job(future=asyncio.get_running_loop().create_future())
+            worker.close(farewell)
+            if farewell.future is not None:
+                await farewell.future
+
+    # ------------------------------------------------------------ what is due
+
+    def _wake_at(self, instant: int) -> None:
+        """Have the alarms ring at an instant. Called in the worker's thread."""
+        with self._lock:
+            for loop, alarm in tuple(self._alarms.items()):
+                if not alarm.set(instant):
+                    del self._alarms[loop]
+
+    def _ring(self, alarm: Alarm) -> None:
+        """Have done what is due. Called on the alarm's loop."""
+        with self._lock:
+            alarm.at = IDLE
+        worker = self._worker
+        if worker is not None:
+            busy = ExitStack()
+            busy.enter_context(self._clock.busy())
+            worker.submit(Wake(after=busy.close))
+
+
+async def _done(worker: Worker, job: Job[R]) -> R:
+    worker.submit(job)
+    if job.future is None:
+        raise EngineBug("a job is waited for that has nobody to be answered")
+    return await job.future

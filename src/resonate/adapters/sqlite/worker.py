@@ -1,0 +1,504 @@
+"""The one thread that works on a file: it commits in groups, does what is due, and hears of other processes' work.
+
+Law 1: requests that arrive while a commit runs share the next transaction, each with its own reply and its own failure:
+what fails for a reason of its own is done again by itself, and the others are not touched.
+Law 2: a step of the machine is atomic: request, effects, drains and dispatches are committed together. A reply or a
+message leaves only when the transaction is on the disk and the file is still where it was.
+Law 3: a lock held by somebody else is waited for, up to `patience`; the processes take turns by SQLite's write lock.
+Law 4: nothing is written while nothing happens. Work of other processes is noticed by asking SQLite, every `POLL`
+seconds, whether the file has changed, which reads a counter in shared memory.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, Final
+
+from attrs import frozen
+
+from resonate.adapters.embedded.mail import Piles
+from resonate.adapters.sqlite.alive import Alive, Life
+from resonate.adapters.sqlite.faults import Damaged, locked, translated
+from resonate.adapters.sqlite.file import Durability, Watch, is_busy, open_file
+from resonate.adapters.sqlite.jobs import Ask, Call, Job, Wake, answer
+from resonate.adapters.sqlite.post import PostOffice
+from resonate.adapters.sqlite.retention import Progress, prune_some
+from resonate.adapters.sqlite.tables import Tables
+from resonate.core.protocol.due import NEVER
+from resonate.core.protocol.machine import fire, handle
+from resonate.core.protocol.requests import (
+    PromiseGet,
+    PromiseSearch,
+    Rejection,
+    Request,
+    ScheduleGet,
+    ScheduleSearch,
+    TaskGet,
+    TaskRelease,
+    TaskSearch,
+)
+from resonate.core.protocol.settings import Settings
+from resonate.errors import EngineBug, ResonateError, StoreError
+from resonate.ports.clock import Clock
+
+log = logging.getLogger("resonate.sqlite")
+
+POLL: Final = 0.02
+"""Seconds between two looks at whether another process has written."""
+LOOK_AROUND: Final = 1.0
+"""Seconds between two looks at whether the other processes are alive."""
+BACKUP_DELAY: Final = 30
+"""Ms by which a process is later than the one before it to do what is due: enough to see that it has been done."""
+MAX_BACKWARDS: Final = 60_000
+"""Ms by which the clock may be behind what the file has seen and be held there; more is a clock that was set wrong."""
+
+_MAX_BATCH: Final = 1_000
+"""Requests in one transaction."""
+_MAX_STEPS: Final = 10_000
+"""Internal steps in one transaction; what is left goes on in the next."""
+
+_READS: Final = (PromiseGet, TaskGet, ScheduleGet, PromiseSearch, TaskSearch, ScheduleSearch)
+
+
+@frozen(kw_only=True)
+class Options:
+    """How a file is worked on."""
+
+    path: Path
+    durability: Durability
+    patience: float
+    clock: Clock
+    settings: Settings
+    lock: threading.Lock
+    """Guards `piles`, and whatever else mailboxes share with their readers."""
+    piles: Piles
+    wake_at: Callable[[int], None]
+    """Told, in the thread, at which instant a `Wake` is wanted."""
+
+
+class Worker:
+    """See the module's text. Made anew each time the file is opened."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._path = options.path
+        self._clock = options.clock
+        self._alive = Alive(options.path)
+        self._watch = Watch(options.path)
+        self._jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()  # None is the last
+        self._gate = threading.Lock()
+        self._last = False
+        self._closing = False
+        self._ended = False
+        self._farewell: Job[None] | None = None
+        self._failure: ResonateError | None = None  # why nothing can be done, once that is so
+        self._thread = threading.Thread(target=self._run, name=f"resonate-{options.path.name}", daemon=True)
+        self._now = 0
+        self._version = -1
+        self._mail = True  # another process may have left something
+        self._rank = 0  # among the processes that live: the first does what is due, the others if it does not
+        self._look_around_at = 0.0
+
+    # ------------------------------------------------------------ from any thread
+
+    def start(self) -> None:
+        """Open the file, in the thread. If that fails, every job does."""
+        self._thread.start()
+
+    def submit(self, job: Job[Any]) -> None:
+        """Have a job done. It fails with `StoreError` if the file could not be opened, or has been closed."""
+        with self._gate:
+            if not self._closing:
+                self._jobs.put(job)
+                return
+        job.error = self._failure or closed(self._path)
+        answer([job])
+
+    def close(self, farewell: Job[None]) -> None:
+        """Do what has been asked for, close the file, then answer `farewell`."""
+        with self._gate:
+            self._closing = True
+            ended = self._ended
+            self._farewell = farewell
+            self._jobs.put(None)
+        if ended:
+            answer([farewell])
+
+    @property
+    def token(self) -> str:
+        """What names this process in the file."""
+        return self._alive.token
+
+    # ------------------------------------------------------------ the thread
+
+    def _run(self) -> None:
+        try:
+            self._open()
+        except BaseException as error:  # noqa: BLE001 - every job is answered with it
+            self._failure = translated_any(error, self._path)
+        else:
+            try:
+                while (jobs := self._next_jobs()) is not None:
+                    if jobs:
+                        self._do(jobs)
+                    else:
+                        self._look_outside()
+            finally:
+                self._shut()
+        self._end()
+
+    def _open(self) -> None:
+        options = self._options
+        self._db = open_file(self._path, options.durability, options.patience)
+        try:
+            self._alive.start()
+            self._tables = Tables(self._db)
+            self.office = PostOffice(self._db, self._tables, self._alive.token, options.lock, options.piles)
+            self._begin()  # which makes SQLite's own files, if there are none yet
+            self._roll_back()
+            self._watch.start()
+            self._transact(self._enter)
+        except BaseException:
+            self._alive.stop()
+            self._db.close()
+            raise
+        self._bury_the_dead()
+
+    def _enter(self) -> None:
+        self._db.execute("INSERT OR IGNORE INTO processes (token) VALUES (?)", (self._alive.token,))
+
+    def _next_jobs(self) -> list[Job[Any]] | None:
+        """Wait for jobs; return none of them if it is time to look outside, None if all is done and we close."""
+        if self._last:
+            return None
+        jobs: list[Job[Any]] = []
+        size = 0
+        with suppress(Empty):
+            job = self._jobs.get(timeout=POLL)
+            while job is not None:
+                jobs.append(job)
+                size += len(job.requests) if isinstance(job, Ask) else 1
+                if size >= _MAX_BATCH:
+                    return jobs
+                job = self._jobs.get_nowait()
+            self._last = True
+        return None if self._last and not jobs else jobs
+
+    def _shut(self) -> None:
+        try:
+            self._transact(self._leave)
+        except (StoreError, sqlite3.Error) as error:
+            log.info("The file %s was left without a farewell: %s", self._path, error)
+        try:
+            self._db.close()
+        except sqlite3.Error as error:
+            log.info("The file %s could not be closed: %s", self._path, error)
+        self._alive.stop()
+
+    def _leave(self) -> None:
+        self._db.execute("DELETE FROM processes WHERE token = ?", (self._alive.token,))
+
+    def _end(self) -> None:
+        with self._gate:
+            self._closing = self._ended = True
+            farewell = self._farewell
+        left: list[Job[Any]] = []
+        with suppress(Empty):
+            while True:
+                job = self._jobs.get_nowait()
+                if job is not None:
+                    left.append(job)
+        self._fail(left, self._failure or closed(self._path))
+        if farewell is not None:
+            answer([farewell])
+
+    # ------------------------------------------------------------ jobs
+
+    def _do(self, jobs: Sequence[Job[Any]]) -> None:
+        """Do jobs in one transaction; if that fails for the sake of one of them, each by itself."""
+        try:
+            self._do_together(jobs)
+        except Exception as error:  # noqa: BLE001 - it is answered
+            failure = translated_any(error, self._path)
+            if isinstance(failure, Damaged):
+                self._break(failure)
+            if _is_everybodys(failure) or (len(jobs) == 1 and _is_one(jobs[0])):
+                self._fail(jobs, failure)
+            else:
+                for job in jobs:
+                    self._do_apart(job)
+        else:
+            answer(jobs)
+
+    def _do_apart(self, job: Job[Any]) -> None:
+        """Do a job by itself, and each request of one that has many by itself."""
+        if _is_one(job) or not isinstance(job, Ask):
+            self._do([job])
+            return
+        replies: list[Any] = []
+        for request in job.requests:
+            one = Ask(requests=(request,), single=True)
+            try:
+                self._do_together([one])
+                replies.append(one.answer)
+            except Exception as error:  # noqa: BLE001 - it is answered
+                replies.append(translated_any(error, self._path))
+        job.answer = replies
+        answer([job])
+
+    def _fail(self, jobs: Sequence[Job[Any]], failure: BaseException) -> None:
+        for job in jobs:
+            job.error = failure
+        answer(jobs)
+
+    def _do_together(self, jobs: Sequence[Job[Any]]) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if all(_only_looks(job) for job in jobs) and self._look(jobs):
+            return
+        self._transact(lambda: self._write(jobs))
+
+    def _look(self, jobs: Sequence[Job[Any]]) -> bool:
+        """Answer questions without the write lock; or return False, since something is due that they should see."""
+        self._db.execute("BEGIN")
+        try:
+            self._sync()
+            due = self._tables.look()
+            if due <= self._tick():
+                return False
+            self._answer_all(jobs)
+        finally:
+            self._roll_back()
+        self._wake_at(due)
+        return True
+
+    def _write(self, jobs: Sequence[Job[Any]]) -> None:
+        for job in jobs:
+            if isinstance(job, Call):
+                job.answer = job.function()
+        self._answer_all(jobs)
+
+    def _answer_all(self, jobs: Sequence[Job[Any]]) -> None:
+        asked = [job for job in jobs if isinstance(job, Ask)]
+        if len(asked) > 1:
+            self._tables.prefetch({id for job in asked for request in job.requests for id in _named_by(request)})
+        for job in asked:
+            replies = [self._ask(request) for request in job.requests]
+            job.answer = replies[0] if job.single else replies
+
+    def _ask(self, request: Request[Any]) -> Any | Rejection:
+        """Do one request, and what it makes due."""
+        now = self._tick()
+        reply, effects = handle(request, self._tables, now, self._options.settings)
+        if effects:
+            self._tables.apply(effects, now)
+            self._work(now)
+        return reply
+
+    def prune(self, before: int, progress: Progress) -> Progress:
+        """Delete some of what was settled before an instant. A `Call`'s function."""
+        self._tables.flush()
+        pruned = prune_some(self._db, before, self._tick(), progress)
+        if pruned.deleted != progress.deleted:
+            self._tables.read_anew()
+        return pruned
+
+    def _work(self, now: int) -> None:
+        """Fire what is due, send what is to be sent."""
+        for _ in range(_MAX_STEPS):
+            step = self._tables.take_step(now)
+            if step is None:
+                break
+            self._tables.apply(fire(step, self._tables, now, self._options.settings), now)
+        for send in self._tables.take_sends():
+            self.office.send(send.address, send.message)
+
+    # ------------------------------------------------------------ transactions
+
+    def _transact(self, write: Callable[[], None]) -> None:
+        """Do something in a transaction, and what is due besides; deliver what it sends when it is committed."""
+        self._begin()
+        try:
+            changes = self._db.total_changes
+            self._sync()
+            if self._mail:
+                self.office.collect()
+            write()
+            now = self._tick()
+            self._work(now)
+            self._tables.flush()
+            if self._db.total_changes != changes:
+                self._note_now(now)
+            self._db.execute("COMMIT")
+            self._watch.check()
+        except BaseException:
+            self._roll_back()
+            self._forget()
+            raise
+        self._mail = False
+        self.office.deliver()
+        self._wake_at(self._tables.next_instant(now))
+
+    def _wake_at(self, instant: int) -> None:
+        if instant < NEVER:
+            self._options.wake_at(instant + self._rank * BACKUP_DELAY)
+
+    def _begin(self) -> None:
+        """Take the write lock, however long others hold it, up to our patience."""
+        until = time.monotonic() + self._options.patience
+        while True:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+            except sqlite3.Error as error:
+                if not is_busy(error):
+                    raise
+                if time.monotonic() >= until or self._closing:
+                    raise locked(self._path, self._options.patience) from error
+            else:
+                return
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def _forget(self) -> None:
+        self._tables.forget()
+        self.office.forget()
+
+    def _sync(self) -> None:
+        """Forget what was read before, if another process has written since."""
+        version: int = self._db.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version:
+            self._version = version
+            self._forget()
+            self._mail = True
+            self._now = self._tick_of_file()
+            before = self._db.execute("SELECT count(*) FROM processes WHERE token < ?", (self.token,)).fetchone()
+            self._rank = before[0]
+
+    def _break(self, damage: Damaged) -> None:
+        self._failure = damage
+        log.error("%s", damage)
+
+    # ------------------------------------------------------------ time
+
+    def _tick(self) -> int:
+        self._now = max(self._now, self._clock.now())
+        return self._now
+
+    def _tick_of_file(self) -> int:
+        """Return the instant that the file has seen, which no process goes behind, unless the clock was set wrong."""
+        seen: int = self._db.execute("SELECT value FROM facts WHERE name = 'now'").fetchone()[0]
+        now = self._clock.now()
+        if seen - now > MAX_BACKWARDS:
+            log.warning(
+                "The clock is %.0f s behind what the file %s has seen; it is believed. Timers that were set while it "
+                "ran ahead will be late.",
+                (seen - now) / 1_000,
+                self._path,
+            )
+            return now
+        return max(seen, self._now)
+
+    def _note_now(self, now: int) -> None:
+        self._db.execute("UPDATE facts SET value = ? WHERE name = 'now' AND value <> ?", (now, now))
+
+    # ------------------------------------------------------------ other processes
+
+    def _look_outside(self) -> None:
+        """See what other processes have written, and whether they live."""
+        if self._failure is not None:
+            return
+        try:
+            self._sync()
+            if self._mail:
+                self._mail = self.office.has_mail()
+                if self._mail:
+                    self._transact(lambda: None)
+                else:
+                    self._wake_at(self._tables.look())
+            if time.monotonic() >= self._look_around_at:
+                self._bury_the_dead()
+        except Exception as error:  # noqa: BLE001 - the next look may succeed
+            failure = translated_any(error, self._path)
+            self._forget()
+            if isinstance(failure, Damaged):
+                self._break(failure)
+            else:
+                log.info("The file %s could not be looked at: %s", self._path, failure)
+
+    def _bury_the_dead(self) -> None:
+        """Take the place of processes that died: release what they had acquired, and send their messages to others."""
+        self._look_around_at = time.monotonic() + LOOK_AROUND
+        tokens = [row[0] for row in self._db.execute("SELECT token FROM processes WHERE token <> ?", (self.token,))]
+        lives = {token: self._alive.life(token) for token in tokens}
+        for token, life in lives.items():
+            if life is not Life.ALIVE:
+                self._transact(lambda token=token, life=life: self._bury(token, life))  # type: ignore[misc]  # mypy can't infer a lambda with defaults
+                self._alive.remove(token)
+        if self.token not in self._all_tokens():  # somebody took us for dead
+            self._transact(self._enter)
+
+    def _all_tokens(self) -> set[str]:
+        return {row[0] for row in self._db.execute("SELECT token FROM processes")}
+
+    def _bury(self, token: str, life: Life) -> None:
+        pids = self.office.bury(token)
+        self._db.execute("DELETE FROM processes WHERE token = ?", (token,))
+        if life is not Life.DEAD:
+            return  # what it had acquired lapses by the clock
+        self._tables.flush()
+        for pid in pids:
+            rows = self._db.execute(
+                "SELECT id, version FROM tasks WHERE due_at IS NOT NULL AND state = 'acquired' AND pid = ?", (pid,)
+            ).fetchall()
+            for id, version in rows:
+                self._ask(TaskRelease(id=id, version=version))
+                log.info("The process that held the task %s has died; it is offered again.", id)
+
+
+def closed(path: Path) -> StoreError:
+    """Return the error of who asks when the file is closed."""
+    return StoreError(f"The file {path} has been closed.", hint="Start the store again, or connect another.")
+
+
+def translated_any(error: BaseException, path: Path) -> ResonateError:
+    """Return the error of ours for whatever went wrong in the thread."""
+    if isinstance(error, ResonateError):
+        return error
+    if isinstance(error, sqlite3.Error):
+        ours = translated(error, path)
+    elif isinstance(error, OSError):
+        ours = StoreError(f"The file {path} could not be worked with: {error}.", hint="See to its folder and its disk.")
+    else:
+        return EngineBug(f"Working with the file {path} failed: {error!r}.", hint="Please report this.")
+    ours.__cause__ = error
+    return ours
+
+
+def _named_by(request: Request[Any]) -> Iterator[str]:
+    """Yield ids of what a request will read. Those that are not plain are left to be read by themselves."""
+    for named in (request, getattr(request, "action", None), *getattr(request, "tasks", ())):
+        id = getattr(named, "id", None)
+        if type(id) is str and id.isascii():
+            yield id
+
+
+def _is_everybodys(failure: BaseException) -> bool:
+    """Tell whether the trouble is the file's, and not one request's."""
+    return isinstance(failure, Damaged) or (isinstance(failure, StoreError) and failure.retriable)
+
+
+def _only_looks(job: Job[Any]) -> bool:
+    return isinstance(job, Wake) or (isinstance(job, Ask) and all(isinstance(one, _READS) for one in job.requests))
+
+
+def _is_one(job: Job[Any]) -> bool:
+    return not isinstance(job, Ask) or len(job.requests) == 1
