@@ -111,7 +111,7 @@ function poll(group, pid, request, response) {
   response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
   response.flushHeaders();
   connections.push(connection);
-  request.on("close", () => connections.splice(connections.indexOf(connection), 1));
+  response.on("close", () => connections.splice(connections.indexOf(connection), 1));
 }
 
 async function post(request, response) {

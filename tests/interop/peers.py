@@ -93,6 +93,15 @@ class Process:
             raise PeerError(reply["error"]["name"], reply["error"]["message"])
         return reply["value"]
 
+    async def listening(self, group: str) -> None:
+        """Return once this worker hears of its tasks: it says that it is ready before its stream of messages is open."""
+        for attempt in range(40):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.1 * 1.2**attempt):
+                    assert await self.start(f"{group}-{attempt}", group, "add", 1, attempt) == 1 + attempt
+                    return
+        raise AssertionError(f"{self.command} hears of no task")
+
     async def ask(self, id: str, *, seconds: float = ASK_SECONDS, **what: Any) -> dict[str, Any]:
         """Send one line, and return the line that answers it."""
         assert self._child.stdin is not None
@@ -106,7 +115,9 @@ class Process:
         assert self._child.stdout is not None
         for line in self._child.stdout:
             reply = json.loads(line)
-            self._waiting.pop(reply.get("id", "")).set_result(reply)
+            answer = self._waiting.pop(reply.get("id", ""))
+            if not answer.cancelled():
+                answer.set_result(reply)
         for answer in self._waiting.values():
             answer.set_exception(EOFError(f"{' '.join(self.command)} has ended"))
 

@@ -67,7 +67,7 @@ async def test_workers_finish_though_the_server_is_killed(tmp_path: Path, record
     path = tmp_path / "notes"
     with peers.OwnServer(tmp_path) as server:
         record_property("column", f"Resonate server ({peers.COMMAND.split()[0]})")
-        async with Resonate(server.url, group="lasting", ttl=2) as client, asyncio.timeout(60):
+        async with Resonate(server.url, group="lasting") as client, asyncio.timeout(60):
             client.register(our_worker.journey)
             handle = await client.begin_run("journey", our_worker.journey, str(path), 30)
             for count in (5, 12, 20):
