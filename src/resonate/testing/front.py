@@ -270,7 +270,7 @@ class _Exchange(httpx.AsyncByteStream):
         problem: Exception | None = None
         try:
             await app(scope, self._incoming.get, self._send)
-        except Exception as error:  # the application's error is the client's broken connection
+        except Exception as error:  # noqa: BLE001 - the application's error is the client's broken connection
             problem = httpx.RemoteProtocolError(f"the application failed: {type(error).__name__}: {error}")
         finally:
             if not self.begun.done():

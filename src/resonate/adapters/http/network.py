@@ -30,7 +30,7 @@ from resonate.core.protocol import addresses
 from resonate.errors import NetworkError, ServerError, StoreError, UsageError
 from resonate.ports.clock import Clock
 from resonate.ports.network import Answer
-from resonate.ports.store import Dropped, Notice, Reconnected
+from resonate.ports.store import Notice, Reconnected
 
 log = logging.getLogger("resonate.http")
 
@@ -265,7 +265,7 @@ class HttpNetwork:
         if response.status_code in {401, 403}:
             raise self._credentials.refuse()
         error = ServerError(
-            f"The server {self.name} was asked for messages and answered with HTTP {response.status_code} and no stream.",
+            f"The server {self.name} was asked for messages and answered HTTP {response.status_code} without a stream.",
             hint="Look at the server's log, and that the address is that of a Resonate server.",
         )
         error.retry_after_ms = self._wish(response)
@@ -295,7 +295,7 @@ class HttpNetwork:
         try:
             async for item in events(stream, self._limits.message_bytes):
                 await self._items.put(item)
-        except Exception as error:  # as in `_translated`
+        except Exception as error:  # noqa: BLE001 - as in `_translated`
             log.info("The stream of messages from %s broke: %s.", self.name, type(error).__name__)
         finally:
             await stream.aclose()
@@ -307,7 +307,7 @@ class HttpNetwork:
                 delay = full_jitter_ms(failures, self._draw(), wish)
                 await self._clock.sleep_until(self._clock.now() + delay)
             try:
-                return await self._open_stream()
+                stream = await self._open_stream()
             except StoreError as error:
                 if not error.retriable:
                     raise
@@ -315,6 +315,9 @@ class HttpNetwork:
                     log.warning("No messages from %s for now: %s", self.name, error)
                 failures += 1
                 wish = error.retry_after_ms
+            else:
+                log.info("Messages from %s come again.", self.name)
+                return stream
 
 
 _HINT: Final = "Look whether the server runs and can be reached from here."

@@ -94,7 +94,7 @@ class Credentials:
             token = self._ask()
             if inspect.isawaitable(token):
                 token = await token
-        except Exception as error:  # whatever a user's function raises; its text may hold what is secret
+        except Exception as error:  # noqa: BLE001 - whatever a user's function raises; its text may hold what is secret
             raise NetworkError(f"Asking for a token failed with {type(error).__name__}.", hint=_HINT) from None
         if not isinstance(token, str):
             raise UsageError(f"The function that gives the token returned {type(token).__name__}, not text.")

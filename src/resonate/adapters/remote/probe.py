@@ -25,8 +25,10 @@ from resonate.core.protocol.requests import (
     TaskAcquire,
 )
 
-Ask: TypeAlias = Callable[[Request[Any], bool], Awaitable[Any]]
-"""Does one request; malformed on purpose if told so (see `spoil`)."""
+Edit: TypeAlias = Callable[[bytes], bytes]
+"""Changes an envelope before it is sent."""
+Ask: TypeAlias = Callable[[Request[Any], Edit], Awaitable[Any]]
+"""Does one request, with its envelope changed."""
 
 OLDER: Final = "."
 
@@ -58,21 +60,26 @@ def _siblings(separator: str) -> PromiseRegisterCallback:
 
 
 async def _searches(ask: Ask) -> bool:
-    found = await ask(PromiseSearch(tags={Tag.HOME: _NOBODY}, limit=1), False)
+    found = await ask(PromiseSearch(tags={Tag.HOME: _NOBODY}, limit=1), as_it_is)
     return isinstance(found, PromisePage)
 
 
 async def _knows_delta(ask: Ask) -> bool:
     """Send a claim whose `delta` is no flag: who does not know it passes over it, and finds that there is no task."""
     request = TaskAcquire(id=_NOBODY, version=0, pid=_NOBODY, ttl=1, delta=True)
-    return await _refusal(ask, request, spoiled=True) == Status.BAD_REQUEST
+    return await _refusal(ask, request, _spoil) == Status.BAD_REQUEST
 
 
-def spoil(envelope: bytes) -> bytes:
-    """Return the envelope of a `TaskAcquire` with a `delta` that no server may accept."""
+def as_it_is(envelope: bytes) -> bytes:
+    """Change nothing."""
+    return envelope
+
+
+def _spoil(envelope: bytes) -> bytes:
+    """Change the `delta` of a `TaskAcquire` into one that no server may accept."""
     return envelope.replace(b'"delta":true', b'"delta":"?"')
 
 
-async def _refusal(ask: Ask, request: Request[Any], *, spoiled: bool = False) -> int | None:
-    reply = await ask(request, spoiled)
+async def _refusal(ask: Ask, request: Request[Any], edit: Edit = as_it_is) -> int | None:
+    reply = await ask(request, edit)
     return reply.status if isinstance(reply, Rejection) else None

@@ -17,7 +17,7 @@ from itertools import count
 from typing import Any, Final, TypeVar, cast
 
 from resonate.adapters.remote.credentials import Credentials
-from resonate.adapters.remote.probe import ask_dialect, spoil
+from resonate.adapters.remote.probe import Edit, as_it_is, ask_dialect
 from resonate.core.backoff import full_jitter_ms
 from resonate.core.ids import origin
 from resonate.core.protocol.dialect import Dialect
@@ -115,7 +115,7 @@ class RemoteStore:
         while True:
             try:
                 await self._network.start()
-                self._dialect = self._dialect or await ask_dialect(self._probe)
+                self._dialect = self._dialect or await ask_dialect(self._ask)
                 break
             except StoreError as error:
                 failures += 1
@@ -160,7 +160,7 @@ class RemoteStore:
         return next((reply for reply in replies if isinstance(reply, Rejection)), Done())
 
     async def _done(self, request: Request[R]) -> R | Rejection:
-        reply = await self._ask(request, spoiled=False)
+        reply = await self._ask(request, as_it_is)
         if isinstance(reply, Rejection) and reply.status == FORBIDDEN and not _is_search(request):
             raise AuthError(
                 f"The server {self._network.name} does not let this token do {request.kind}.",
@@ -180,23 +180,20 @@ class RemoteStore:
             raise error
         return replies
 
-    async def _probe(self, request: Request[Any], spoiled: bool) -> Any:
-        return await self._ask(request, spoiled=spoiled)
-
-    async def _ask(self, request: Request[R], *, spoiled: bool) -> R | Rejection:
+    async def _ask(self, request: Request[R], edit: Edit) -> R | Rejection:
         token = await self._credentials.current()
-        reply = await self._ask_with(token, request, spoiled)
+        reply = await self._ask_with(token, request, edit)
         if isinstance(reply, Rejection) and reply.status == UNAUTHORIZED:
             token = await self._credentials.renew(token)
-            reply = await self._ask_with(token, request, spoiled)
+            reply = await self._ask_with(token, request, edit)
             if isinstance(reply, Rejection) and reply.status == UNAUTHORIZED:
                 raise self._credentials.refuse()
         return reply
 
-    async def _ask_with(self, token: str | None, request: Request[R], spoiled: bool) -> R | Rejection:
+    async def _ask_with(self, token: str | None, request: Request[R], edit: Edit) -> R | Rejection:
         corr_id = f"{self._prefix}-{next(self._numbers)}"
         envelope = encode_request(request, corr_id, token)
-        answer = await self._network.exchange(spoil(envelope) if spoiled else envelope, token)
+        answer = await self._network.exchange(edit(envelope), token)
         reply = self._read(request, corr_id, answer)
         if isinstance(reply, Rejection) and _is_failure(reply.status):
             raise self._failed(request, f"failed with {reply.status}: {reply.message}", answer)
