@@ -17,17 +17,17 @@ gate = @printf '\n== %s\n' "$(1)"
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test interop check bench docs format generate clean \
+.PHONY: help demo test interop check bench bench-peers docs format generate clean \
 	gate-lint gate-format gate-mypy gate-pyright gate-imports gate-docs gate-examples gate-generated gate-coverage
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 18
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 18
 
 demo: $(BASE) ## run the demo: an order that survives the deaths of its workers
 	@$(BIN)/python examples/demo.py $(URL)
 
 test: $(READY) ## run the tests, in random order
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 -m "not interop" $(PYTEST_ARGS)
 
 interop: $(READY) ## exchange with other SDKs; RESONATE_TEST_SERVER=url adds a Resonate server
 	@tests/interop/install.sh .interop
@@ -38,6 +38,10 @@ check: gate-lint gate-format gate-imports gate-mypy gate-pyright gate-generated 
 
 bench: $(READY) ## run the benchmarks; prints tables, writes benchmarks.json
 	$(BIN)/python -m benchmarks --json benchmarks.json
+
+bench-peers: $(READY) ## time this client beside the official Python SDK; see RESONATE_TEST_SERVER above
+	@tests/interop/install.sh .interop
+	$(BIN)/python -m benchmarks.peers
 
 docs: $(READY) ## build the documentation into site/
 	$(BIN)/mkdocs build --strict
@@ -90,7 +94,7 @@ gate-docs: $(READY)
 
 gate-coverage: $(READY)
 	$(call gate,branch coverage of core/ is 100 %)
-	@$(BIN)/python -m pytest -n 2 --cov=resonate.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 tests
+	@$(BIN)/python -m pytest -n 2 -m "not interop" --cov=resonate.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 tests
 
 # ---------------------------------------------------------------- the venv
 

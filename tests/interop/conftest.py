@@ -60,7 +60,7 @@ class Site:
         self._count += 1
         return f"{self.run}-{self._count}"
 
-    def peer(self, who: str) -> peers.Process:
+    async def peer(self, who: str) -> peers.Process:
         """Return the worker of an SDK, started when first asked for. Skip the test where it can't be."""
         make, why_not = {
             "typescript": (peers.typescript_worker, peers.no_node()),
@@ -70,6 +70,7 @@ class Site:
             pytest.skip(why_not)
         if who not in self._peers:
             self._peers[who] = self.stack.enter_context(make(self.server.url, self.group(who)))
+            await self._peers[who].listening(self.group(who))
         return self._peers[who]
 
 
