@@ -17,7 +17,7 @@ gate = @printf '\n== %s\n' "$(1)"
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs format generate clean \
+.PHONY: help demo test kills check bench docs format generate clean \
 	gate-lint gate-format gate-mypy gate-pyright gate-imports gate-docs gate-examples gate-generated gate-coverage
 
 help: ## list the targets
@@ -28,6 +28,10 @@ demo: $(BASE) ## run the demo: an order that survives the deaths of its workers
 
 test: $(READY) ## run the tests, in random order
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+kills: $(READY) ## kill real processes at each durable boundary, and 200 times at random under load
+	@$(BIN)/python -W error -m tests.kills.sweep
+	@$(BIN)/python -W error -m tests.kills.load
 
 check: gate-lint gate-format gate-imports gate-mypy gate-pyright gate-generated gate-examples gate-docs gate-coverage ## run every gate that CI runs
 	@printf '\nAll gates passed.\n'
