@@ -17,7 +17,7 @@ gate = @printf '\n== %s\n' "$(1)"
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test interop check bench bench-peers docs format generate clean \
+.PHONY: help demo test interop kills check bench bench-peers docs format generate clean \
 	gate-lint gate-format gate-mypy gate-pyright gate-imports gate-docs gate-examples gate-generated gate-coverage
 
 help: ## list the targets
@@ -32,6 +32,10 @@ test: $(READY) ## run the tests, in random order
 interop: $(READY) ## exchange with other SDKs; RESONATE_TEST_SERVER=url adds a Resonate server
 	@tests/interop/install.sh .interop
 	$(BIN)/python -m pytest -m interop tests/interop $(PYTEST_ARGS)
+
+kills: $(READY) ## kill real processes at each durable boundary, and 200 times at random under load
+	@$(BIN)/python -W error -m tests.kills.sweep
+	@$(BIN)/python -W error -m tests.kills.load
 
 check: gate-lint gate-format gate-imports gate-mypy gate-pyright gate-generated gate-examples gate-docs gate-coverage ## run every gate that CI runs
 	@printf '\nAll gates passed.\n'

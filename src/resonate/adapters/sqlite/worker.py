@@ -58,6 +58,8 @@ POLL: Final = 0.02
 TURN: Final = 0.001
 """Seconds between two tries to get the write lock. SQLite would wait ever longer between its own, and who has waited
 longest would come last: under load a process got no turn for seconds."""
+FAREWELL: Final = 2.0
+"""Seconds to wait for the write lock while we close."""
 LOOK_AROUND: Final = 1.0
 """Seconds between two looks at whether the other processes are alive."""
 MOURNING: Final = 3
@@ -392,14 +394,15 @@ class Worker:
 
     def _begin(self) -> None:
         """Take the write lock, however long others hold it, up to our patience."""
-        until = time.monotonic() + self._options.patience
+        began = time.monotonic()
         while True:
             try:
                 self._db.execute("BEGIN IMMEDIATE")
             except sqlite3.Error as error:
                 if not is_busy(error):
                     raise
-                if time.monotonic() >= until or self._closing:
+                patience = min(self._options.patience, FAREWELL) if self._closing else self._options.patience
+                if time.monotonic() - began >= patience:
                     raise locked(self._path, self._options.patience) from error
                 time.sleep(TURN)
             else:
