@@ -150,14 +150,14 @@ class Costs:
         return statistics.median(one.commits for one in self.rounds[work.name, size]) / size
 
     def ratio(self, work: Work, size: int) -> float | None:
-        """Return how many times as long a unit takes as one of the work beside; None if that was not measured."""
+        """Return how many times as long a unit takes as one of the work beside, at this size if it has that."""
         other = next((one for one in self.works if one.name == work.beside), None)
         if other is None:
             return None
-        least = other.sizes[-1]
+        same = size if size in other.sizes else other.sizes[-1]
         return statistics.median(
-            (ours.seconds / size) / (theirs.seconds / least)
-            for ours, theirs in zip(self.rounds[work.name, size], self.rounds[other.name, least], strict=True)
+            (ours.seconds / size) / (theirs.seconds / same)
+            for ours, theirs in zip(self.rounds[work.name, size], self.rounds[other.name, same], strict=True)
         )
 
     def growth(self, work: Work, size: int) -> float | None:
