@@ -60,11 +60,12 @@ class Alive:
                 if not _is_at(self._lock_path(self.token), self._file):
                     self.start()
 
-    def stop(self) -> None:
-        """Give the lock back, and remove its file."""
+    def stop(self, *, known: bool = False) -> None:
+        """Give the lock back, and remove its file; `known` to others who were told nothing, it stays to show a death."""
         file, self._file = self._file, None
         if file is not None:
-            self.remove(self.token)
+            if not known:
+                self.remove(self.token)
             os.close(file)
 
     def life(self, token: str) -> Life:

@@ -105,6 +105,12 @@ class PostOffice:
             for member in self._here.values():
                 member.mailbox.fail(error)
 
+    def leave_all(self) -> None:
+        """Remove all connections of this process."""
+        for member in dict.fromkeys(self._here.values()):
+            self.leave(member)
+        self.bury(self._token)
+
     def bury(self, process: str) -> list[str]:
         """Remove the connections of a dead process; return those of their pids that no other connection has."""
         pids = {row[0] for row in self._db.execute("SELECT pid FROM members WHERE process = ?", (process,))}

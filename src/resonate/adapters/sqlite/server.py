@@ -121,12 +121,16 @@ class SqliteServer:
         loop = asyncio.get_running_loop()
         with self._clock.busy():
             worker = self._worker
-            if worker is not None:
+            with self._lock:
+                last = self._stores == 1
+            if worker is not None and not last:  # the last one leaves as the file is closed
                 with suppress(ResonateError):
                     await _done(worker, Call(future=loop.create_future(), function=lambda: worker.office.leave(member)))
             with self._lock:
                 member.mailbox.close()
-            await self._part(member.mailbox.loop)
+            closed = await self._part(member.mailbox.loop)
+            if worker is not None and last and not closed:  # another came meanwhile
+                worker.submit(Call(function=lambda: worker.office.leave(member)))
 
     async def ask(self, request: Request[R]) -> R | Rejection:
         """Do one request. Raise `StoreError`."""
@@ -196,8 +200,8 @@ class SqliteServer:
         worker.start()
         return worker
 
-    async def _part(self, loop: asyncio.AbstractEventLoop) -> None:
-        """One store less: end what served it alone."""
+    async def _part(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """One store less: end what served it alone. Return whether that was all."""
         with self._lock:
             self._stores -= 1
             worker = None if self._stores else self._worker
@@ -220,6 +224,7 @@ class SqliteServer:
             worker.close(farewell)
             if farewell.future is not None:
                 await farewell.future
+        return worker is not None
 
     # ------------------------------------------------------------ what is due
 

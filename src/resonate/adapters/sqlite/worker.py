@@ -209,16 +209,18 @@ class Worker:
         return None if self._last and not jobs else jobs
 
     def _shut(self) -> None:
+        known = True
         try:
             if self._failure is None:
                 self._transact(self._leave)
+                known = False
         except (ResonateError, sqlite3.Error) as error:
             log.info("The file %s was left without a farewell: %s", self._path, error)
         try:
             self._close_file()
         except sqlite3.Error as error:
             log.info("The file %s could not be closed: %s", self._path, error)
-        self._alive.stop()
+        self._alive.stop(known=known)
 
     def _close_file(self) -> None:
         try:
@@ -227,7 +229,7 @@ class Worker:
             forks.forgotten(self._inode)
 
     def _leave(self) -> None:
-        self.office.bury(self.token)
+        self.office.leave_all()
         self._db.execute("DELETE FROM processes WHERE token = ?", (self.token,))
 
     def _end(self) -> None:
