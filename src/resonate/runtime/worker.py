@@ -158,6 +158,11 @@ class Worker:
         return execution_id in self._held
 
     @property
+    def executions(self) -> int:
+        """How many executions are held here."""
+        return len(self._held)
+
+    @property
     def has_room(self) -> bool:
         """Whether another task can be taken."""
         busy = len(self._held) - self._waiting + len(self._acquiring) + len(self._claiming)
