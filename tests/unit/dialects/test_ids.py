@@ -83,6 +83,21 @@ async def test_a_detached_execution_s_id_is_checked_like_a_root_s(harness, bad, 
     assert [promise.record.id for promise in harness.snapshot().promises] == ["root"]
 
 
+async def test_a_detached_execution_may_be_named_like_a_release(harness):
+    name = "release-1.0" if harness.backend.dialect.separator == ":" else "release-1:0"
+    client = await harness.open(harness.client(continuations=0))
+
+    @client.register
+    async def workflow(ctx: Context) -> str:
+        started = await ctx.options(id=name).detached(double, 1)
+        await ctx.sleep(1)
+        return started
+
+    client.register(double)
+    assert await client.run("root", workflow) == name
+    assert await client.get(name) == 2
+
+
 @pytest.mark.parametrize("kind", ["run", "rpc", "sleep", "promise"])
 async def test_a_chosen_id_is_carried_at_any_depth(harness, kind):
     # Its parent tag can't be the nested workflow's id: servers want that to be a prefix of it.
