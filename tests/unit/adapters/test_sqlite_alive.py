@@ -23,7 +23,7 @@ async def test_the_lock_file_of_a_process_that_died_unknown_is_removed(tmp_path)
     living = Alive(path)
     living.start()
     async with Resonate(SqliteServer(path)):
-        assert living.life("dead") is Life.UNKNOWN
+        assert living.life("dead") is Life.GONE
         assert Alive(path).life(living.token) is Life.ALIVE
     living.stop()
     assert lock_files(path) == ["other.db-alive-dead"]

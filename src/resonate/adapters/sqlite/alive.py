@@ -26,8 +26,10 @@ class Life(Enum):
 
     ALIVE = auto()
     DEAD = auto()
+    GONE = auto()
+    """Its lock's file is not there: it is dead, or somebody has removed the file, which it makes again soon."""
     UNKNOWN = auto()
-    """Its lock can't be tried: the file is gone, or the file system has no locks."""
+    """Its lock can't be tried: this user may not, or the file system has no locks."""
 
 
 class Alive:
@@ -42,34 +44,40 @@ class Alive:
         """Take the lock. Raise `OSError` if the file can't be made."""
         path = self._lock_path(self.token)
         while True:
-            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            if _lock(file) is not False and _is_at(path, file):
-                self._file = file
-                return
+            # Others only read it: whoever may read the database may try the lock, by whatever user it is held.
+            file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            if _lock(file, exclusive=True) is not False and _is_at(path, file):
+                break
             os.close(file)  # another process tidies up just now
+        older, self._file = self._file, file
+        if older is not None:
+            os.close(older)
 
-    def renew(self) -> None:
-        """Take the lock again if somebody has removed its file. Raise `OSError` if another can't be made."""
-        file = self._file
-        if file is not None and not _is_at(self._lock_path(self.token), file):
-            self.start()
-            os.close(file)
+    def keep(self) -> None:
+        """Make the file again if somebody has removed it. Never raises."""
+        if self._file is not None:
+            with suppress(OSError):
+                if not _is_at(self._lock_path(self.token), self._file):
+                    self.start()
 
-    def stop(self) -> None:
-        """Give the lock back, and remove its file."""
+    def stop(self, *, known: bool = False) -> None:
+        """Give the lock back, and remove its file; `known` to others who were told nothing, it stays to show a death."""
         file, self._file = self._file, None
         if file is not None:
-            self.remove(self.token)
+            if not known:
+                self.remove(self.token)
             os.close(file)
 
     def life(self, token: str) -> Life:
         """Tell whether another process is alive."""
         try:
-            file = os.open(self._lock_path(token), os.O_RDWR | os.O_CLOEXEC)
+            file = os.open(self._lock_path(token), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return Life.GONE
         except OSError:
             return Life.UNKNOWN
         try:
-            free = _lock(file)
+            free = _lock(file, exclusive=False)  # shared, so that two who try at once do not take each other for it
         finally:
             os.close(file)
         if free is None:
@@ -93,7 +101,7 @@ class Alive:
     def _remove_if_dead(self, token: str) -> None:
         file = os.open(self._lock_path(token), os.O_RDWR | os.O_CLOEXEC)
         try:
-            if _lock(file):  # and as long as it is ours, nobody can begin to live by it
+            if _lock(file, exclusive=True):  # and as long as it is ours, nobody can begin to live by it
                 self.remove(token)
         finally:
             os.close(file)
@@ -110,12 +118,12 @@ def _is_at(path: str, file: int) -> bool:
         return False
 
 
-def _lock(file: int) -> bool | None:
+def _lock(file: int, *, exclusive: bool) -> bool | None:
     """Try to lock a file; return whether it was free, None if it can't be told."""
     if sys.platform == "win32":  # has no flock: nobody is known to be dead, and leases lapse by the clock
         return None
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
