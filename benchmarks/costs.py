@@ -150,13 +150,23 @@ class Costs:
         return statistics.median(one.commits for one in self.rounds[work.name, size]) / size
 
     def ratio(self, work: Work, size: int) -> float | None:
-        """Return how many times as long a unit takes as one of the work beside, at this size if it has that."""
+        """Return how many times as long a unit takes as one of the work beside, at this size if it has that.
+
+        None if that was not measured.
+        """
+        return self._ratio(work, size, lambda spent: spent.seconds)
+
+    def cpu_ratio(self, work: Work, size: int) -> float | None:
+        """Return how many times as much CPU a unit takes; else as `ratio`."""
+        return self._ratio(work, size, lambda spent: spent.cpu)
+
+    def _ratio(self, work: Work, size: int, of: Callable[[Spent], float]) -> float | None:
         other = next((one for one in self.works if one.name == work.beside), None)
         if other is None:
             return None
         same = size if size in other.sizes else other.sizes[-1]
         return statistics.median(
-            (ours.seconds / size) / (theirs.seconds / same)
+            (of(ours) / size) / (of(theirs) / same)
             for ours, theirs in zip(self.rounds[work.name, size], self.rounds[other.name, same], strict=True)
         )
 
@@ -193,6 +203,7 @@ class Costs:
                 "requests_per_unit": self.requests.get(work.name),
                 "beside": work.beside,
                 "ratio": self.ratio(work, size),
+                "cpu_ratio": self.cpu_ratio(work, size),
                 "growth": self.growth(work, size),
                 "limit": work.limit,
                 "rounds_s": [one.seconds for one in self.rounds[work.name, size]],
@@ -203,12 +214,15 @@ class Costs:
 
     def table(self) -> str:
         """Draw the figures for a terminal."""
-        rows = [["", "size", "per unit", "units/s", "CPU", "requests", "commits", "growth", "ratio"]]
+        rows = [
+            ["", "size", "per unit", "units/s", "CPU", "requests", "commits", "growth", "ratio", "CPU ratio", "beside"]
+        ]
         rows += [self._row(work, size) for work in self.works for size in work.sizes]
         return aligned(rows)
 
     def _row(self, work: Work, size: int) -> list[str]:
         ratio, growth, requests = self.ratio(work, size), self.growth(work, size), self.requests.get(work.name)
+        cpu = self.cpu_ratio(work, size)
         per_unit, commits = self.per_unit(work, size), self.commits(work, size)
         return [
             work.name if size == work.sizes[0] else "",
@@ -219,7 +233,9 @@ class Costs:
             "" if requests is None else f"{requests:.2f}",
             f"{commits:.3f}" if commits else "",
             "" if growth is None else f"{growth:.2f}x",
-            "" if ratio is None else f"{ratio:.2f}x {work.beside}",
+            "" if ratio is None else f"{ratio:.2f}x",
+            "" if cpu is None else f"{cpu:.2f}x",
+            "" if ratio is None or size != work.sizes[0] else str(work.beside),
         ]
 
 

@@ -210,10 +210,12 @@ async def run(options: argparse.Namespace) -> int:
 
 
 def _judged(costs: Costs) -> int:
+    """Tell what is not flat: by the wall, which others can lengthen, and also by the CPU, which does not see the disk."""
     broken = [
-        f"{work.name}: {ratio:.2f} times as long as {work.beside}; the limit is {FLAT:.2f}"
+        f"{work.name}: {ratio:.2f} times as long as {work.beside}, {cpu:.2f} times the CPU; the limit is {FLAT:.2f}"
         for work in costs.works
-        if (ratio := costs.ratio(work, work.sizes[0])) is not None and ratio > FLAT
+        if (ratio := costs.ratio(work, work.sizes[0]) or 0.0) > FLAT
+        and (cpu := costs.cpu_ratio(work, work.sizes[0]) or 0.0) > FLAT
     ]
     for sentence in broken:
         print(sentence, file=sys.stderr)

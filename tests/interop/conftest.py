@@ -114,7 +114,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             told = dict(getattr(report, "user_properties", ()))
             if "row" not in told:
                 continue
-            word = "refused" if outcome == "passed" and "refused" in told else outcome
+            word = next((name for name in ("refused", "differs") if outcome == "passed" and name in told), outcome)
             cells.setdefault((told["row"], told["column"]), []).append(word)
             for name, text in report.user_properties:
                 if name == "difference":
@@ -143,6 +143,10 @@ def _print_matrix(
 def _cell(words: list[str]) -> str:
     if not words or set(words) == {"skipped"}:
         return "skipped" if words else "-"
-    refused = words.count("refused")
     text = f"{words.count('passed')} of {len(words) - words.count('skipped')}"
-    return f"{text}, {refused} refused" if refused else text
+    others = [
+        f", {words.count(word)} {told}"
+        for word, told in (("refused", "refused"), ("differs", "differ"))
+        if word in words
+    ]
+    return text + "".join(others)

@@ -24,16 +24,23 @@ from resonate.core.protocol.wire import decode_message, decode_reply, encode_req
 from resonate.errors import NetworkError, StoreError
 from resonate.testing.clock import VirtualClock
 
-ARRIVAL = 0.012
-"""Seconds in which a message has arrived."""
+ARRIVAL = 0.01
+"""Seconds in which a message that has been sent arrives."""
+CONNECTED = 0.06
+"""Seconds after which a new stream is acknowledged; until then, a server may hold its first message back (Nagle)."""
 
 
 @define(eq=False)
 class DebuggedServer:
-    """A Backend: the server at `url`, emptied when the first store connects, on the time of `clock`."""
+    """A Backend: the server at `url`, emptied when the first store connects, on the time of `clock`.
+
+    With `dotted` it wants ids as `root.1.2`, and those that await each other under one root: `a` and `b:1` are `all.a`
+    and `all.b.1` there.
+    """
 
     url: str
     clock: VirtualClock
+    dotted: bool = False
     _numbers: Any = field(factory=itertools.count)
     _schedules: dict[str, int] = field(factory=dict)
     _alarm: asyncio.Task[None] | None = None
@@ -53,12 +60,15 @@ class DebuggedServer:
         corr_id = str(next(self._numbers))
         envelope = json.loads(encode_request(request, corr_id))
         envelope["head"]["resonate:debug_time"] = self.clock.now()
+        if self.dotted and not request.kind.startswith("schedule."):
+            envelope = _renamed(envelope, _there)
         with self.clock.busy():
             body = await self._post(client, envelope)
+            if self.dotted:
+                body = json.dumps(_renamed(json.loads(body), _here)).encode()
             reply = decode_reply(request, corr_id, body)
             if isinstance(request, ScheduleCreate) and isinstance(reply, ScheduleReply):
                 self._schedules[request.id] = reply.schedule.next_run_at
-            await asyncio.sleep(ARRIVAL)
             await self._set_alarm(client)
         return reply
 
@@ -70,10 +80,13 @@ class DebuggedServer:
                 self._schedules[id] = found["schedule"]["nextRunAt"]
             else:
                 del self._schedules[id]
-        await asyncio.sleep(ARRIVAL)
 
     async def _set_alarm(self, client: httpx.AsyncClient) -> None:
         snap = await self._raw(client, "debug.snap", {})
+        while snap["messages"]:
+            await asyncio.sleep(ARRIVAL)
+            snap = await self._raw(client, "debug.snap", {})
+        await asyncio.sleep(ARRIVAL)
         due = [one["timeout"] for one in (*snap["promiseTimeouts"], *snap["taskTimeouts"])]
         instant = min((*due, *self._schedules.values()), default=None)
         if self._alarm is not None and self._alarm is not asyncio.current_task():
@@ -131,6 +144,7 @@ class DebuggedStore:
             connected = asyncio.Event()
             self._listening = asyncio.create_task(self._listen(self._client, connected))
             await connected.wait()
+            await asyncio.sleep(CONNECTED)
 
     async def stop(self) -> None:
         if self._client is not None and self._listening is not None:
@@ -161,6 +175,33 @@ class DebuggedStore:
             connected.set()
             async for line in stream.aiter_lines():
                 if line.startswith("data:"):
-                    message = decode_message(line.removeprefix("data:").strip())
+                    body = line.removeprefix("data:").strip()
+                    if self._server.dotted:
+                        body = json.dumps(_renamed(json.loads(body), _here))
+                    message = decode_message(body)
                     assert not isinstance(message, Rejection), message
                     self._inbox.put_nowait(message)
+
+
+_IDS = {"id", "awaited", "awaiter", "cursor", "resonate:branch", "resonate:parent", "resonate:origin"}
+_SWAPPED = str.maketrans(":.", ".:")
+
+
+def _there(id: str) -> str:
+    return f"all.{id.translate(_SWAPPED)}"
+
+
+def _here(id: str) -> str:
+    return id.removeprefix("all.").translate(_SWAPPED) if id.startswith("all.") else id
+
+
+def _renamed(json: Any, rename: Any) -> Any:
+    if isinstance(json, list):
+        return [_renamed(one, rename) for one in json]
+    if not isinstance(json, dict):
+        return json
+    return {
+        name: rename(value) if name in _IDS and isinstance(value, str) and value else _renamed(value, rename)
+        for name, value in json.items()
+        if not (name == "resonate:origin" and rename is _there)
+    }

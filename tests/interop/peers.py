@@ -94,7 +94,7 @@ class Process:
         return reply["value"]
 
     async def listening(self, group: str) -> None:
-        """Return once this worker hears of its tasks: it says that it is ready before its stream of messages is open."""
+        """Return once this worker hears of its tasks: it says hello before its stream of messages is open."""
         for attempt in range(40):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0.1 * 1.2**attempt):
