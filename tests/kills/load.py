@@ -28,6 +28,7 @@ from typing import Any
 from attrs import define, field
 
 from resonate import Context, Info, Resonate
+from resonate.adapters.clock import SystemClock
 from resonate.adapters.sqlite import SqliteServer
 from resonate.core.protocol.properties import violated_state
 from resonate.core.protocol.records import PromiseState, TaskState
@@ -167,6 +168,9 @@ class Plan:
         self.buyer = born(partial(customer, self.folder, self.workflows, nap, self.duration * 3 + PATIENCE))
         try:
             self.play_on()
+        except BaseException:
+            sys.stdout.writelines(f"{sentence}\n" for sentence in self.unfinished())
+            raise
         finally:
             for pid in (self.buyer, *self.alive):
                 if pid:
@@ -206,8 +210,16 @@ class Plan:
         self.killed += 1
         self.start(number)
 
+    def unfinished(self) -> Iterator[str]:
+        """Yield a sentence for each task that is not done."""
+        now = SystemClock().now()
+        for task in SqliteServer(self.folder / "load.db").snapshot().tasks:
+            if task.state is not TaskState.FULFILLED:
+                left = "" if task.expires_at is None else f" for {(task.expires_at - now) / 1000:.1f} s more"
+                yield f"the task {task.id} is {task.state} by {task.pid} at version {task.version}{left}"
+
     def wrongs(self) -> Iterator[str]:
-        """Yield what is wrong with what is left, and last a summary."""
+        """Yield what is wrong with what is left; print a summary."""
         path = self.folder / "load.db"
         snapshot = SqliteServer(path).snapshot()
         yield from violated_state(snapshot)
@@ -215,9 +227,7 @@ class Plan:
         ledgers = sorted(self.folder.glob("*.ledger"))
         found = look_through(ledgers, records)
         yield from found.wrong
-        for task in snapshot.tasks:
-            if task.state is not TaskState.FULFILLED:
-                yield f"the task {task.id} is {task.state}"
+        yield from self.unfinished()
         for id, record in records.items():
             if record.state is PromiseState.PENDING and "resonate:timer" not in record.tags:
                 yield f"{id} is pending"
