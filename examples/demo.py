@@ -68,8 +68,8 @@ def ship(info: Info, parcel: str) -> str:
 
 
 async def handle_order(ctx: Context, order: str, titles: list[str], cents: int) -> str:
-    # A step that fails is tried again: here after 0.2, 0.4, 0.8 ... seconds, and five times at most.
-    receipt = await ctx.options(retry=Exponential(delay=0.2, max_retries=5)).run(charge, cents)
+    # A step that fails is tried again: here after 1/5, 2/5, 4/5 ... of a day, and five times at most.
+    receipt = await ctx.options(retry=Exponential(delay=DAY / 5, max_retries=5)).run(charge, cents)
 
     # Calls to another group of workers, all at once, with the language's own `asyncio.gather`.
     warehouse = ctx.options(target="warehouse")

@@ -54,6 +54,7 @@ from resonate.errors import (
     UsageError,
 )
 from resonate.ports.clock import Clock
+from resonate.ports.network import Token
 from resonate.ports.store import Backend, Prunes
 from resonate.ports.tracer import Tracer
 from resonate.runtime.handle import Handle, promise_of
@@ -71,11 +72,13 @@ class Session:
         settings: what the client was made with.
         parts: what runs while it is open.
         loop: the event loop that it was opened on.
+        opening: whether it is being opened.
     """
 
     settings: wiring.Settings
     parts: wiring.Parts | None = None
     loop: asyncio.AbstractEventLoop | None = None
+    opening: bool = False
 
     @property
     def opened(self) -> wiring.Parts:
@@ -108,6 +111,8 @@ class Resonate:
 
     Args:
         backend: where promises live: a URL, a Backend, or None for RESONATE_URL (by default this process's memory).
+        token: what a server given by its URL is shown: text, or a function, `async` or not, that returns it and is
+            called again when the server refuses (RESONATE_TOKEN).
         group: the worker group that this process is a member of (RESONATE_GROUP, "default").
         pid: this process's name in the group; unique, made up if not given.
         codec: how values are written; `JsonCodec()` by default.
@@ -127,6 +132,7 @@ class Resonate:
         self,
         backend: str | Backend | None = None,
         *,
+        token: Token | None = None,
         group: str | None = None,
         pid: str | None = None,
         codec: Codec | None = None,
@@ -143,6 +149,7 @@ class Resonate:
     ) -> None:
         settings = wiring.settings(
             backend,
+            token=token,
             group=group,
             pid=pid,
             codec=codec,
@@ -168,17 +175,19 @@ class Resonate:
     async def __aenter__(self) -> Self:
         """Connect, and take tasks from now on."""
         session = self._session
-        if session.parts is not None:
+        if session.parts is not None or session.opening:
             raise UsageError("This client is open already.", hint="Make another Resonate for another `async with`.")
-        parts = wiring.parts(session.settings)
-        session.parts, session.loop = parts, asyncio.get_running_loop()
+        store = wiring.connect(session.settings)
+        session.opening = True
         try:
-            await parts.store.start()
+            await store.start()
         except BaseException:
-            session.parts = None
-            parts.pool.shutdown(wait=False)
+            await store.stop()
             raise
-        parts.worker.start()
+        finally:
+            session.opening = False
+        session.parts, session.loop = wiring.parts(session.settings, store), asyncio.get_running_loop()
+        session.parts.worker.start()
         return self
 
     async def __aexit__(
@@ -432,10 +441,11 @@ class Resonate:
             await self._create(self._creation(id, param, parts.store.anycast(), function.timeout_ms))
             return self._handle(id, returns)
         request = self._creation(id, param, parts.store.prefer(), function.timeout_ms)
+        asked = settings.clock.now()
         with parts.worker.claiming(id):
             reply = await parts.store.send(TaskCreate(pid=settings.pid, ttl=settings.limits.ttl_ms, action=request))
             if isinstance(reply, ClaimReply):
-                return await self._claimed(parts, reply, request, returns)
+                return await self._claimed(parts, reply, request, returns, asked)
         if reply.status not in {Status.CONFLICT, Status.UNPROCESSABLE}:
             raise _refused(id, reply)
         self._check_same(promise_of(await parts.store.send(PromiseGet(id)), id), request)
@@ -444,7 +454,7 @@ class Resonate:
         return self._handle(id, returns)
 
     async def _claimed(
-        self, parts: wiring.Parts, claim: ClaimReply, request: PromiseCreate, returns: Any
+        self, parts: wiring.Parts, claim: ClaimReply, request: PromiseCreate, returns: Any, asked: int
     ) -> Handle[Any]:
         """Drive what was claimed, unless it is over, or another call's: that one goes back to its workers."""
         pending = claim.promise.state is PromiseState.PENDING
@@ -456,9 +466,9 @@ class Resonate:
             raise
         if not pending:
             return self._handle(request.id, returns, settled=claim.promise)
-        if parts.worker.taking:
-            parts.worker.adopt(claim)
-        else:  # this client was closed meanwhile
+        if parts.worker.may_drive(asked):
+            parts.worker.adopt(claim, asked)
+        else:  # this client was closed meanwhile, or the answer came late
             await parts.worker.give_back(claim)
         return self._handle(request.id, returns)
 

@@ -38,6 +38,7 @@ from resonate.core.retry import RetryPolicy
 from resonate.core.values import Codec
 from resonate.errors import UsageError
 from resonate.ports.clock import Clock
+from resonate.ports.network import Token
 from resonate.ports.store import Backend
 from resonate.ports.tracer import Tracer
 from resonate.runtime import handle
@@ -60,6 +61,7 @@ class Resonate:
         self,
         backend: str | Backend | None = None,
         *,
+        token: Token | None = None,
         group: str | None = None,
         pid: str | None = None,
         codec: Codec | None = None,
@@ -76,6 +78,7 @@ class Resonate:
     ) -> None:
         self._client = client.Resonate(
             backend,
+            token=token,
             group=group,
             pid=pid,
             codec=codec,

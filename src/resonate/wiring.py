@@ -17,6 +17,7 @@ from attrs import frozen
 from resonate.adapters import sqlite
 from resonate.adapters.clock import SystemClock
 from resonate.adapters.codecs.json import JsonCodec
+from resonate.adapters.http import HttpBackend
 from resonate.adapters.memory import MemoryServer
 from resonate.core.durations import Duration, milliseconds
 from resonate.core.engine.environment import Dependencies, Environment
@@ -25,6 +26,7 @@ from resonate.core.retry import STEP_RETRY, RetryPolicy, check_policy
 from resonate.core.values import Codec
 from resonate.errors import UsageError
 from resonate.ports.clock import Clock
+from resonate.ports.network import Token
 from resonate.ports.store import Backend, Store
 from resonate.ports.tracer import Tracer
 from resonate.runtime.alarms import Alarms
@@ -88,6 +90,7 @@ class HasClock(Protocol):
 def settings(
     backend: str | Backend | None,
     *,
+    token: Token | None,
     group: str | None,
     pid: str | None,
     codec: Codec | None,
@@ -103,7 +106,7 @@ def settings(
     retry: RetryPolicy | None,
 ) -> Settings:
     """Check and complete what a user asked for. Raise `UsageError` for what can't be."""
-    chosen = _backend(backend, clock)
+    chosen = _backend(backend, clock, token)
     if retry is not None:
         check_policy(retry)
     return Settings(
@@ -128,9 +131,16 @@ def settings(
     )
 
 
-def parts(chosen: Settings) -> Parts:
-    """Put together what runs while a client is open. Starts nothing; called on the loop that will run it."""
-    store = chosen.backend.connect(group=chosen.group, pid=chosen.pid)
+def connect(chosen: Settings) -> Store:
+    """Return the store of a client that is being opened; opens nothing."""
+    return chosen.backend.connect(group=chosen.group, pid=chosen.pid)
+
+
+def parts(chosen: Settings, store: Store) -> Parts:
+    """Put together what runs while a client is open. Starts nothing; called on the loop that will run it.
+
+    The store has been started, since it may have to ask its server how it speaks.
+    """
     patient = Patient(store, chosen.clock, random.random)
     observe = Observers(chosen.tracers).observe
     alarms = Alarms(chosen.clock)
@@ -148,6 +158,7 @@ def parts(chosen: Settings) -> Parts:
         timeout_ms=chosen.timeout_ms,
         step_timeout_ms=chosen.step_timeout_ms,
         step_retry=chosen.retry,
+        timer_made=lambda task_id: worker.timer_made(task_id),  # noqa: PLW0108 - the worker is made further down
     )
     worker: Worker
     watcher = Watcher(patient, chosen.clock, alarms, lambda promise_id: worker.drives(promise_id))  # noqa: PLW0108 - made further down
@@ -164,6 +175,7 @@ def parts(chosen: Settings) -> Parts:
         pid=chosen.pid,
         ttl_ms=chosen.limits.ttl_ms,
         on_lost=lambda task_id, version, reason: worker.lease_lost(task_id, version, reason),  # noqa: PLW0108 - as above
+        on_refused=lambda error: worker.refused(error),  # noqa: PLW0108 - as above
         own_thread=isinstance(chosen.clock, SystemClock),
     )
     tools = Tools(store=patient, clock=chosen.clock, alarms=alarms, steps=steps, watcher=watcher)
@@ -171,24 +183,32 @@ def parts(chosen: Settings) -> Parts:
     return Parts(store=patient, backing=store, env=env, alarms=alarms, watcher=watcher, worker=worker, pool=pool)
 
 
-def _backend(backend: str | Backend | None, clock: Clock | None) -> Backend:
+def _backend(backend: str | Backend | None, clock: Clock | None, token: Token | None) -> Backend:
     if backend is None:
         backend = os.environ.get("RESONATE_URL", "memory://")
+    scheme = urlsplit(backend).scheme if isinstance(backend, str) else "a backend of your own"
+    if token is not None and scheme not in {"http", "https"}:
+        raise UsageError(
+            f"A token is for a server that is given by its URL, http:// or https://, not for {scheme}.",
+            hint="Give the token to the HttpBackend, or leave it out.",
+        )
     if not isinstance(backend, str):
         if not callable(getattr(backend, "connect", None)):
             msg = f"A backend is a URL or an object with connect(group=, pid=), not {type(backend).__name__}."
             raise UsageError(msg)
         return backend
-    scheme = urlsplit(backend).scheme
     match scheme:
         case "memory":
             return MemoryServer(clock=clock or SystemClock())
         case "sqlite":
             return sqlite.from_url(backend, clock)
+        case "http" | "https":
+            return HttpBackend(backend, token=token, clock=clock)
         case _:
             raise UsageError(
                 f"There is no backend for {scheme or backend!r} URLs in this version.",
-                hint="Give 'sqlite:///app.db' for a file, or 'memory://' to keep everything in this process's memory.",
+                hint="Give 'http://host:8001' for a server, 'sqlite:///app.db' for a file, or 'memory://' to keep "
+                "everything in this process's memory.",
             )
 
 

@@ -2,35 +2,57 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 
+from resonate.adapters.sqlite import SqliteServer
 from resonate.testing import CrashPoint, When
 from tests.simulation.shapes import SHAPES
 from tests.simulation.stage import Stage
 
 
 @pytest.mark.parametrize("name", SHAPES)
-async def test_a_run_without_faults(name, mode):
-    stage = await Stage(SHAPES[name], mode, census=True).play()
+async def test_a_run_without_faults(name, mode, dialect):
+    stage = await Stage(SHAPES[name], mode, census=True, dialect=dialect).play()
     assert stage.result == SHAPES[name].result
     assert stage.wrong == []
 
 
 @pytest.mark.parametrize("name", SHAPES)
-async def test_both_modes_leave_the_same_history(name):
-    in_place = await Stage(SHAPES[name], mode=1000).play()
-    replayed = await Stage(SHAPES[name], mode=0).play()
+async def test_both_modes_leave_the_same_history(name, dialect):
+    in_place = await Stage(SHAPES[name], mode=1000, dialect=dialect).play()
+    replayed = await Stage(SHAPES[name], mode=0, dialect=dialect).play()
     assert in_place.history == replayed.history
 
 
 @pytest.mark.parametrize("name", SHAPES)
-async def test_a_worker_that_is_lost_at_any_request_costs_nothing(name, mode):
+async def test_a_worker_that_is_lost_at_any_request_costs_nothing(name, mode, dialect):
     shape = SHAPES[name]
-    whole = await Stage(shape, mode).play()
+    whole = await Stage(shape, mode, dialect=dialect).play()
     for number in range(1, len(whole.requests) + 1):
         for when in When:
-            stage = await Stage(shape, mode, CrashPoint(number, when)).play()
+            stage = await Stage(shape, mode, CrashPoint(number, when), dialect=dialect).play()
             where = f"lost {when.value} request {number}, {type(whole.requests[number - 1]).__name__}"
             assert stage.result == shape.result, where
             assert stage.wrong == [], where
             assert stage.history == whole.history, where
+
+
+@pytest.mark.parametrize("name", SHAPES)
+async def test_a_worker_that_is_lost_at_some_request_costs_nothing_in_a_file(name, tmp_path):
+    """At every fifth: each request in turn is for the memory server, and, in real processes, for tests/kills."""
+    files = count()
+
+    def server(clock):
+        return SqliteServer(tmp_path / f"{next(files)}.db", clock=clock, durability="normal")
+
+    shape = SHAPES[name]
+    whole = await Stage(shape, mode=0, server=server).play()
+    assert whole.history == (await Stage(shape, mode=0).play()).history
+    for number in range(1 + len(name) % 5, len(whole.requests) + 1, 5):
+        stage = await Stage(shape, 0, CrashPoint(number, When.AFTER), server=server).play()
+        where = f"lost after request {number}, {type(whole.requests[number - 1]).__name__}"
+        assert stage.result == shape.result, where
+        assert stage.wrong == [], where
+        assert stage.history == whole.history, where

@@ -1,6 +1,7 @@
 """The grammar of ids: an origin, then the lineage of what was started below it.
 
-Law 1: an id is `origin`, or `origin` + separator + `n` (`.` + `n`)*; lineage is counted from 1.
+Law 1: an id is `origin`, or `origin` + separator + `n` (`.` + `n`)*; lineage is counted from 1, and a segment 0 is
+    the engine's own: no workflow asked for that promise.
 Law 2: the separator stands once, between origin and lineage; an origin never contains it.
 Law 3: everything here costs the length of the id, whatever it contains.
 
@@ -54,6 +55,25 @@ def suffix(execution_id: str, promise_id: str, separator: str = SEPARATOR) -> st
         return ""
     joint = JOINT if separator in execution_id else separator
     return promise_id.removeprefix(execution_id + joint)
+
+
+def is_below(promise_id: str, ancestor: str, separator: str = SEPARATOR) -> bool:
+    """Say whether `promise_id` lies below `ancestor`, by their texts."""
+    return promise_id.startswith(ancestor + (JOINT if separator in ancestor else separator))
+
+
+def is_own(execution_id: str, promise_id: str, separator: str = SEPARATOR) -> bool:
+    """Say whether a promise of an execution is the engine's own: the workflow did not ask for it."""
+    segments = suffix(execution_id, promise_id, separator).split(JOINT)
+    return segments[0] == "0" or segments[-1] == "0"
+
+
+def counted(promise_id: str, separator: str = SEPARATOR) -> tuple[str, int]:
+    """Split `root:1.2` in `root:1.` and 2, so that its siblings can be named; the number is 0 where there is none."""
+    end = max(promise_id.rfind(JOINT), promise_id.rfind(separator)) + 1
+    digits = promise_id[end:]
+    is_number = end > 0 and digits.isascii() and digits.isdecimal() and not digits.startswith("0")
+    return (promise_id[:end], int(digits)) if is_number else (promise_id, 0)
 
 
 def natural_key(promise_id: str) -> NaturalKey:

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+from attrs import frozen
 
 from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.records import Message
 from resonate.core.protocol.requests import Rejection, Request
 
 R = TypeVar("R")
+
+
+@frozen
+class Reconnected:
+    """Among the messages: they come again after an interruption, in which some may have been lost.
+
+    No server sends it; a store that lost its stream and has it back says so, and whoever waits asks again.
+    """
+
+
+@frozen
+class Dropped:
+    """Among the messages: what came was no message (`reason` says why not), and was ignored."""
+
+    reason: str
+
+
+Notice: TypeAlias = Reconnected | Dropped
+"""What a store has to say about its messages, among them."""
 
 
 class Store(Protocol):
@@ -62,10 +83,11 @@ class Store(Protocol):
         """
         ...
 
-    def messages(self) -> AsyncIterator[Message]:
+    def messages(self) -> AsyncIterator[Message | Notice]:
         """Yield the messages to this connection until `stop`. One consumer.
 
         At-most-once: a message may be lost (an `Execute` comes again, an `Unblock` does not), repeated or stale.
+        Raise `AuthError` if it is refused, or another `StoreError` that is not retriable if the store is broken.
         """
         ...
 

@@ -17,9 +17,11 @@ from resonate.core.engine import commands as do
 from resonate.core.protocol.records import PromiseRecord
 from resonate.core.protocol.requests import (
     FenceReply,
+    PromiseGet,
     PromiseRegisterCallback,
     PromiseReply,
     Rejection,
+    Request,
     Status,
     SuspendReply,
     TaskFence,
@@ -146,6 +148,7 @@ class Driver:
 
     async def _carry_out(self, commands: list[do.Command]) -> list[do.Event] | Ending | None:
         writes: list[do.Write] = []
+        looks: tuple[str, ...] = ()
         answer: list[do.Event] | Ending | None = None
         for command in commands:
             match command:
@@ -155,6 +158,8 @@ class Driver:
                     self._start_step(command)
                 case do.CancelStep():
                     self._cancel_step(command.id)
+                case do.Look():
+                    looks = command.ids
                 case do.Watch():
                     self._watches[command.id] = self._tools.watcher.follow(command.id, self._known)
                 case do.Unwatch():
@@ -169,15 +174,33 @@ class Driver:
                     answer = Stopped(command.error)
                 case _:
                     assert_never(command)
-        if writes:
-            return await self._write(writes)
+        if writes or looks:
+            return await self._write(writes, looks)
         return answer
 
-    async def _write(self, writes: list[do.Write]) -> list[do.Event]:
-        fences = [TaskFence(id=self._execution.id, version=self._version, action=write.action) for write in writes]
-        replies = await self._tools.store.send_all(fences)
-        events = [self._answered(write.action.id, reply) for write, reply in zip(writes, replies, strict=True)]
+    async def _write(self, writes: list[do.Write], looks: tuple[str, ...]) -> list[do.Event]:
+        me, version = self._execution.id, self._version
+        requests: list[Request[Any]] = [TaskFence(id=me, version=version, action=write.action) for write in writes]
+        requests += [PromiseGet(promise_id) for promise_id in looks]
+        replies = await self._tools.store.send_all(requests)
+        events = [self._answered(write.action.id, reply) for write, reply in zip(writes, replies, strict=False)]
+        events += [do.PromiseKnown(record) for reply in replies[len(writes) :] if (record := self._seen(reply))]
+        self._woken = self._woken or bool(looks)  # it is to be stepped, also if there is none of them
         return events + self._take()
+
+    def _seen(self, reply: Any) -> PromiseRecord | None:
+        match reply:
+            case PromiseReply(promise=promise):
+                return promise
+            case Rejection(status=Status.NOT_FOUND):
+                return None
+            case Rejection(message=message):
+                raise StoreError(f"The store refused to tell of a promise: {message}.", execution=self._execution.id)
+            case StoreError():
+                raise reply
+            case _:
+                msg = f"A store answered a promise.get with {type(reply).__name__}."
+                raise EngineBug(msg, execution=self._execution.id)
 
     def _answered(self, promise_id: str, reply: Any) -> do.Event:
         match reply:

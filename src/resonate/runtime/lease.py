@@ -1,7 +1,10 @@
 """Keeps the leases of the tasks that a worker holds, also while user code blocks the event loop.
 
-Law 1: each lease is renewed at half its length, one request for each origin, and none while nothing is held.
-Law 2: a lease that could not be renewed for its whole length is given up: another worker may have the task by then.
+Law 1: each lease is renewed at half its length, one request for each origin, and none while nothing is held. What is
+    not answered is asked again sooner.
+Law 2: a lease is counted from when it was asked for, so that ours ends before the server's. One that could not be
+    renewed is given up while it still lasts, so that what it covered has stopped when another worker has the task.
+Law 3: a request that is never answered delays nothing: neither the other leases, nor the end of this one.
 """
 
 from __future__ import annotations
@@ -12,14 +15,18 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from resonate.core import ids
 from resonate.core.protocol.requests import Rejection, TaskHeartbeat, TaskRef
-from resonate.errors import ResonateError
+from resonate.errors import AuthError, ResonateError
 from resonate.ports.clock import Clock
 from resonate.ports.store import Store
 
 log = logging.getLogger("resonate.lease")
+
+PARTS = 8
+"""A lease is given up an eighth of its length before its end; from its half on, it is asked for each eighth."""
 
 
 class LeaseKeeper:
@@ -32,6 +39,7 @@ class LeaseKeeper:
         ttl_ms: how long a lease lasts.
         on_lost: is called, on the loop that called `start`, with the id, the version and the reason for each lease
             given up.
+        on_refused: is called there, too, when the store refuses this process as such.
         own_thread: renew from a thread, so that a blocked event loop costs no lease. Virtual time can't have that.
     """
 
@@ -43,6 +51,7 @@ class LeaseKeeper:
         pid: str,
         ttl_ms: int,
         on_lost: Callable[[str, int, str], None],
+        on_refused: Callable[[AuthError], None],
         own_thread: bool,
     ) -> None:
         self._store = store
@@ -50,6 +59,8 @@ class LeaseKeeper:
         self._pid = pid
         self._ttl_ms = ttl_ms
         self._on_lost = on_lost
+        self._on_refused = on_refused
+        self._renewals: dict[str, set[asyncio.Task[bool]]] = {}  # by origin: what is under way
         self._own_thread = own_thread
         self._lock = threading.Lock()
         self._held: dict[str, tuple[int, int]] = {}  # id -> task version, instant of the last renewal
@@ -91,11 +102,11 @@ class LeaseKeeper:
             await self._ended  # not by a thread that joins it: at the interpreter's end none can be started
         thread.join()
 
-    def hold(self, task_id: str, version: int) -> None:
-        """Renew the lease of this task from now on; it was granted just now."""
+    def hold(self, task_id: str, version: int, since: int) -> None:
+        """Renew the lease of this task from now on; it was asked for at `since`."""
         loop, needed = self._loop, self._needed
         with self._lock:
-            self._held[task_id] = (version, self._clock.now())
+            self._held[task_id] = (version, since)
             if not self._idle or loop is None or needed is None:
                 return  # waking a thread is dear: once for each spell without leases, not for each task
             self._idle = False
@@ -108,6 +119,15 @@ class LeaseKeeper:
         """Renew it no more. Harmless if it is not held."""
         with self._lock:
             self._held.pop(task_id, None)
+
+    def drop_all(self) -> None:
+        """Renew none of them any more."""
+        with self._lock:
+            self._held.clear()
+
+    def is_late(self, since: int) -> bool:
+        """Say whether so much has gone by since a lease was asked for that it is not worth beginning with."""
+        return self._clock.now() - since >= max(1, self._ttl_ms // 2)
 
     def _run_thread(self) -> None:
         async def main() -> None:
@@ -128,49 +148,92 @@ class LeaseKeeper:
 
     async def _beat(self) -> None:
         assert self._needed is not None
-        while True:
-            await self._needed.wait()
-            await self._clock.sleep_until(self._clock.now() + max(1, self._ttl_ms // 2))
-            with self._lock:
-                everything = tuple(TaskRef(task_id, version) for task_id, (version, _) in self._held.items())
-            self._give_up_stale(everything, "its lease ran out while this process stood still")
-            with self._lock:
-                held = dict(self._held)
-                if not held:
-                    self._needed.clear()
-                    self._idle = True
-            if held:
-                await asyncio.gather(*(self._renew(tasks) for tasks in self._by_origin(held)))
+        part, half = max(1, self._ttl_ms // PARTS), max(1, self._ttl_ms // 2)
+        beat_at = 0
+        try:
+            while True:
+                if not self._needed.is_set():
+                    await self._needed.wait()
+                    beat_at = self._clock.now() + half
+                tick_at = self._clock.now() + part if self._is_uncertain(half) else beat_at
+                await self._clock.sleep_until(min(beat_at, tick_at))
+                self._give_up_stale()
+                now = self._clock.now()
+                is_beat = now >= beat_at
+                beat_at = now + half if is_beat else beat_at
+                with self._lock:
+                    held = dict(self._held)
+                    if not held:
+                        self._needed.clear()
+                        self._idle = True
+                self._renew_all(held, now, 0 if is_beat else half)
+        finally:
+            for origin in tuple(self._renewals):
+                self._forget(origin)
 
-    def _by_origin(self, held: dict[str, tuple[int, int]]) -> list[tuple[TaskRef, ...]]:
+    def _is_uncertain(self, half: int) -> bool:
+        """Say whether a renewal is under way, or one that was due has failed."""
+        now = self._clock.now()
+        with self._lock:
+            late = any(now - renewed >= half for _, renewed in self._held.values())
+        return late or bool(self._renewals)
+
+    def _renew_all(self, held: dict[str, tuple[int, int]], now: int, age: int) -> None:
+        """Ask once more for each origin of which a lease is as old as `age`, whether or not others are under way."""
+        groups = self._by_origin(held)
+        for origin in [origin for origin in self._renewals if origin not in groups]:
+            self._forget(origin)
+        for origin, tasks in groups.items():
+            if any(now - held[task.id][1] >= age for task in tasks):
+                renewal = asyncio.get_running_loop().create_task(self._renew(tasks, now))
+                self._renewals.setdefault(origin, set()).add(renewal)
+                renewal.add_done_callback(partial(self._ended_one, origin))
+
+    def _ended_one(self, origin: str, renewal: asyncio.Task[bool]) -> None:
+        """Take note of an answer, for which the older requests are wanted no more, or that there was none."""
+        if not renewal.cancelled() and renewal.result():
+            self._forget(origin)
+            return
+        under_way = self._renewals.get(origin, set())
+        under_way.discard(renewal)
+        if not under_way:
+            self._renewals.pop(origin, None)
+
+    def _forget(self, origin: str) -> None:
+        for renewal in self._renewals.pop(origin, ()):
+            renewal.cancel()
+
+    def _by_origin(self, held: dict[str, tuple[int, int]]) -> dict[str, tuple[TaskRef, ...]]:
         groups: defaultdict[str, list[TaskRef]] = defaultdict(list)
         for task_id, (version, _) in held.items():
             groups[ids.origin(task_id, self._store.dialect.separator)].append(TaskRef(task_id, version))
-        return [tuple(group) for group in groups.values()]
+        return {origin: tuple(group) for origin, group in groups.items()}
 
-    async def _renew(self, tasks: tuple[TaskRef, ...]) -> None:
-        asked = self._clock.now()
+    async def _renew(self, tasks: tuple[TaskRef, ...], asked: int) -> bool:
+        """Ask for more time on the leases of one origin; return whether there was an answer."""
         try:
             reply = await self._store.send(TaskHeartbeat(pid=self._pid, tasks=tasks))
+        except AuthError as error:
+            self._tell(self._on_refused, error)
+            return True
         except ResonateError as error:
-            self._give_up_stale(tasks, f"the lease could not be renewed in time ({type(error).__name__})")
-            return
+            log.info("A heartbeat failed: %s", error)
+            return False
         if isinstance(reply, Rejection):
             self._give_up(tasks, f"the server refused the heartbeat: {reply.message}")
-            return
+            return True
         with self._lock:
             for task in tasks:
                 held = self._held.get(task.id)
                 if held is not None and held[0] == task.version:
                     self._held[task.id] = (task.version, max(asked, held[1]))
+        return True
 
-    def _give_up_stale(self, tasks: tuple[TaskRef, ...], reason: str) -> None:
-        now = self._clock.now()
+    def _give_up_stale(self) -> None:
+        limit = self._clock.now() - self._ttl_ms * (PARTS - 1) // PARTS
         with self._lock:
-            stale = tuple(
-                task for task in tasks if task.id in self._held and now - self._held[task.id][1] >= self._ttl_ms
-            )
-        self._give_up(stale, reason)
+            stale = tuple(TaskRef(id, version) for id, (version, renewed) in self._held.items() if renewed <= limit)
+        self._give_up(stale, "it could not be renewed in time")
 
     def _give_up(self, tasks: tuple[TaskRef, ...], reason: str) -> None:
         for task in tasks:
@@ -178,8 +241,11 @@ class LeaseKeeper:
                 if self._held.get(task.id, (None, 0))[0] != task.version:
                     continue  # given back meanwhile, or held anew
                 del self._held[task.id]
-            if self._home is not None and not self._home.is_closed():
-                self._home.call_soon_threadsafe(self._on_lost, task.id, task.version, reason)
+            self._tell(self._on_lost, task.id, task.version, reason)
+
+    def _tell(self, callback: Callable[..., None], *args: object) -> None:
+        if self._home is not None and not self._home.is_closed():
+            self._home.call_soon_threadsafe(callback, *args)
 
 
 def _done(ended: asyncio.Future[None]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from resonate.core.protocol.records import PromiseRecord, PromiseState
+from resonate.core.protocol.records import PromiseRecord, PromiseState, Tag
 from resonate.core.protocol.requests import (
     PromiseGet,
     PromiseRegisterListener,
@@ -26,6 +26,10 @@ from resonate.runtime.alarms import Alarm, Alarms
 REFRESH_MS = 60_000
 POLL_MS = 100
 LONGEST_POLL_MS = 5_000
+AT_ONCE = 64
+"""So many are asked for at once when all have to be."""
+LATE_MS = 100
+"""So long after a deadline that the store does not enforce, whoever waits for the promise asks for it."""
 
 
 class _Entry:
@@ -60,6 +64,7 @@ class Watcher:
         self._entries: dict[str, _Entry] = {}
         self._home = asyncio._get_running_loop()  # noqa: SLF001 - it is public, and None where none runs
         self._stopped: Exception | None = None
+        self._refreshing: asyncio.Task[None] | None = None
 
     def check_loop(self) -> None:
         """Raise `UsageError` on another event loop than the one that opened the client: there nobody would be told."""
@@ -127,12 +132,35 @@ class Watcher:
                     future.set_exception(error)
             self._forget_if_idle(promise_id, entry)
 
-    def stop(self, error: Exception) -> None:
-        """Raise `error` to everybody who waits, now or later."""
-        self._stopped = error
+    def refresh(self) -> None:
+        """Ask for everything that is waited for, a few at a time: messages may have been lost."""
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+        self._refreshing = asyncio.get_running_loop().create_task(self._refresh(tuple(self._entries.items())))
+
+    async def _refresh(self, entries: tuple[tuple[str, _Entry], ...]) -> None:
+        for batch in (entries[start : start + AT_ONCE] for start in range(0, len(entries), AT_ONCE)):
+            for promise_id, entry in batch:
+                if self._entries.get(promise_id) is entry and entry.asking is None:
+                    self._rest(entry)
+                    entry.told = False
+                    self._look_after(promise_id, entry)
+            asking = [entry.asking for _, entry in batch if entry.asking is not None]
+            if asking:
+                await asyncio.wait(asking)
+
+    def fail_all(self, error: Exception) -> None:
+        """Raise `error` to everybody who waits now; who waits later asks for himself."""
         for promise_id, entry in list(self._entries.items()):
             self._rest(entry)
             self.failed(promise_id, error)
+
+    def stop(self, error: Exception) -> None:
+        """Raise `error` to everybody who waits, now or later."""
+        self._stopped = error
+        if self._refreshing is not None:
+            self._refreshing.cancel()
+        self.fail_all(error)
         self._entries.clear()
 
     # ------------------------------------------------------------ inside
@@ -176,6 +204,7 @@ class Watcher:
             case PromiseReply(promise=promise) if promise.state is not PromiseState.PENDING:
                 self.told(promise)
             case PromiseReply():
+                delay = self._sooner(reply.promise, delay)
                 if delay is None:
                     entry.told = True
                     return
@@ -185,6 +214,13 @@ class Watcher:
                 self.failed(promise_id, NotFound(f"There is no promise {promise_id}.", hint=hint, step=promise_id))
             case Rejection():
                 self.failed(promise_id, StoreError(f"The store refused to be asked: {reply.message}.", step=promise_id))
+
+    def _sooner(self, promise: PromiseRecord, delay: int | None) -> int | None:
+        """Return when to ask again: right after the deadline, where it is asking that makes the store see to it."""
+        if self._store.dialect.enforces_deadlines or Tag.TARGET in promise.tags:
+            return delay
+        left = max(promise.timeout_at - self._clock.now(), 0) + LATE_MS
+        return left if delay is None else min(delay, left)
 
     def _ask_again(self, promise_id: str, entry: _Entry) -> None:
         entry.alarm = None

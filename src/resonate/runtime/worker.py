@@ -52,8 +52,10 @@ from resonate.errors import (
     StoreError,
     UsageError,
 )
+from resonate.ports.store import Dropped, Reconnected
 from resonate.runtime.continuations import Continuations, Parked
 from resonate.runtime.driver import Driver, Fulfilled, Lost, Stopped, Suspended, Tools
+from resonate.runtime.history import history_of
 from resonate.runtime.lease import LeaseKeeper
 
 log = logging.getLogger("resonate.worker")
@@ -63,6 +65,9 @@ LONGEST_HOLD_MS = 60_000
 LOUD = 7
 """How often a task that has to be held is written to the log: as long as its delay grows. Events tell each time."""
 MOST_OFFERS = 100_000
+LATE = "the answer to its claim came late"
+MOST_TIMERS = 100_000
+"""So many timers are known by their ids, so that their offers cost nothing; an older one costs an acquisition."""
 
 
 @frozen(kw_only=True)
@@ -102,6 +107,7 @@ class Worker:
         self._held: dict[str, _Held] = {}
         self._acquiring: dict[str, asyncio.Task[None]] = {}
         self._offers: OrderedDict[str, int] = OrderedDict()
+        self._timers: OrderedDict[str, None] = OrderedDict()  # tasks that nobody is to run: see `timer_made`
         self._again: dict[str, int] = {}  # offered while their last attempt was still ending
         self._holds: dict[str, int] = {}  # how often a task had to be held, for the growing delay
         self._waiting = 0  # held without being driven
@@ -160,18 +166,29 @@ class Worker:
     # ------------------------------------------------------------ offers
 
     async def _listen(self) -> None:
-        async for message in self._tools.store.messages():
-            match message:
-                case Execute():
-                    self.offer(message.id, message.version)
-                case Unblock():
-                    self._tools.watcher.told(message.promise)
-                case _:
-                    assert_never(message)
+        try:
+            async for message in self._tools.store.messages():
+                match message:
+                    case Execute():
+                        self.offer(message.id, message.version)
+                    case Unblock():
+                        self._tools.watcher.told(message.promise)
+                    case Reconnected():
+                        self._tools.watcher.refresh()
+                    case Dropped():
+                        log.warning("A message was dropped: %s.", message.reason)
+                        self._report(trace.MessageDropped(message.reason))
+                    case _:
+                        assert_never(message)
+        except StoreError as error:
+            if error.retriable:
+                self._in_trouble(error)
+            else:
+                self.refused(error)
 
     def offer(self, task_id: str, version: int) -> None:
         """Take the task up, now or when there is room. An offer is never a promise: it may be stale or repeated."""
-        if not self._taking:
+        if not self._taking or task_id in self._timers:
             return
         if task_id in self._held or task_id in self._acquiring:
             self._again[task_id] = version
@@ -182,6 +199,12 @@ class Worker:
             if len(self._offers) > MOST_OFFERS:
                 self._offers.popitem(last=False)  # the server offers it again
 
+    def timer_made(self, task_id: str) -> None:
+        """Take note that this task is a timer's: it waits for its deadline, and offers of it are passed over."""
+        self._timers[task_id] = None
+        if len(self._timers) > MOST_TIMERS:
+            self._timers.popitem(last=False)
+
     def _acquire(self, task_id: str, version: int) -> None:
         self._acquiring[task_id] = self._spawn(self._take_up(task_id, version), f"resonate-{task_id}")
 
@@ -189,6 +212,7 @@ class Worker:
         parked = self._continuations.take(task_id, version)  # so that it is not evicted meanwhile
         delta = parked is not None
         request = TaskAcquire(id=task_id, version=version, pid=self._pid, ttl=self._limits.ttl_ms, delta=delta)
+        asked = self._tools.clock.now()
         reply: ClaimReply | Rejection = Rejection(0, "not answered")
         try:
             reply = await self._tools.store.send(request)
@@ -207,21 +231,23 @@ class Worker:
                     await self.recover(task_id)
             self._next_offer()
             return
-        if not self._taking:
-            await self._release(task_id, reply.task.version, "shutdown")
+        if not self._taking or self._leases.is_late(asked):
+            await self._release(task_id, reply.task.version, "shutdown" if not self._taking else LATE)
+            if parked is not None:
+                parked.execution.close()
+            self._next_offer()
             return
-        await self._drive(reply, parked)
+        await self._drive(reply, parked, asked)
 
-    def adopt(self, claim: ClaimReply) -> None:
-        """Drive a task that was created acquired in this worker's name."""
+    def adopt(self, claim: ClaimReply, asked: int) -> None:
+        """Drive a task that was created acquired in this worker's name, on a request of the instant `asked`."""
         task_id, version = claim.promise.id, claim.task.version
-        running = self._spawn(self._drive(claim, None), f"resonate-{task_id}")
+        running = self._spawn(self._drive(claim, None, asked), f"resonate-{task_id}")
         self._held[task_id] = _Held(version, running)
 
-    @property
-    def taking(self) -> bool:
-        """Whether a claim may still be driven here."""
-        return self._taking
+    def may_drive(self, asked: int) -> bool:
+        """Say whether a claim that was asked for at this instant may still be driven here."""
+        return self._taking and not self._leases.is_late(asked)
 
     async def give_back(self, claim: ClaimReply) -> None:
         """Return a claim that is not to be driven here."""
@@ -262,10 +288,10 @@ class Worker:
 
     # ------------------------------------------------------------ one attempt
 
-    async def _drive(self, claim: ClaimReply, parked: Parked | None) -> None:
+    async def _drive(self, claim: ClaimReply, parked: Parked | None, asked: int) -> None:
         promise, version = claim.promise, claim.task.version
         held = self._held[promise.id] = _Held(version, asyncio.current_task())
-        self._leases.hold(promise.id, version)
+        self._leases.hold(promise.id, version, asked)
         self._report(trace.TaskAcquired(id=promise.id, version=version))
         held_on = False
         try:
@@ -276,8 +302,10 @@ class Worker:
             self._lost(promise.id, version, held.lost)
         except StoreError as error:
             self._in_trouble(error)
-            self._count_hold(promise.id)
-            held_on = True
+            held_on = self.trouble is None
+            if held_on:
+                self._tools.watcher.failed(promise.id, error)
+                self._count_hold(promise.id)
         except Exception as error:
             log.exception("The execution %s could not be driven.", promise.id)
             bug = EngineBug(f"Driving it failed: {error!r}.", hint="Please report this.", execution=promise.id)
@@ -311,7 +339,8 @@ class Worker:
             self._tools.watcher.told(promise)
             return False
         if promise.tags.get(Tag.TIMER) == "true":
-            return False  # a dialect's timer: nobody runs it, its lease may lapse
+            self.timer_made(promise.id)  # another process's: its lease may lapse, a release would only bring it back
+            return False
         execution: Execution | StepExecution | None = None
         now = self._tools.clock.now()
         if parked is not None:
@@ -375,7 +404,10 @@ class Worker:
             return None
         if function.kind is FunctionKind.STEP:
             return StepExecution(self._env, promise, function, call)
-        return Execution(self._env, Context, promise, function, call, claim.preload, claim.task.version)
+        history = await history_of(self._tools.store, claim)
+        return Execution(
+            self._env, Context, promise, function, call, history.records, claim.task.version, whole=history.whole
+        )
 
     def _not_registered(self, task_id: str, wanted: list[tuple[str, int | None]], error: ResonateError) -> None:
         self._count_hold(task_id)
@@ -431,24 +463,42 @@ class Worker:
 
     async def _release(self, task_id: str, version: int, reason: str) -> None:
         self._leases.drop(task_id)
+        if self.trouble is not None:
+            return
         try:
             await self._tools.store.send(TaskRelease(id=task_id, version=version))
         except StoreError as error:
             log.warning("The task %s could not be given back, its lease will lapse: %s", task_id, error)
+            if isinstance(error, AuthError):
+                self.refused(error)
         else:
             self._report(trace.TaskReleased(id=task_id, version=version, reason=reason))
 
     # ------------------------------------------------------------ small things
 
     def _in_trouble(self, error: StoreError) -> None:
-        if not isinstance(error, AuthError):
+        if isinstance(error, AuthError):
+            self.refused(error)
+        else:
             log.warning("The store failed: %s", error)
+
+    def refused(self, error: StoreError) -> None:
+        """Stop for good: the store refuses this process or is broken, and asking again would change nothing.
+
+        What is held lapses; whoever waits here for a result is told.
+        """
+        if self.trouble is not None:
             return
-        if self.trouble is None:
-            self._taking = False
-            self._offers.clear()
-            log.error("The worker stops taking tasks: %s", error)
-        self.trouble = self.trouble or error
+        self.trouble = error
+        self._taking = False
+        self._offers.clear()
+        log.error("The worker stops taking tasks: %s", error)
+        self._leases.drop_all()
+        self._tools.watcher.fail_all(error)
+        for held in self._held.values():
+            if held.running is not None and held.running is not asyncio.current_task():
+                held.lost = "the store takes nothing from this process"
+                held.running.cancel()
 
     def _report(self, event: trace.LifecycleEvent) -> None:
         if self._env.observe is not None:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
+
+from attrs import evolve
 
 from resonate.adapters.memory import MemoryServer
 from resonate.client import Resonate
+from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.settings import DEFAULT_SETTINGS, Settings
 from resonate.core.protocol.snapshot import Snapshot
 from resonate.ports.store import Backend
 from resonate.testing.clock import VirtualClock
+from resonate.testing.field import FieldServer
+
+
+class Server(Backend, Protocol):
+    """A backend that shows what it holds, as `MemoryServer` and `SqliteServer` do."""
+
+    def snapshot(self) -> Snapshot:
+        """Return all that is stored, as stored."""
+        ...
 
 
 class Harness:
@@ -22,14 +35,27 @@ class Harness:
     Args:
         clock: the virtual clock; one that jumps when everything waits, by default.
         settings: those of the server.
+        server: made on the harness's clock, e.g. `lambda clock: SqliteServer(path, clock=clock)`; a memory server
+            with these settings by default.
+        dialect: the clients find a server that speaks so, as some in the field do, in place of our own.
         defaults: keyword arguments for every client, e.g. `continuations=0` to force a replay at each resume.
     """
 
     def __init__(
-        self, *, clock: VirtualClock | None = None, settings: Settings = DEFAULT_SETTINGS, **defaults: Any
+        self,
+        *,
+        clock: VirtualClock | None = None,
+        settings: Settings = DEFAULT_SETTINGS,
+        server: Callable[[VirtualClock], Server] | None = None,
+        dialect: Dialect | None = None,
+        **defaults: Any,
     ) -> None:
         self.clock = clock or VirtualClock()
-        self.server = MemoryServer(clock=self.clock, settings=settings)
+        if dialect is not None:
+            settings = evolve(settings, targeted_timers=dialect.targeted_timers)
+        memory = MemoryServer(clock=self.clock, settings=settings)
+        self.server: Server = memory if server is None else server(self.clock)
+        self.backend: Server = self.server if dialect is None else FieldServer(memory, dialect)
         self._defaults = defaults
         self._open: list[Resonate] = []
 
@@ -46,7 +72,7 @@ class Harness:
 
     def client(self, *, backend: Backend | None = None, **options: Any) -> Resonate:
         """Return a client of the server, not open yet; `backend` goes between, e.g. `Faulty(harness.server)`."""
-        return Resonate(backend or self.server, clock=self.clock, **{**self._defaults, **options})
+        return Resonate(backend or self.backend, clock=self.clock, **{**self._defaults, **options})
 
     async def open(self, client: Resonate) -> Resonate:
         """Open a client without a `with` block."""
@@ -61,5 +87,5 @@ class Harness:
         await client._kill()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # a dying process asks nobody
 
     def snapshot(self) -> Snapshot:
-        """Return all that the server has stored."""
-        return self.server.snapshot()
+        """Return all that the server has stored, as its clients see it."""
+        return self.backend.snapshot()

@@ -185,7 +185,7 @@ async def test_a_lease_lost_while_the_task_is_held_back_leaves_nothing(
         handle = await client.begin_rpc("o", "late", 5)
         while not harness.snapshot().tasks or harness.snapshot().tasks[0].state != "acquired":  # noqa: ASYNC110 - a store has no event for it
             await asyncio.sleep(0)
-        keepers[0]._give_up(keepers[0]._by_origin(dict(keepers[0]._held))[0], "no answer for too long")
+        keepers[0]._give_up(keepers[0]._by_origin(dict(keepers[0]._held))["o"], "no answer for too long")
 
         async def late(n: int) -> int:
             return n

@@ -50,6 +50,16 @@ class CancelStep:
 
 
 @frozen
+class Look:
+    """Ask how the store has these promises now; answer with `PromiseKnown` for each that there is.
+
+    It is asked for together with the writes of the same turn, and answered with them, in one step.
+    """
+
+    ids: tuple[str, ...]
+
+
+@frozen
 class Watch:
     """Tell (`PromiseKnown`) when this promise settles, while the task stays acquired."""
 
@@ -94,7 +104,7 @@ class Stop:
     error: ResonateError
 
 
-Command: TypeAlias = Write | RunStep | CancelStep | Watch | Unwatch | Wake | Suspend | Fulfill | Stop
+Command: TypeAlias = Write | RunStep | CancelStep | Look | Watch | Unwatch | Wake | Suspend | Fulfill | Stop
 
 # ---------------------------------------------------------------- events
 

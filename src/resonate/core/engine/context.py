@@ -256,7 +256,7 @@ class Context:
         """
         frame = calling_frame(1)
         name, version, signature = self._callee(fn, args, kwargs)
-        own_id = self._options.id or self._independent_id()
+        own_id = self._root_id() or self._independent_id()
         param = self._encode(Call(func=name, args=args, kwargs=kwargs, version=version), signature)
         chosen = self._options
         return self._execution.ask(
@@ -548,6 +548,16 @@ class Context:
         if not chosen.startswith(origin + separator):
             msg = f"The id {chosen!r} does not belong to the execution {execution.id}."
             raise UsageError(msg, hint=f"Let it begin with {origin + separator!r}, or use ctx.detached.")
+        if ids.is_own(execution.id, chosen, separator) or not ids.is_unicode(chosen):
+            msg = f"The id {chosen!r} has a segment 0, or a lone surrogate."
+            raise UsageError(msg, hint="Choose another name for it, such as a word.")
+        return chosen
+
+    def _root_id(self) -> str | None:
+        """Return the id that the options set, checked: a detached execution's is a root."""
+        chosen = self._options.id
+        if chosen is not None:
+            ids.check_root_id(chosen, self._execution.env.dialect.separator)
         return chosen
 
     def _independent_id(self) -> str:

@@ -121,6 +121,11 @@ class Deliveries:
         return len(self._record)
 
     @property
+    def durable(self) -> int:
+        """How much of the record is known to be stored."""
+        return self._durable
+
+    @property
     def pending(self) -> int:
         """How many deliveries no acknowledged write carries yet."""
         return len(self._record) - self._durable

@@ -66,6 +66,7 @@ class Environment:
         step_timeout_ms: how long a step may take, with all its attempts, unless its options say otherwise.
         step_retry: the policy of steps that name none.
         warn: tells the developer something, as a sentence, once; a log, for example.
+        timer_made: is told the id of each targeted timer: its task will be offered, and nobody is to run it.
         many: an execution with more promises than this is reported, and warned of, once.
     """
 
@@ -81,4 +82,5 @@ class Environment:
     step_timeout_ms: int = DAY_MS
     step_retry: RetryPolicy = STEP_RETRY
     warn: Callable[[str], None] = _keep_quiet
+    timer_made: Callable[[str], None] = _keep_quiet
     many: int = 1000

@@ -47,11 +47,13 @@ from resonate.core.engine.loop import (
 )
 from resonate.core.engine.outcome import outcome_of
 from resonate.core.engine.outside import Outside
+from resonate.core.engine.recall import Recall
 from resonate.core.engine.scope import LEFT, Scope
-from resonate.core.engine.tags import Place, tags_of
+from resonate.core.engine.tags import Place, own_tags, tags_of
 from resonate.core.engine.writes import Writes
+from resonate.core.protocol.due import NEVER
 from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, Tag, Value
-from resonate.core.protocol.requests import PromiseSettle
+from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 from resonate.core.registry import Function
 from resonate.errors import (
     ApplicationError,
@@ -69,6 +71,13 @@ if TYPE_CHECKING:
 
 ACK, RESULT = 0, 1
 SLACK = 64
+SKEW_MS = 10_000
+"""How far a server's clock is taken to be ahead of ours, at most, before everything is asked for."""
+LINGER_MS = 1_000
+"""How long a task is held that waits for much of which the store does not tell what has settled: a suspension and a
+resumption then cost a request for each of it, so there is at most one of them in this time."""
+AGAIN_MS = 1_000
+"""When to ask again for a promise that is past its deadline by our clock, and not by the store's."""
 """Alarms of timers that are gone, beyond this many and beyond as many as there are children, are swept."""
 UNREPORTED = -1
 """Awaited before the call itself was reported."""
@@ -95,6 +104,8 @@ class Execution:
         call: its arguments, decoded.
         history: every promise that is known of earlier attempts, in any order.
         version: the task's version.
+        whole: whether `history` is all there is; else it tells of the record of deliveries alone, and the rest is
+            asked for as the replay goes on.
     """
 
     def __init__(  # noqa: PLR0917 - all of an execution
@@ -106,6 +117,8 @@ class Execution:
         call: Call,
         history: Iterable[PromiseRecord] = (),
         version: int = 1,
+        *,
+        whole: bool = True,
     ) -> None:
         self.env = env
         self._context_of = context_of
@@ -114,8 +127,9 @@ class Execution:
         self.function = function
         self.call = call
         self.version = version
-        self._separator = env.dialect.separator
-        self._place = Place(ids.origin(promise.id, self._separator), promise.tags.get(Tag.BRANCH, promise.id))
+        dialect = env.dialect
+        self._separator = dialect.separator
+        self._place = Place.of(promise, dialect)
         self._observe = env.observe
         self.now = promise.created_at
         self.loop = DurableLoop(self, promise.created_at)  # type: ignore[abstract]  # its refusals are set in a loop
@@ -129,7 +143,13 @@ class Execution:
         self._known_tokens: set[str] = set()
         self._timers: dict[int, Child] = {}
         self._alarms: list[tuple[int, str]] = []
-        self._writes = Writes(self.deliveries)
+        self._stretches = 0  # promises that carry the record of deliveries, where it is written apart
+        self._writes = Writes(self.deliveries, None if dialect.whole_preload or dialect.searches else self._apart)
+        self._recall = Recall(self._separator, whole=whole)
+        self._looks: dict[str, None] = {}  # to be asked for at the end of this turn
+        self._suspending = False  # asked to be suspended; stepped again, it was redirected
+        self._lingers_until = 0
+        self._wakers: set[str] = set()  # timers that stand in for deadlines that the store does not enforce
         self._others: list[do.Command] = []
         self._running: set[str] = set()
         self._ending: list[Scope] = []
@@ -152,7 +172,7 @@ class Execution:
     def start(self, now: int) -> list[do.Command]:
         """Run the body from its beginning, over the history. Called once."""
         self.now = now
-        self.replaying = bool(self._history)
+        self.replaying = bool(self._history) or self._recall.may_find(self.id)
         self._emit(trace.Spawn(self.id))
         self._begin(self._root, self._branch, self.call)
         return self._turn()
@@ -160,6 +180,8 @@ class Execution:
     def step(self, events: Sequence[do.Event], now: int) -> list[do.Command]:
         """Take in what has happened and return what to do next; with no events, see whether a timer is due."""
         self.now = now
+        redirected, self._suspending = self._suspending, False
+        offers = self._offers
         for event in events:
             match event:
                 case do.PromiseKnown():
@@ -173,10 +195,13 @@ class Execution:
                 case _:
                     assert_never(event)
         self._fire_due_timers()
+        if redirected and self._offers == offers and not self.env.dialect.delta_preload:
+            self._look_at_what_is_open(NEVER)
         return self._turn()
 
     def suspended(self) -> None:
         """Take note that the store accepted the last `Suspend`: this attempt is over."""
+        self._suspending = False
         self._outside.suspended()
         if self._observe is not None:
             for child_id in self._nested:
@@ -192,9 +217,15 @@ class Execution:
             self._emit(trace.Spawn(self.id))
             for child_id in self._nested:
                 self._emit(trace.Spawn(child_id))
+        offers = self._offers
         for record in news:
             self._promise_known(record)
         self._fire_due_timers()
+        if self._offers == offers and not self.env.dialect.delta_preload:
+            if self._outside.is_wide:
+                self._lingers_until = now + LINGER_MS
+            else:
+                self._look_at_what_is_open(now + SKEW_MS)
         return self._turn()
 
     def close(self) -> None:
@@ -255,7 +286,8 @@ class Execution:
             msg = f"The id {child_id} is already in use in this workflow."
             raise UsageError(msg, hint="Give each call an id of its own, or none.", execution=self.id)
         if identity.kind is Kind.SLEEP and child_id not in self._history:
-            self._check_wakes(scope, timeout_ms or 0)
+            found = self._recall.may_find(child_id)  # then it was found to be short enough when it was asked for
+            self._check_wakes(scope, timeout_ms or 0, round(self.loop.time() * 1000) if found else self.now)
         self._children[child_id] = child
         self._tokens[child.suffix] = child
         scope.children[child_id] = child
@@ -265,15 +297,16 @@ class Execution:
         self._counted()
         known = self._history.pop(child_id, None)
         if known is None:
-            self.replaying = False
+            self.replaying = self.replaying and self._recall.may_find(child_id)
+            self._recall.asked(child_id)
             self._create(child, param, timeout_ms, tags)
         else:
             self._recognize(child, known)
         return child
 
-    def _check_wakes(self, scope: Scope, sleep_ms: int) -> None:
-        if self.now + sleep_ms > scope.timeout_at:
-            left = max(scope.timeout_at - self.now, 0) / 1000
+    def _check_wakes(self, scope: Scope, sleep_ms: int, now: int) -> None:
+        if now + sleep_ms > scope.timeout_at:
+            left = max(scope.timeout_at - now, 0) / 1000
             raise UsageError(
                 f"A sleep of {sleep_ms / 1000:g} s would end after the workflow's deadline, {left:g} s from now.",
                 hint="Give the workflow a longer timeout: options(timeout=...), or register(timeout=...).",
@@ -313,8 +346,24 @@ class Execution:
     def _create(self, child: Child, param: Value, timeout_ms: int | None, tags: Mapping[str, str] | None) -> None:
         tagged = tags_of(child, self._place, tags)
         if child.role is Role.TIMER and self.env.dialect.targeted_timers:
-            tagged |= {Tag.TARGET: self.env.address(None), Tag.BRANCH: child.id}
+            tagged |= self._targeted(child.id)
         self._writes.create(child, param, self._deadline(child, timeout_ms), tagged)
+
+    def _targeted(self, timer_id: str) -> dict[str, str]:
+        """Return the tags that make a store keep a timer which it would else never look at."""
+        self.env.timer_made(timer_id)
+        return {Tag.TARGET: self.env.address(None), Tag.BRANCH: timer_id}
+
+    def _apart(self, delivered: str) -> PromiseCreate:
+        """Return the promise that carries the next stretch of the record of deliveries."""
+        self._stretches += 1
+        parent_id = ids.child(self.id, 0, self._separator)
+        return PromiseCreate(
+            id=ids.child(parent_id, self._stretches, self._separator),
+            timeout_at=self.promise.created_at,  # born settled: its param is all there is to it
+            param=Value({HEADER: delivered}),
+            tags=own_tags(ids.child(parent_id, self._stretches, self._separator), self.id, self._place),
+        )
 
     def _deadline(self, child: Child, timeout_ms: int | None) -> int:
         """Return until when a child may stay pending: no longer than its parent, unless it is independent."""
@@ -452,7 +501,10 @@ class Execution:
 
     def _learn(self, records: Iterable[PromiseRecord]) -> None:
         for record in records:
-            self._history[record.id] = record
+            if ids.is_own(self.id, record.id, self._separator):
+                self._stretches += HEADER in record.param.headers
+            else:
+                self._history[record.id] = record
             self.deliveries.learn(record.param.headers)
             self.deliveries.learn(record.value.headers)
 
@@ -470,6 +522,10 @@ class Execution:
     def _abandoned_known(self, record: PromiseRecord) -> None:
         child = self._abandoned.get(record.id)
         if child is None:
+            if self._recall.looked_for(record.id):
+                self._learn([record])
+            elif ids.is_own(self.id, record.id, self._separator):
+                self._wakers.add(record.id)
             return
         if record.state is not PromiseState.PENDING or child.role not in OWNED:
             self._abandoned.pop(record.id)
@@ -529,6 +585,8 @@ class Execution:
             case Role.REMOTE | Role.PROMISE:
                 self._emit(trace.Block(child.id))
                 self._outside.opened(child)
+                if child.role is Role.PROMISE and not self.env.dialect.enforces_deadlines:
+                    self._set_alarm(record.timeout_at, child.id)
             case _:
                 msg = f"A child of role {child.role.name} is never open ({child.id})."
                 raise EngineBug(msg)
@@ -608,6 +666,9 @@ class Execution:
 
     def _write_refused(self, child_id: str, error: ResonateError) -> None:
         self._writes.refused(child_id)
+        if ids.is_own(self.id, child_id, self._separator):
+            self._stop(error)
+            return
         child = self._children.get(child_id)
         if child is None:
             child = self._abandoned.pop(child_id, None)
@@ -674,6 +735,9 @@ class Execution:
                 continue
             if child.role in LOCAL:
                 self._out_of_time(child)
+            elif child.role is Role.PROMISE:  # asking makes the store see to it; whether it is late is the store's word
+                self._looks[child_id] = None
+                heappush(self._alarms, (self.now + AGAIN_MS, child_id))
             else:
                 self._settled(
                     child,
@@ -904,7 +968,9 @@ class Execution:
         if self._others:
             out.extend(self._others)
             self._others = []
-        if self._writes.under_way:
+        if look := self._look():
+            out.append(look)
+        if look or self._writes.under_way:
             return out
         if self._outcome is not None:
             self._ended = True
@@ -923,13 +989,28 @@ class Execution:
             PromiseSettle(id=self.id, state=PromiseState.REJECTED, value=self.env.codec.encode_error(late))
         )
 
-    def _watch(self, out: list[do.Command]) -> None:
-        """Steps run, so the task can't be suspended: hear of the rest by other means."""
+    def _look(self) -> do.Look | None:
+        """Return what to ask the store for at the end of this turn."""
+        for promise_id in self._recall.ahead():
+            self._looks[promise_id] = None
+        looks, self._looks = self._looks, {}
+        return do.Look(tuple(looks)) if looks else None
+
+    def _look_at_what_is_open(self, horizon: int) -> None:
+        """Ask for what may have settled, of a store that said that something has, and not what."""
+        for promise_id in self._outside.to_look_at(horizon):
+            self._looks[promise_id] = None
+
+    def _watch(self, out: list[do.Command], *, lingers: bool = False) -> None:
+        """Steps run, so the task can't be suspended, or should not be yet: hear of the rest by other means."""
         self.replaying = False
+        self._recall.end()
         while self._alarms and self._alarms[0][1] not in self._children:
             heappop(self._alarms)
         wake_at = self._alarms[0][0] if self._alarms else self.promise.timeout_at
-        unwatched, again = self._outside.to_watch(self.version, self.now)
+        if lingers:
+            wake_at = min(wake_at, self._lingers_until)
+        unwatched, again = self._outside.to_watch(self.version, self.now, at_once=lingers)
         out.append(do.Wake(wake_at if again is None else min(again, wake_at)))
         for child in unwatched:
             child.watched = self.version
@@ -937,10 +1018,34 @@ class Execution:
 
     def _block(self, out: list[do.Command]) -> None:
         self.replaying = False
-        if self._outside:
-            out.append(do.Suspend(self._outside.to_name(remembered=self.env.dialect.keeps_resumes)))
-        else:
+        self._recall.end()
+        if not self._outside:
             self._starve(out)
+        elif self._outside.is_wide and self.now < self._lingers_until:
+            self._watch(out, lingers=True)
+        else:
+            self._suspend(out)
+
+    def _suspend(self, out: list[do.Command]) -> None:
+        dialect = self.env.dialect
+        awaiting = self._outside.to_name(remembered=dialect.keeps_resumes)
+        if not dialect.enforces_deadlines and (late := self._outside.first_deadline()) is not None:
+            waker = ids.child(late.id, 0, self._separator)
+            if late.record is not None and late.record.timeout_at < self.promise.timeout_at:
+                if waker not in self._wakers:
+                    self._wake_at(late.record.timeout_at, waker, late.id)
+                    out.extend(self._writes.send())
+                    return
+                awaiting = (*awaiting, waker)
+        self._suspending = True
+        out.append(do.Suspend(awaiting))
+
+    def _wake_at(self, instant: int, waker: str, promise_id: str) -> None:
+        """Ask for a timer that brings this execution back when a deadline passes that the store does not enforce."""
+        tags = own_tags(waker, promise_id, self._place)
+        if self.env.dialect.targeted_timers:
+            tags |= self._targeted(waker)
+        self._writes.own(PromiseCreate(id=waker, timeout_at=instant, tags=tags))
 
     def _starve(self, out: list[do.Command]) -> None:
         """Fail a body that waits for something that nothing durable will ever bring about."""

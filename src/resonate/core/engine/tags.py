@@ -1,6 +1,9 @@
 """The tags of the promises that a workflow asks for.
 
 Law 1: what others read of a promise (who may wait for it, whose history it is part of) is said here, by its role.
+Law 2: a store that preloads by branch, and repeats the branch in its reply to every write, is given no branch to
+    repeat: each promise is a branch of its own there, and the execution that it belongs to stands in another tag.
+Law 3: origin, parent and branch are prefixes of the id that they are said of: servers refuse others.
 """
 
 from __future__ import annotations
@@ -10,21 +13,45 @@ from typing import assert_never
 
 from attrs import frozen
 
+from resonate.core import ids
 from resonate.core.engine.children import Child, Role
-from resonate.core.protocol.records import Tag
+from resonate.core.protocol.dialect import Dialect
+from resonate.core.protocol.records import PromiseRecord, Tag
 
 
-@frozen
+@frozen(kw_only=True)
 class Place:
-    """Where an execution stands: the origin of its ids, and the branch that its history is kept under."""
+    """Where an execution stands.
 
+    Args:
+        id: the execution's own.
+        origin: the root of its ids.
+        branch: what its history is kept under; None where each promise is a branch of its own.
+        separator: the dialect's.
+    """
+
+    id: str
     origin: str
-    branch: str
+    branch: str | None
+    separator: str
+
+    @classmethod
+    def of(cls, promise: PromiseRecord, dialect: Dialect) -> Place:
+        """Return where the execution of `promise` stands."""
+        branch = promise.tags.get(Tag.BRANCH, promise.id) if dialect.whole_preload else None
+        origin = ids.origin(promise.id, dialect.separator)
+        return cls(id=promise.id, origin=origin, branch=branch, separator=dialect.separator)
 
 
 def tags_of(child: Child, place: Place, more: Mapping[str, str] | None) -> dict[str, str]:
     """Return the tags of a child's promise: its own, and `more`."""
-    tags = {**(more or {}), Tag.ORIGIN: place.origin, Tag.PARENT: child.scope.id, Tag.BRANCH: place.branch}
+    below = ids.is_below(child.id, child.scope.id, place.separator)  # it may have an id that somebody chose
+    tags = {
+        **(more or {}),
+        Tag.ORIGIN: place.origin,
+        Tag.PARENT: child.scope.id if below or place.branch is not None else place.origin,
+        **_history(child.id, place),
+    }
     match child.role:
         case Role.STEP | Role.WORKFLOW:
             tags[Tag.SCOPE] = "local"
@@ -41,3 +68,20 @@ def tags_of(child: Child, place: Place, more: Mapping[str, str] | None) -> dict[
         case _:
             assert_never(child.role)
     return tags
+
+
+def own_tags(promise_id: str, parent_id: str, place: Place) -> dict[str, str]:
+    """Return the tags of a promise that the engine makes for itself: a timer, whether or not it is ever awaited."""
+    return {
+        Tag.ORIGIN: place.origin,
+        Tag.PARENT: parent_id,
+        Tag.SCOPE: "global",
+        Tag.TIMER: "true",
+        **_history(promise_id, place),
+    }
+
+
+def _history(promise_id: str, place: Place) -> dict[str, str]:
+    if place.branch is not None:
+        return {Tag.BRANCH: place.branch}
+    return {Tag.BRANCH: promise_id, Tag.HOME: place.id}

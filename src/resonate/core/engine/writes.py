@@ -3,10 +3,13 @@
 Law 1: at most one write for a promise waits to be sent; a later one (its settlement) replaces it only if it was not.
 Law 2: a write that depends on what the workflow was told carries that record; see `deliveries`.
 Law 3: what a write carried counts as recorded only once the store is seen to have kept that very write.
+Law 4: where a replay can't be given all that was ever written before it starts, a stretch of the record has a promise
+    of its own, with an id that can be guessed, and what depends on it is written after it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from attrs import define
@@ -24,12 +27,13 @@ NOTHING: tuple[int, str | None] = (0, None)
 
 @define
 class Creation:
-    """A child's promise that is asked for and not sent yet."""
+    """A child's promise that is asked for and not sent yet. `after` is how long the record was when it was."""
 
     child: Child
     param: Value
     timeout_at: int
     tags: dict[str, str]
+    after: int | None = None
     carries: ClassVar[bool] = True
 
     def sealed(self, delivered: str | None) -> PromiseCreate:
@@ -49,6 +53,7 @@ class Settlement:
     state: PromiseState
     value: Value
     carries: bool
+    after: int | None = None
 
     def sealed(self, delivered: str | None) -> PromiseSettle:
         """Return the request to send, with deliveries in its headers."""
@@ -58,15 +63,36 @@ class Settlement:
         return PromiseSettle(id=self.child.id, state=self.state, value=value)
 
 
+@define
+class Own:
+    """A promise that the engine makes for itself."""
+
+    request: PromiseCreate
+    after: int | None = None
+    carries: ClassVar[bool] = False
+
+    def sealed(self, delivered: str | None) -> PromiseCreate:
+        """Return the request to send."""
+        del delivered
+        return self.request
+
+
 class Writes:
-    """See the module's text. Mutable; owned by one execution."""
+    """See the module's text. Mutable; owned by one execution.
 
-    __slots__ = ("_deliveries", "_drafts", "_under_way")
+    Args:
+        deliveries: the record.
+        apart: makes the promise for a stretch of the record, where it has one of its own (Law 4).
+    """
 
-    def __init__(self, deliveries: Deliveries) -> None:
+    __slots__ = ("_apart", "_deliveries", "_drafts", "_stretch", "_under_way")
+
+    def __init__(self, deliveries: Deliveries, apart: Callable[[str], PromiseCreate] | None = None) -> None:
         self._deliveries = deliveries
-        self._drafts: dict[str, Creation | Settlement] = {}
+        self._apart = apart
+        self._drafts: dict[str, Creation | Settlement | Own] = {}
         self._under_way: dict[str, tuple[int, str | None]] = {}  # what each carries: up to where, as which text
+        self._stretch: str | None = None  # the promise of a stretch that is under way
 
     @property
     def under_way(self) -> bool:
@@ -80,6 +106,10 @@ class Writes:
     def settle(self, child: Child, state: PromiseState, value: Value, *, carries: bool) -> None:
         """Ask for a child's promise to be settled; `carries` says that this depends on what was delivered."""
         self._drafts[child.id] = Settlement(child, state, value, carries)
+
+    def own(self, request: PromiseCreate) -> None:
+        """Ask for a promise of the engine's own."""
+        self._drafts[request.id] = Own(request)
 
     def withdraw(self, promise_id: str) -> bool:
         """Take back what was not sent yet; return whether there was anything."""
@@ -95,6 +125,8 @@ class Writes:
         mark, header = self._under_way.pop(record.id, NOTHING)
         if header is not None and header in {record.param.headers.get(HEADER), record.value.headers.get(HEADER)}:
             self._deliveries.recorded(mark)
+        if record.id == self._stretch:
+            self._stretch = None
 
     def refused(self, promise_id: str) -> None:
         """Take note that the store refused a write."""
@@ -107,6 +139,8 @@ class Writes:
         """
         if not self._drafts:
             return []
+        if self._apart is not None:
+            return self._send_after(self._apart)
         out: list[do.Command] = []
         header = self._deliveries.header()
         drafts, self._drafts = self._drafts, {}
@@ -121,4 +155,25 @@ class Writes:
                 ahead = True
                 self._under_way[promise_id] = (mark, header)
                 out.append(do.Write(draft.sealed(header)))
+        return out
+
+    def _send_after(self, apart: Callable[[str], PromiseCreate]) -> list[do.Command]:
+        """Return what depends on nothing that is not recorded, and the promise of the stretch that is to be."""
+        out: list[do.Command] = []
+        mark, durable = self._deliveries.mark, self._deliveries.durable
+        drafts, self._drafts = self._drafts, {}
+        for promise_id, draft in drafts.items():
+            if draft.after is None:
+                draft.after = mark if draft.carries else 0
+            if draft.after > durable:
+                self._drafts[promise_id] = draft
+            else:
+                self._under_way[promise_id] = NOTHING
+                out.append(do.Write(draft.sealed(None)))
+        header = self._deliveries.header()
+        if self._drafts and self._stretch is None and header is not None:
+            request = apart(header)
+            self._stretch = request.id
+            self._under_way[request.id] = (mark, header)
+            out.append(do.Write(request))
         return out

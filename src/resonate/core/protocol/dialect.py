@@ -20,7 +20,9 @@ class Dialect:
         keeps_resumes: task.suspend redirects when something settled since the last acquire, so that a
             suspend need not name what earlier suspends already registered.
         loses_messages: a message may get lost on its way, so that whoever waits must also ask from time to time.
-        delta_preload: task.acquire honours `delta`.
+        delta_preload: task.acquire honours `delta`, and tells what has settled since the last suspend.
+        whole_preload: task.acquire tells all that was created through the task's fence, whatever its tags, and
+            task.fence tells nothing but its action's reply.
     """
 
     separator: str = ":"
@@ -29,7 +31,17 @@ class Dialect:
     searches: bool = True
     keeps_resumes: bool = True
     delta_preload: bool = True
+    whole_preload: bool = True
     loses_messages: bool = True
 
 
 OURS = Dialect()
+
+FIELD = Dialect(
+    targeted_timers=True,
+    enforces_deadlines=False,
+    keeps_resumes=False,
+    delta_preload=False,
+    whole_preload=False,
+)
+"""What a client may rely on with the servers that are out there, if they serve searches."""

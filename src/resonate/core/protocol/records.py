@@ -51,6 +51,7 @@ class Tag:
     DELAY: Final = "resonate:delay"
     ORIGIN: Final = "resonate:origin"
     BRANCH: Final = "resonate:branch"
+    HOME: Final = "resonate:home"
     PARENT: Final = "resonate:parent"
     PREFIX: Final = "resonate:prefix"
     SCOPE: Final = "resonate:scope"

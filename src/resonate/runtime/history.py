@@ -1,0 +1,73 @@
+"""What earlier attempts at an execution left behind, as far as a replay has to have it before it starts.
+
+Law 1: a first attempt has no history, and asks for none.
+Law 2: the record of deliveries is whole before a replay starts: it decides what the workflow hears of first.
+Law 3: it takes as many requests as there are pages, not as there are promises.
+"""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from resonate.core import ids
+from resonate.core.protocol.records import PromiseRecord, Tag
+from resonate.core.protocol.requests import ClaimReply, PromiseGet, PromiseReply, PromiseSearch, Rejection
+from resonate.errors import StoreError
+from resonate.ports.store import Store
+
+PAGE = 1_000
+FIRST, MOST = 4, 256
+
+
+@frozen
+class History:
+    """Promises of earlier attempts; `whole` if these are all that there are."""
+
+    records: tuple[PromiseRecord, ...]
+    whole: bool = True
+
+
+async def history_of(store: Store, claim: ClaimReply) -> History:
+    """Return what has to be known before the execution of `claim` is replayed. Raise `StoreError`."""
+    if store.dialect.whole_preload or claim.task.version <= 1:
+        return History(claim.preload)
+    if store.dialect.searches:
+        return History(await _all(store, claim.promise.id))
+    return History(await _stretches(store, claim.promise.id), whole=False)
+
+
+async def _all(store: Store, execution_id: str) -> tuple[PromiseRecord, ...]:
+    """Page through all promises of an execution, by the tag that says so."""
+    found: list[PromiseRecord] = []
+    cursor: str | None = None
+    while True:
+        page = await store.send(PromiseSearch(tags={Tag.HOME: execution_id}, limit=PAGE, cursor=cursor))
+        if isinstance(page, Rejection):
+            raise StoreError(
+                f"The store refused to search for the history of {execution_id}: {page.message}.",
+                hint="If it serves no searches, say so in the dialect: searches=False.",
+                execution=execution_id,
+            )
+        found.extend(page.promises)
+        cursor = page.cursor
+        if cursor is None:
+            return tuple(found)
+
+
+async def _stretches(store: Store, execution_id: str) -> tuple[PromiseRecord, ...]:
+    """Get the promises that carry the record of deliveries: they are counted, without a gap."""
+    parent = ids.child(execution_id, 0, store.dialect.separator)
+    found: list[PromiseRecord] = []
+    size = FIRST
+    while True:
+        numbers = range(len(found) + 1, len(found) + size + 1)
+        asked = [PromiseGet(ids.child(parent, number, store.dialect.separator)) for number in numbers]
+        for reply in await store.send_all(asked):
+            match reply:
+                case PromiseReply(promise=promise):
+                    found.append(promise)
+                case StoreError():
+                    raise reply
+                case _:
+                    return tuple(found)
+        size = min(2 * size, MOST)
