@@ -210,7 +210,7 @@ async def run(options: argparse.Namespace) -> int:
 
 
 def _judged(costs: Costs) -> int:
-    """Tell what is not flat: by the wall, which others can lengthen, and also by the CPU, which does not see the disk."""
+    """Tell what is not flat: by the wall, which others lengthen, and also by the CPU, which does not see the disk."""
     broken = [
         f"{work.name}: {ratio:.2f} times as long as {work.beside}, {cpu:.2f} times the CPU; the limit is {FLAT:.2f}"
         for work in costs.works

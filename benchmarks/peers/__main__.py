@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import logging
+import os
 import sqlite3
 import subprocess
 import sys
@@ -85,6 +86,11 @@ PEERS: tuple[Callable[[Path], Sequence[Contender]], ...] = (dbos,)
 """Each returns the contenders that it could install. Another peer is another function here, and its app beside."""
 
 
+def _without_ours() -> dict[str, str]:
+    """Return the environment of a peer: a path to our source is not for it."""
+    return {name: text for name, text in os.environ.items() if name != "PYTHONPATH"}
+
+
 async def _round(contender: Contender, work: str, size: int) -> Spent:
     with folder() as where:
         file = where / "bench.db"
@@ -96,6 +102,7 @@ async def _round(contender: Contender, work: str, size: int) -> Spent:
             f"{file}{contender.options}",
             work,
             str(size),
+            env=None if contender.command is OURS.command else _without_ours(),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )
