@@ -238,9 +238,7 @@ async def test_search(site: Site, client: Resonate, record_property: Any) -> Non
     for i in range(5):
         await client.promises.create(f"{tags['batch']}-{i}", timeout=60, tags=tags)
     if not site.server.searches:
-        record_property(
-            "difference", "it has no searches: promises.search and schedules.search say so"
-        )
+        record_property("difference", "it has no searches: promises.search and schedules.search say so")
         record_property("refused", "yes")
         with pytest.raises(errors.ResonateError, match="refused"):
             _ = [found async for found in client.promises.search(tags=tags)]
