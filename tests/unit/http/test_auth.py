@@ -124,7 +124,9 @@ async def test_an_async_function_is_asked_once_by_many_that_are_refused_together
 
 async def test_a_function_whose_new_token_is_refused_too_is_asked_no_more(wild):
     asked = []
-    store = wild.backend(token=lambda: asked.append(0) or f"token-{len(asked)}", dialect=OURS).connect(group="g", pid="p")
+    store = wild.backend(token=lambda: asked.append(0) or f"token-{len(asked)}", dialect=OURS).connect(
+        group="g", pid="p"
+    )
     await store.start()
     wild.front.judge = only()
     for _ in range(3):
@@ -228,9 +230,7 @@ async def test_what_is_secret_is_in_no_log_error_event_or_repr(way, caplog):
 
     from resonate import Resonate
 
-    backend = (
-        wild.backend(token=SECRET) if way == "token" else wild.backend(f"http://{SECRET}:{SECRET}@wild")
-    )
+    backend = wild.backend(token=SECRET) if way == "token" else wild.backend(f"http://{SECRET}:{SECRET}@wild")
     client = Resonate(backend, tracers=[Tracer()])
     client.register(flow)
     errors: list[BaseException] = []
@@ -254,7 +254,12 @@ async def test_what_is_secret_is_in_no_log_error_event_or_repr(way, caplog):
         errors.append(caught.value)
     told = [record.getMessage() for record in caplog.records] + [str(vars(record)) for record in caplog.records]
     for error in errors:
-        told += ["".join(traceback.format_exception(error)), repr(error), str(error), str(pickle.loads(pickle.dumps(error)))]
+        told += [
+            "".join(traceback.format_exception(error)),
+            repr(error),
+            str(error),
+            str(pickle.loads(pickle.dumps(error))),
+        ]
     assert told
     assert seen
     assert [text for text in told + seen if SECRET in text] == []

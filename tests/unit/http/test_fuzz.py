@@ -16,6 +16,7 @@ from resonate.core.protocol.requests import PromiseGet, PromiseReply, Rejection,
 from resonate.ports.store import Dropped, Reconnected
 from tests.unit.http.wild import Body, Wild, answer, stream
 
+
 def orjson_or_text(value):
     try:
         return orjson.dumps(value)
@@ -24,7 +25,21 @@ def orjson_or_text(value):
 
 
 names = st.sampled_from(
-    ["kind", "head", "data", "promise", "task", "preload", "id", "state", "version", "status", "tags", "param", "corrId"]
+    [
+        "kind",
+        "head",
+        "data",
+        "promise",
+        "task",
+        "preload",
+        "id",
+        "state",
+        "version",
+        "status",
+        "tags",
+        "param",
+        "corrId",
+    ]
 ) | st.text(max_size=4)
 json = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -47,7 +62,9 @@ record = st.fixed_dictionaries(
 bodies = st.binary(max_size=60) | json.map(orjson_or_text)
 replies = st.one_of(
     st.tuples(st.just("raw"), statuses, bodies),
-    st.tuples(st.just("reply"), statuses, json | st.fixed_dictionaries({"promise": record}, optional={"preload": json})),
+    st.tuples(
+        st.just("reply"), statuses, json | st.fixed_dictionaries({"promise": record}, optional={"preload": json})
+    ),
     st.tuples(st.just("cut"), statuses, bodies),
 )
 
@@ -90,7 +107,9 @@ def test_a_request_ends_with_a_reply_or_an_error_of_ours(script, claims):
 
 message = st.one_of(
     bodies,
-    st.fixed_dictionaries({"kind": st.sampled_from(["execute", "unblock", "x"]) | json, "data": json}).map(orjson_or_text),
+    st.fixed_dictionaries({"kind": st.sampled_from(["execute", "unblock", "x"]) | json, "data": json}).map(
+        orjson_or_text
+    ),
     record.map(lambda promise: orjson_or_text({"kind": "unblock", "head": {}, "data": {"promise": promise}})),
 )
 event = st.tuples(st.sampled_from([b"data: ", b"data:", b": ", b"event: ", b"id: ", b"", b"retry: "]), message)
@@ -126,7 +145,9 @@ def test_a_stream_goes_on_whatever_comes(scripts, size):
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.none() | replies.filter(lambda reply: reply[1] not in range(400, 500) and reply[1] != 501), max_size=12))
+@given(
+    st.lists(st.none() | replies.filter(lambda reply: reply[1] not in range(400, 500) and reply[1] != 501), max_size=12)
+)
 def test_a_workflow_finishes_whatever_came_in_between(script):
     """What has the form of a refusal is one, so those are left out; a reply that lies cannot be told from the truth."""
 

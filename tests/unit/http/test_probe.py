@@ -7,9 +7,10 @@ import asyncio
 import pytest
 from attrs import evolve
 
-from resonate import Context, UsageError
+from resonate import Context, MemoryServer, UsageError
 from resonate.core.protocol.dialect import OURS, Dialect
 from resonate.core.protocol.requests import PromiseGet, Rejection
+from resonate.core.protocol.settings import Settings
 from resonate.testing import FIELD, NO_SEARCHES, OLDER, FieldServer, HttpFront
 from tests.unit.http.wild import answer
 
@@ -17,7 +18,8 @@ OLDER_NO_SEARCHES = evolve(OLDER, searches=False)
 
 
 def speaks(wild, dialect):
-    wild.server = FieldServer(wild.server, dialect)
+    inner = MemoryServer(wild.clock, settings=Settings(targeted_timers=dialect.targeted_timers))
+    wild.server = FieldServer(inner, dialect)
     wild.front = HttpFront(wild.server)
 
 

@@ -34,7 +34,9 @@ class Listening:
     def up(self) -> None:
         if self._socket.fileno() < 0:
             self._socket = socket.create_server(("127.0.0.1", self.port))
-        config = uvicorn.Config(self._app, log_config=None, timeout_graceful_shutdown=1, lifespan="on", interface="asgi3")
+        config = uvicorn.Config(
+            self._app, log_config=None, timeout_graceful_shutdown=1, lifespan="on", interface="asgi3"
+        )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
         self._thread.start()

@@ -120,7 +120,8 @@ async def test_text_beyond_ascii_arrives_as_it_was_sent(wild):
 
 
 async def test_an_event_that_is_too_long_ends_its_stream_and_is_dropped(wild):
-    wild.polls.extend([lambda _: stream(FIRST, *[b"data: " + b"x" * 1000] * 20, then="hang"), lambda _: stream(then="hang")])
+    long = [b"data: " + b"x" * 1000] * 20
+    wild.polls.extend([lambda _: stream(FIRST, *long, then="hang"), lambda _: stream(then="hang")])
     first, dropped, again = await heard(await started(wild, message_bytes=4_000), 3)
     assert (first, again) == (Execute("a", 1), Reconnected())
     assert dropped == Dropped("an event has more than 4000 bytes")

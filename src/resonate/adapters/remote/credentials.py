@@ -12,6 +12,7 @@ import inspect
 import threading
 from asyncio import AbstractEventLoop, Task
 from collections.abc import Callable
+from typing import cast
 
 from resonate.errors import AuthError, NetworkError, UsageError
 from resonate.ports.network import Token
@@ -106,7 +107,7 @@ class Credentials:
                 token = await token
         except Exception as error:  # noqa: BLE001 - whatever a user's function raises; its text may hold what is secret
             raise NetworkError(f"Asking for a token failed with {type(error).__name__}.", hint=_HINT) from None
-        if not isinstance(token, str):
+        if not isinstance(cast("object", token), str):
             raise UsageError(f"The function that gives the token returned {type(token).__name__}, not text.")
         _check(token)
         with self._lock:
