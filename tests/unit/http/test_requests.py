@@ -20,7 +20,7 @@ from resonate.core.protocol.requests import (
     TaskRef,
 )
 from resonate.testing import OLDER, FieldServer, HttpFront, VirtualClock
-from tests.unit.http.wild import Body, Wild, answer, never
+from tests.unit.http.wild import Body, Wild, answer, never, until
 
 DAY = 86_400_000
 
@@ -124,8 +124,7 @@ async def test_a_workflow_finishes_once_the_server_is_sane_again(name):
     client.register(flow)
     async with client:
         running = asyncio.ensure_future(client.run("root", flow))
-        while len(wild.kinds) < 6:
-            await asyncio.sleep(0)
+        await until(lambda: len(wild.kinds) >= 6)
         wild.posts.extend([BAD[name][0]] * 3)
         async with asyncio.timeout(20):
             assert await running == 4
@@ -214,8 +213,7 @@ async def test_closing_the_client_wakes_who_waits_for_the_server():
     async with client:
         wild.always = lambda _: httpx.ConnectError("down")
         waiting = asyncio.ensure_future(client.promises.create("p", timeout=1000))
-        while len(wild.requests) < 5:
-            await asyncio.sleep(0)
+        await until(lambda: len(wild.requests) >= 5)
     async with asyncio.timeout(5):
         with pytest.raises(StoreError, match="stopped"):
             await waiting
