@@ -6,6 +6,7 @@ import asyncio
 import logging
 import pickle
 import traceback
+from base64 import b64encode
 
 import httpx
 import orjson
@@ -15,7 +16,7 @@ from resonate import AuthError, Context, NetworkError, UsageError
 from resonate.adapters.http import HttpBackend
 from resonate.core.protocol.dialect import OURS
 from resonate.core.protocol.requests import PromiseGet, Rejection
-from tests.unit.http.wild import Wild, answer
+from tests.unit.http.wild import Wild, answer, until
 
 SECRET = "s3cr3t-t0ken"
 
@@ -118,6 +119,28 @@ async def test_an_async_function_is_asked_once_by_many_that_are_refused_together
     wild.front.judge = only("token-2")
     replies = await store.send_all([PromiseGet("p")] * 30)
     assert {type(reply) for reply in replies} == {Rejection}
+    assert len(asked) == 2
+    await store.stop()
+
+
+async def test_a_refusal_that_comes_late_finds_that_there_is_a_new_token(wild):
+    asked = []
+    store = wild.backend(token=lambda: asked.append(0) or f"token-{len(asked)}", dialect=OURS).connect(
+        group="g", pid="p"
+    )
+    await store.start()
+    wild.front.judge = only("token-2")
+    renewed = asyncio.Event()
+
+    async def late(request):
+        await renewed.wait()
+
+    wild.posts.append(late)
+    slow = asyncio.ensure_future(store.send(PromiseGet("p")))
+    await until(lambda: wild.front.posts + len(wild.kinds) > 0)
+    assert isinstance(await store.send(PromiseGet("p")), Rejection)
+    renewed.set()
+    assert isinstance(await slow, Rejection)
     assert len(asked) == 2
     await store.stop()
 
@@ -262,4 +285,21 @@ async def test_what_is_secret_is_in_no_log_error_event_or_repr(way, caplog):
         ]
     assert told
     assert seen
-    assert [text for text in told + seen if SECRET in text] == []
+    packed = b64encode(f"{SECRET}:{SECRET}".encode()).decode()
+    assert [text for text in told + seen if SECRET in text or packed in text] == []
+
+
+async def test_a_worker_that_was_refused_what_it_does_is_not_asked_about_again(wild):
+    client = wild.client()
+    client.register(flow)
+    async with client:
+        wild.posts.append(lambda request: answer(request, 403, "Forbidden"))
+        parts = client._session.parts
+        with pytest.raises(AuthError) as caught:
+            await parts.store.send(PromiseGet("p"))
+        parts.worker.refused(caught.value)
+        before = len(wild.requests)
+        health = await client.health()
+        assert health.trouble is caught.value
+        assert health.store_ms is None
+        assert len(wild.requests) == before

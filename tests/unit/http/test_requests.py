@@ -234,6 +234,38 @@ async def test_403_is_the_token_s_trouble_and_for_a_search_a_refusal(wild, store
     assert await store.send(PromiseSearch()) == Rejection(403, "Forbidden")
 
 
+# ---------------------------------------------------------------- cut off
+
+
+async def test_a_worker_that_is_cut_off_stops_before_its_lease_ends_and_goes_on_later(wild):
+    begun, canceled = [], []
+
+    async def long() -> str:
+        begun.append(wild.clock.now())
+        try:
+            await wild.clock.sleep_until(begun[0] + 300_000)
+        except asyncio.CancelledError:
+            canceled.append(wild.clock.now())
+            raise
+        return "done"
+
+    async def flow(ctx: Context) -> str:
+        return await ctx.run(long)
+
+    client = wild.client(ttl=60)
+    client.register(flow)
+    async with client:
+        running = asyncio.ensure_future(client.run("root", flow))
+        await until(lambda: bool(begun))
+        wild.always = lambda _: httpx.ConnectError("no route to host")
+        await wild.clock.advance(120_000)
+        assert [instant - begun[0] < 60_000 for instant in canceled] == [True]
+        wild.always = None
+        async with asyncio.timeout(20):
+            assert await running == "done"
+    assert len(begun) == 2
+
+
 # ---------------------------------------------------------------- many at once
 
 
