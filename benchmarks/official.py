@@ -1,4 +1,4 @@
-"""What `benchmarks.peers` times, in the official Python SDK: `official.py URL`, run by an interpreter that has it.
+"""What `benchmarks.servers` times, in the official Python SDK: `official.py URL`, run by an interpreter that has it.
 
 Prints a line of JSON when it is ready; each line of its input, {"id", "shape", "size"}, is answered by one,
 {"id", "seconds"}.

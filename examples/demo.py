@@ -68,8 +68,8 @@ def ship(info: Info, parcel: str) -> str:
 
 
 async def handle_order(ctx: Context, order: str, titles: list[str], cents: int) -> str:
-    # A step that fails is tried again: here after 0.2, 0.4, 0.8 ... seconds, and five times at most.
-    receipt = await ctx.options(retry=Exponential(delay=0.2, max_retries=5)).run(charge, cents)
+    # A step that fails is tried again: here after 1/5, 2/5, 4/5 ... of a day, and five times at most.
+    receipt = await ctx.options(retry=Exponential(delay=DAY / 5, max_retries=5)).run(charge, cents)
 
     # Calls to another group of workers, all at once, with the language's own `asyncio.gather`.
     warehouse = ctx.options(target="warehouse")
@@ -193,7 +193,7 @@ async def one_shop(name: str, order: str, book: Book, url: str) -> bool:
     """Start a shop, and kill it after a few lines; return whether it came to its end before."""
     command = [sys.executable, __file__, *["--fast"][:FAST], "--shop", name, order, str(book.path), url]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    killed, lines_to_live = False, random.randint(2, 6)
+    killed, lines_to_live = False, random.randint(1, 5)
     async for line in process.stdout or ():
         text = line.decode().rstrip()
         say(name, text)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from resonate.adapters.codecs.json import JsonCodec
 from resonate.adapters.memory import MemoryServer
+from resonate.adapters.sqlite import SqliteServer
 from resonate.client import Resonate
 from resonate.core import trace
 from resonate.core.engine.children import Durable
@@ -37,6 +38,7 @@ from resonate.errors import (
     UsageError,
 )
 from resonate.runtime.handle import Handle
+from resonate.runtime.health import Health
 
 __all__ = [
     "ApplicationError",
@@ -53,6 +55,7 @@ __all__ = [
     "Exponential",
     "FunctionNotRegistered",
     "Handle",
+    "Health",
     "Info",
     "JsonCodec",
     "LeaseLost",
@@ -72,6 +75,7 @@ __all__ = [
     "RetryPolicy",
     "ScheduleRecord",
     "ServerError",
+    "SqliteServer",
     "StoreError",
     "UsageError",
     "trace",

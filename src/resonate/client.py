@@ -58,6 +58,7 @@ from resonate.ports.network import Token
 from resonate.ports.store import Backend, Prunes
 from resonate.ports.tracer import Tracer
 from resonate.runtime.handle import Handle, promise_of
+from resonate.runtime.health import Health, examine
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -227,6 +228,11 @@ class Resonate:
         """Whether the worker is open and takes tasks; False after the server refused its credentials."""
         parts = self._session.parts
         return parts is not None and parts.worker.trouble is None
+
+    async def health(self) -> Health:
+        """Ask the store for a sign of life, once, and say how this process is doing. Raise `UsageError` if not open."""
+        parts = self._session.opened
+        return await examine(parts.worker, parts.backing, self._session.settings.clock)
 
     # ------------------------------------------------------------ functions
 

@@ -42,6 +42,7 @@ from resonate.ports.network import Token
 from resonate.ports.store import Backend
 from resonate.ports.tracer import Tracer
 from resonate.runtime import handle
+from resonate.runtime.health import Health
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -128,6 +129,10 @@ class Resonate:
     def healthy(self) -> bool:
         """Whether the worker is open and takes tasks; False after the server refused its credentials."""
         return self._client.healthy
+
+    def health(self) -> Health:
+        """Ask the store for a sign of life, once, and say how this process is doing. Raise `UsageError` if not open."""
+        return self._door.call(self._client.health)
 
     # ------------------------------------------------------------ functions
 

@@ -17,7 +17,6 @@ from attrs import frozen
 from resonate.adapters import sqlite
 from resonate.adapters.clock import SystemClock
 from resonate.adapters.codecs.json import JsonCodec
-from resonate.adapters.http import HttpBackend
 from resonate.adapters.memory import MemoryServer
 from resonate.core.durations import Duration, milliseconds
 from resonate.core.engine.environment import Dependencies, Environment
@@ -203,13 +202,20 @@ def _backend(backend: str | Backend | None, clock: Clock | None, token: Token | 
         case "sqlite":
             return sqlite.from_url(backend, clock)
         case "http" | "https":
-            return HttpBackend(backend, token=token, clock=clock)
+            return _server(backend, clock, token)
         case _:
             raise UsageError(
                 f"There is no backend for {scheme or backend!r} URLs in this version.",
                 hint="Give 'http://host:8001' for a server, 'sqlite:///app.db' for a file, or 'memory://' to keep "
                 "everything in this process's memory.",
             )
+
+
+def _server(url: str, clock: Clock | None, token: Token | None) -> Backend:
+    # Imported here, since HTTP libraries take a third of a second to load, and many processes use none.
+    from resonate.adapters.http import HttpBackend  # noqa: PLC0415 - as said
+
+    return HttpBackend(url, token=token, clock=clock)
 
 
 def _addresses(store: Store) -> Callable[[str | None], str]:

@@ -84,9 +84,10 @@ class Store(Protocol):
         ...
 
     def messages(self) -> AsyncIterator[Message | Notice]:
-        """Yield the messages to this connection until `stop`. One consumer. Raise `AuthError` if it is refused.
+        """Yield the messages to this connection until `stop`. One consumer.
 
         At-most-once: a message may be lost (an `Execute` comes again, an `Unblock` does not), repeated or stale.
+        Raise `AuthError` if it is refused, or another `StoreError` that is not retriable if the store is broken.
         """
         ...
 

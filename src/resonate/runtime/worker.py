@@ -158,6 +158,11 @@ class Worker:
         return execution_id in self._held
 
     @property
+    def executions(self) -> int:
+        """How many executions are held here."""
+        return len(self._held)
+
+    @property
     def has_room(self) -> bool:
         """Whether another task can be taken."""
         busy = len(self._held) - self._waiting + len(self._acquiring) + len(self._claiming)
@@ -181,7 +186,10 @@ class Worker:
                     case _:
                         assert_never(message)
         except StoreError as error:
-            self._in_trouble(error)
+            if error.retriable:
+                self._in_trouble(error)
+            else:
+                self.refused(error)
 
     def offer(self, task_id: str, version: int) -> None:
         """Take the task up, now or when there is room. An offer is never a promise: it may be stale or repeated."""
@@ -301,6 +309,7 @@ class Worker:
             self._in_trouble(error)
             held_on = self.trouble is None
             if held_on:
+                self._tools.watcher.failed(promise.id, error)
                 self._count_hold(promise.id)
         except Exception as error:
             log.exception("The execution %s could not be driven.", promise.id)
@@ -478,8 +487,8 @@ class Worker:
         else:
             log.warning("The store failed: %s", error)
 
-    def refused(self, error: AuthError) -> None:
-        """Stop for good: the store refuses this process, and asking again would change nothing.
+    def refused(self, error: StoreError) -> None:
+        """Stop for good: the store refuses this process or is broken, and asking again would change nothing.
 
         What is held lapses; whoever waits here for a result is told.
         """
@@ -493,7 +502,7 @@ class Worker:
         self._tools.watcher.fail_all(error)
         for held in self._held.values():
             if held.running is not None and held.running is not asyncio.current_task():
-                held.lost = "the store refuses this process"
+                held.lost = "the store takes nothing from this process"
                 held.running.cancel()
 
     def _report(self, event: trace.LifecycleEvent) -> None:

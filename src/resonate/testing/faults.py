@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from enum import Enum
 from typing import Any, TypeVar
 
@@ -38,12 +38,18 @@ class Faulty:
 
     At the crash point, and for all requests after it, nothing is answered any more: the caller waits for ever, as
     for a dead process. `crashed` is set then; the test kills the client and starts another on the inner backend.
+
+    Args:
+        inner: where requests go.
+        point: where the client is lost; None for nowhere.
+        on_crash: called at the crash point: it may end the process for real.
     """
 
     inner: Backend
     point: CrashPoint | None = None
     requests: list[Request[Any]] = field(factory=list[Request[Any]])
     crashed: asyncio.Event = field(factory=asyncio.Event)
+    on_crash: Callable[[], object] | None = None
 
     @property
     def clock(self) -> Any:
@@ -61,13 +67,17 @@ class Faulty:
         self.requests.append(request)
         here = self.point is not None and len(self.requests) == self.point.number
         if here and self.point is not None and self.point.when is When.BEFORE:
-            self.crashed.set()
-            await _for_ever()
+            await self._crash()
         reply = await store.send(request)
         if here:
-            self.crashed.set()
-            await _for_ever()
+            await self._crash()
         return reply
+
+    async def _crash(self) -> None:
+        self.crashed.set()
+        if self.on_crash is not None:
+            self.on_crash()
+        await _for_ever()
 
 
 async def _for_ever() -> None:

@@ -6,15 +6,18 @@ Law 2: every difference can be switched, so that a test can say which one it is 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Any, Final
+import asyncio
+from collections.abc import AsyncIterator, Generator, Iterable, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
 from resonate.adapters.memory import MemoryServer
 from resonate.core import ids
+from resonate.core.protocol.addresses import parse
 from resonate.core.protocol.dialect import FIELD, Dialect
-from resonate.core.protocol.records import NO_VALUE, Message, PromiseRecord, PromiseState, Tag, Unblock
+from resonate.core.protocol.records import NO_VALUE, Execute, Message, PromiseRecord, PromiseState, Tag, Unblock
 from resonate.core.protocol.requests import (
     ClaimReply,
     FenceReply,
@@ -47,8 +50,8 @@ OLDER: Final = evolve(FIELD, separator=".")
 NO_SEARCHES: Final = evolve(FIELD, searches=False)
 """The same, of a server that serves no searches."""
 
-_TIMER: Final = "hidden:timer"
-"""Stands for the timer tag of a targeted timer inside, where that combination is not dispatched, and is here."""
+_Mail: TypeAlias = "asyncio.Queue[Message | Notice | None]"
+
 _FAR: Final = 2**53 - 2
 """The deadline, inside, of what the clock does not look at."""
 
@@ -58,7 +61,8 @@ class FieldServer:
     """A Backend around a memory server.
 
     Args:
-        inner: keeps everything.
+        inner: keeps everything. For targeted timers it has to accept them: `Settings(targeted_timers=True)`. It never
+            offers their tasks; here each is offered once, when it is made.
         dialect: how to speak; what it denies is not done.
         preload_limit: how many promises a preload has at most; None for all of the branch.
         repeats_branch: whether the reply to each fence has the preload, too.
@@ -71,6 +75,7 @@ class FieldServer:
     _deadlines: dict[str, int] = field(factory=dict[str, int], init=False)
     _expired: set[str] = field(factory=set[str], init=False)
     _branches: dict[str, dict[str, None]] = field(factory=dict[str, dict[str, None]], init=False)
+    _members: dict[str, list[_Mail]] = field(factory=dict[str, "list[_Mail]"], init=False)
     _branch_of: dict[str, str] = field(factory=dict[str, str], init=False)
 
     @property
@@ -80,7 +85,7 @@ class FieldServer:
 
     def connect(self, *, group: str, pid: str) -> Store:
         """See the port."""
-        return _FieldStore(self, self.inner.connect(group=group, pid=pid))
+        return _FieldStore(self, self.inner.connect(group=group, pid=pid), group)
 
     def snapshot(self) -> Snapshot:
         """Return all that is stored, as a client would see it."""
@@ -119,6 +124,13 @@ class FieldServer:
         """Return a message as it is sent out."""
         return Unblock(self.shown(message.promise)) if isinstance(message, Unblock) else message
 
+    def post(self, group: str, message: Message) -> None:
+        """Send a message to the next member of a group in turn, whether or not the inner server would."""
+        members = self._members.get(group, [])
+        if members:
+            members.append(members.pop(0))
+            members[-1].put_nowait(message)
+
     def shown(self, record: PromiseRecord) -> PromiseRecord:
         """Return a record as it is told."""
         deadline = self._deadlines.get(record.id)
@@ -128,11 +140,16 @@ class FieldServer:
                 timer = record.tags.get(Tag.TIMER) == "true"
                 state = PromiseState.RESOLVED if timer else PromiseState.REJECTED_TIMEDOUT
                 record = evolve(record, state=state, settled_at=deadline, value=NO_VALUE)
-        if _TIMER in record.tags:
-            tags = {Tag.TIMER if tag == _TIMER else tag: text for tag, text in record.tags.items()}
-            timed_out = record.state is PromiseState.REJECTED_TIMEDOUT
-            record = evolve(record, tags=tags, state=PromiseState.RESOLVED if timed_out else record.state)
         return record
+
+    @contextmanager
+    def listening(self, group: str, mail: _Mail) -> Generator[None, None, None]:
+        """Count `mail` as that of a member of the group."""
+        self._members.setdefault(group, []).append(mail)
+        try:
+            yield
+        finally:
+            self._members[group] = [other for other in self._members[group] if other is not mail]
 
     # ------------------------------------------------------------ refusals
 
@@ -163,9 +180,6 @@ class FieldServer:
     def _hidden(self, request: PromiseCreate) -> PromiseCreate:
         """Return a creation as it is done inside: what the clock is not to look at gets a deadline that is far."""
         if Tag.TARGET in request.tags:
-            if self.dialect.targeted_timers and request.tags.get(Tag.TIMER) == "true":
-                tags = {_TIMER if tag == Tag.TIMER else tag: text for tag, text in request.tags.items()}
-                return evolve(request, tags=tags)
             return request
         if self.dialect.enforces_deadlines or request.timeout_at <= self.clock.now():
             return request
@@ -188,6 +202,8 @@ class FieldServer:
             branch = request.tags.get(Tag.BRANCH, "")
             self._branch_of[request.id] = branch
             self._branches.setdefault(branch, {})[request.id] = None
+            if request.tags.get(Tag.TIMER) == "true" and (to := parse(request.tags.get(Tag.TARGET, ""))) is not None:
+                self.post(to.group, Execute(request.id, 0))
         return self._told(reply)
 
     async def _claimed(self, store: Store, reply: Any) -> Any:
@@ -232,6 +248,7 @@ class FieldServer:
 class _FieldStore:
     _server: FieldServer
     _inner: Store
+    _group: str
 
     @property
     def dialect(self) -> Dialect:
@@ -260,8 +277,19 @@ class _FieldStore:
         return [await self.send(request) for request in requests]
 
     async def messages(self) -> AsyncIterator[Message | Notice]:
+        mail: _Mail = asyncio.Queue()
+        forwarding = asyncio.get_running_loop().create_task(self._forward(mail))
+        with self._server.listening(self._group, mail):
+            try:
+                while (message := await mail.get()) is not None:
+                    yield message
+            finally:
+                forwarding.cancel()
+
+    async def _forward(self, mail: _Mail) -> None:
         async for message in self._inner.messages():
-            yield self._server.message(message)
+            mail.put_nowait(self._server.message(message))
+        mail.put_nowait(None)
 
 
 def _named(request: Request[Any]) -> Iterable[str]:

@@ -87,7 +87,7 @@ class HttpFront:
         await receive()
         store = self.backend.connect(group=f"front-{secrets.token_hex(4)}", pid="front")
         await store.start()
-        state[_STORE], state[_STREAMS] = store, set[Store]()
+        state[_STORE], state[_STREAMS] = store, list[Store]()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         for stream in [*state[_STREAMS]]:
@@ -136,14 +136,14 @@ class HttpFront:
             return
         store = self.backend.connect(group=group, pid=pid)
         await store.start()
-        scope["state"][_STREAMS].add(store)
+        scope["state"][_STREAMS].append(store)
         try:
             headers = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": b"", "more_body": True})
             await _until_gone(_stream(store, send), receive)
         finally:
-            scope["state"][_STREAMS].discard(store)
+            scope["state"][_STREAMS].remove(store)
             await store.stop()
 
 

@@ -136,6 +136,7 @@ async def test_a_failure_is_raised_where_it_is_awaited_and_can_be_caught(client)
     assert "seven" in await client.run("a", workflow)
 
 
+@pytest.mark.usefixtures("searches")
 async def test_detached_starts_an_execution_that_nobody_waits_for(client, harness):
     @client.register
     async def report(ctx: Context, n: int) -> int:

@@ -82,6 +82,7 @@ async def test_what_is_not_there_is_not_found(client):
         await promises.reject("nobody", "no")
 
 
+@pytest.mark.usefixtures("searches")
 async def test_search_goes_through_all_pages_by_state_and_tags(client):
     for number in range(7):
         await client.promises.create(f"p{number}", tags={"even": str(number % 2 == 0)})
@@ -97,6 +98,7 @@ async def test_search_goes_through_all_pages_by_state_and_tags(client):
     assert await found(tags={"even": "perhaps"}) == []
 
 
+@pytest.mark.usefixtures("searches")
 async def test_a_workflow_waits_for_a_promise_that_is_settled_from_outside(client, harness):
     @client.register
     async def approve(ctx: Context) -> str:

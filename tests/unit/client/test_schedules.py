@@ -69,6 +69,7 @@ async def test_a_deleted_schedule_fires_no_more_and_what_it_started_goes_on(clie
             await ask("s")
 
 
+@pytest.mark.usefixtures("searches")
 async def test_the_options_are_those_of_the_executions(harness):
     shop = await harness.open(harness.client(group="shop"))
     bank = await harness.open(harness.client(group="bank"))
@@ -81,6 +82,7 @@ async def test_the_options_are_those_of_the_executions(harness):
     assert [schedule.id async for schedule in shop.schedules.search(tags={"kind": "report"})] == ["s"]
 
 
+@pytest.mark.usefixtures("searches")
 async def test_search_goes_through_all_pages(client):
     client.register(report([]))
     for number in range(5):

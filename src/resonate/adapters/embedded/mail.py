@@ -17,6 +17,8 @@ from attrs import frozen
 
 from resonate.core.protocol.records import Execute, Message
 from resonate.core.protocol.snapshot import OutboxEntry
+from resonate.errors import StoreError
+from resonate.ports.store import Notice, Reconnected
 
 Key: TypeAlias = str | tuple[str, str]
 Pile: TypeAlias = OrderedDict[Key, OutboxEntry]
@@ -73,7 +75,10 @@ def sort_key(key: Key) -> tuple[str, str]:
 
 
 class Mailbox:
-    """What one connection has to read; an async iterator for its one reader. Ends when it is closed."""
+    """What one connection has to read; an async iterator for its one reader.
+
+    It ends when it is closed; when the server has failed for good, it raises why.
+    """
 
     def __init__(self, loop: AbstractEventLoop, lock: threading.Lock, piles: Piles) -> None:
         self.loop = loop
@@ -81,6 +86,8 @@ class Mailbox:
         self._piles = piles
         self._waiting: Future[None] | None = None
         self._closed = False
+        self._failure: StoreError | None = None
+        self._gap = False
         self.pile: Pile = OrderedDict()
 
     def put(self, address: str, message: Message) -> None:
@@ -88,9 +95,19 @@ class Mailbox:
         self._piles.put(self.pile, address, message)
         self._ring()
 
+    def tell_of_a_gap(self) -> None:
+        """Say that messages may have been lost. Called with the lock held."""
+        self._gap = True
+        self._ring()
+
     def close(self) -> None:
         """End the iteration. Called with the lock held."""
         self._closed = True
+        self._ring()
+
+    def fail(self, error: StoreError) -> None:
+        """End the iteration with an error, once what is there has been read. Called with the lock held."""
+        self._failure = error
         self._ring()
 
     def _ring(self) -> None:
@@ -111,14 +128,19 @@ class Mailbox:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Message:
+    async def __anext__(self) -> Message | Notice:
         while True:
             with self._lock:
+                if self._gap:
+                    self._gap = False
+                    return Reconnected()
                 message = self._piles.take(self.pile)
                 if message is not None:
                     return message
                 if self._closed:
                     raise StopAsyncIteration
+                if self._failure is not None:
+                    raise self._failure
                 waiting = self._waiting = asyncio.get_running_loop().create_future()
             try:
                 await waiting

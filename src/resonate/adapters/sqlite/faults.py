@@ -8,10 +8,12 @@ asks again. What will not pass by itself (damage, no permission, a file that is 
 from __future__ import annotations
 
 import sqlite3
+from copy import copy
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Final
 
-from resonate.errors import ServerError, StoreError
+from resonate.errors import EngineBug, ResonateError, ServerError, StoreError
 
 _PRIMARY: Final = 0xFF
 """The part of an extended result code that names its family."""
@@ -23,12 +25,16 @@ _DAMAGED: Final = (
 )
 
 
+class Unstorable(StoreError):
+    """One request holds what no row can: it is refused, and the others are not touched."""
+
+
 class Damaged(StoreError):
     """The file is not what it was: gone, cut short, or with pages that make no sense. Nothing more is written."""
 
 
-def gone(path: Path) -> Damaged:
-    """Return the error of a file that was deleted, or replaced by another, under us."""
+def gone(path: Path | str) -> Damaged:
+    """Return the error of a file, or of a part of it, that was deleted, or replaced by another, under us."""
     return Damaged(
         f"The file {path} was deleted or replaced while it was in use.",
         hint="Nothing more is written. Restore it from a backup if it is needed, and open the client anew.",
@@ -43,19 +49,59 @@ def cut(path: Path) -> Damaged:
 def locked(path: Path, seconds: float) -> ServerError:
     """Return the error of a file that somebody else does not let go of."""
     return ServerError(
-        f"The file {path} has been locked by another program for {seconds:.0f} s.",
+        f"The file {path} has been locked by another program for {seconds:g} s.",
         hint=f"Close the program that holds it (`lsof {path}`). {_KEPT}",
     )
+
+
+def translated_any(error: BaseException, path: Path) -> ResonateError:
+    """Return the error of ours for whatever went wrong while a file was worked on."""
+    match error:
+        case ResonateError():
+            return error
+        case sqlite3.Error():
+            ours: ResonateError = translated(error, path)
+        case OSError():
+            ours = StoreError(
+                f"The file {path} could not be worked with: {error}.", hint="See to its folder and its disk."
+            )
+        case MemoryError():
+            ours = ServerError(f"There is no memory left to work with the file {path}.", hint=_KEPT)
+        case UnicodeEncodeError():
+            ours = Unstorable(f"A text can't be stored, since it is not valid Unicode: {error}.")
+        case OverflowError():
+            ours = Unstorable(f"A number or a text can't be stored: {error}.")
+        case JSONDecodeError():
+            ours = _damaged(path)
+        case _:
+            return EngineBug(f"Working with the file {path} failed: {error!r}.", hint="Please report this.")
+    ours.__cause__ = error
+    return ours
+
+
+def again(error: ResonateError) -> ResonateError:
+    """Return an error to be raised to one of several: one that is raised twice would keep both traces."""
+    twin = copy(error)
+    twin.__cause__ = error.__cause__
+    return twin
+
+
+def _damaged(path: Path) -> Damaged:
+    return Damaged(f"The file {path} is damaged; nothing more is written.", hint=_DAMAGED)
 
 
 def translated(error: sqlite3.Error, path: Path) -> StoreError:
     """Return the error of ours that says what an error of SQLite means for a user."""
     code = getattr(error, "sqlite_errorcode", None)
+    if code is None and str(error).startswith("Could not decode to UTF-8"):
+        return _damaged(path)
     if code is None:
         return StoreError(f"SQLite could not work with the file {path}: {error}.", hint="Please report this.")
     match code & _PRIMARY:
         case sqlite3.SQLITE_FULL:
             return ServerError(f"There is no space left for the file {path}.", hint=f"Make some. {_KEPT}")
+        case sqlite3.SQLITE_IOERR if code == sqlite3.SQLITE_IOERR_SHORT_READ:
+            return cut(path)
         case sqlite3.SQLITE_IOERR:
             name = error.sqlite_errorname
             return ServerError(
@@ -66,7 +112,7 @@ def translated(error: sqlite3.Error, path: Path) -> StoreError:
         case sqlite3.SQLITE_NOMEM:
             return ServerError(f"There is no memory left to work with the file {path}.", hint=_KEPT)
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return Damaged(f"The file {path} is damaged; nothing more is written.", hint=_DAMAGED)
+            return _damaged(path)
         case sqlite3.SQLITE_READONLY if code == sqlite3.SQLITE_READONLY_DBMOVED:
             return gone(path)
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
@@ -79,7 +125,7 @@ def translated(error: sqlite3.Error, path: Path) -> StoreError:
                 hint="Make its folder, and give this user the right to write in it.",
             )
         case sqlite3.SQLITE_TOOBIG:
-            return StoreError(
+            return Unstorable(
                 "A value is longer than a row of SQLite may be (1,000,000,000 bytes).",
                 hint="Store it elsewhere, and its address here.",
             )

@@ -16,12 +16,14 @@ from typing import Final
 
 from attrs import define
 
+from resonate.adapters.sqlite import forks
 from resonate.adapters.sqlite.faults import cut, gone, locked, translated
 from resonate.adapters.sqlite.schema import check_library, check_ours, claim, migrate, read_header
 from resonate.errors import StoreError
 
 _BUSY_SECONDS: Final = 0.25
 """How long SQLite itself waits for a lock before we look around and try again."""
+_PAUSE_SECONDS: Final = 0.01
 _WAL_LIMIT: Final = 64 * 1024 * 1024
 """Bytes to which the write-ahead log shrinks again after it had to grow."""
 
@@ -42,6 +44,7 @@ def open_file(path: Path, durability: Durability, patience: float) -> sqlite3.Co
         patience: seconds to wait for a lock that somebody else holds.
     """
     check_library()
+    forks.check(path)
     until = time.monotonic() + patience
     while True:
         try:
@@ -51,6 +54,7 @@ def open_file(path: Path, durability: Durability, patience: float) -> sqlite3.Co
                 raise translated(error, path) from error
             if time.monotonic() >= until:
                 raise locked(path, patience) from error
+            time.sleep(_PAUSE_SECONDS)  # some locks are refused at once
         except OSError as error:
             raise StoreError(
                 f"The file {path} can't be opened: {error}.", hint="Mend that, or give another path."
@@ -110,19 +114,20 @@ class Watch:
         """Raise `Damaged` if the file is not what it was."""
         try:
             stats = [os.stat(part) for part in self._parts]  # noqa: PTH116 - as above
-        except OSError:
-            raise gone(self.path) from None
-        if tuple((stat.st_dev, stat.st_ino) for stat in stats) != self._seen:
-            raise gone(self.path)
+        except OSError as error:
+            raise gone(error.filename) from None
+        for part, seen, stat in zip(self._parts, self._seen, stats, strict=True):
+            if (stat.st_dev, stat.st_ino) != seen:
+                raise gone(part)
         size = stats[0].st_size
-        if size < self._size and size < self._size_by_header():
+        if size < self._size and (not size or size < self._size_by_header()):
             raise cut(self.path)
         self._size = size
 
     def _size_by_header(self) -> int:
         """Return how long the file says that it is: one that was vacuumed is shorter, and says so."""
         try:
-            return read_header(self.path)[1]
+            return read_header(self.path)[2]
         except sqlite3.Error as error:
             if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN:
                 raise gone(self.path) from None

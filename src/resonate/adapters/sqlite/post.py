@@ -19,6 +19,7 @@ from resonate.adapters.sqlite.tables import Tables
 from resonate.core.protocol.addresses import parse
 from resonate.core.protocol.records import Execute, Message, TaskState, Unblock
 from resonate.core.protocol.snapshot import OutboxEntry
+from resonate.errors import StoreError
 
 
 @frozen
@@ -85,6 +86,31 @@ class PostOffice:
             member.mailbox.close()
         self._send_again(left)
 
+    def is_in_order(self) -> bool:
+        """Tell whether the file knows the connections of this process, and no others as this process's."""
+        rows = self._db.execute("SELECT n FROM members WHERE process = ?", (self._token,))
+        return {row[0] for row in rows} == self._here.keys()
+
+    def put_in_order(self) -> None:
+        """Have the file know the connections of this process: somebody has removed them, or a farewell failed."""
+        here, self._here = self._here, {}
+        self._db.execute("DELETE FROM members WHERE process = ?", (self._token,))
+        for member in dict.fromkeys(here.values()):
+            self.join(member)
+            self._out.append(member.mailbox.tell_of_a_gap)
+
+    def fail(self, error: StoreError) -> None:
+        """Tell the connections of this process that no more messages come."""
+        with self._lock:
+            for member in self._here.values():
+                member.mailbox.fail(error)
+
+    def leave_all(self) -> None:
+        """Remove all connections of this process."""
+        for member in dict.fromkeys(self._here.values()):
+            self.leave(member)
+        self.bury(self._token)
+
     def bury(self, process: str) -> list[str]:
         """Remove the connections of a dead process; return those of their pids that no other connection has."""
         pids = {row[0] for row in self._db.execute("SELECT pid FROM members WHERE process = ?", (process,))}
@@ -120,7 +146,7 @@ class PostOffice:
         if self._has_rows:
             self._db.execute("DELETE FROM outbox WHERE id = ? AND listener = ?", (id, listener))
         reader = self._reader(address)
-        member = None if reader is None else self._here.get(reader.n)
+        member = self._member(reader)
         if member is not None:
             self._out.append(lambda: member.mailbox.put(address, message))
             return
@@ -155,6 +181,9 @@ class PostOffice:
         turn = self._turns[to.group] = (self._turns.get(to.group, 0) + 1) % len(members)
         return members[turn]
 
+    def _member(self, reader: _Known | None) -> Member | None:
+        return None if reader is None or reader.process != self._token else self._here.get(reader.n)
+
     def _members(self) -> dict[str, list[_Known]]:
         if self._known is None:
             self._known = {}
@@ -184,7 +213,7 @@ class PostOffice:
     def _receive(self, address: str, message: Message) -> None:
         """Deliver here what was meant for here; if whom it was meant for has gone meanwhile, send it on."""
         reader = self._reader(address)
-        member = None if reader is None else self._here.get(reader.n)
+        member = self._member(reader)
         to = parse(address)
         if member is None and to is not None and to.anyone:  # it is somebody else's turn by now; but it is here
             member = next((one for one in self._here.values() if one.group == to.group), None)

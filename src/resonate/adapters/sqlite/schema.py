@@ -120,18 +120,18 @@ def check_library() -> None:
 
 
 def check_ours(path: Path) -> None:
-    """Raise `StoreError` if there is a file that is not ours, without touching it.
+    """Raise `StoreError` if there is a file that is not ours, or too new for us, without touching it.
 
-    A file that is empty, or that was being created when its creator died, is as good as none.
+    A file that is empty is as good as none. One whose creator died has our id in its header, or is empty.
     """
     try:
         size = path.stat().st_size
     except FileNotFoundError:
         return
-    if not size or path.with_name(f"{path.name}-journal").exists():
-        return  # with a journal, SQLite restores it first; `claim` looks again
+    if not size:
+        return
     try:
-        application_id, length = read_header(path)
+        application_id, version, length = read_header(path)
     except sqlite3.Error as error:
         if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
             raise _not_ours(path, "is no SQLite database") from None
@@ -140,10 +140,12 @@ def check_ours(path: Path) -> None:
         raise _not_ours(path, "is no SQLite database")
     if application_id != APPLICATION_ID:
         raise _not_ours(path, "is the database of another program")
+    if version > len(MIGRATIONS):
+        raise _too_new(path, version, len(MIGRATIONS))
 
 
-def read_header(path: Path) -> tuple[int, int]:
-    """Return what the header of a file says: its application id, and its length in bytes. Raise `sqlite3.Error`.
+def read_header(path: Path) -> tuple[int, int, int]:
+    """Return what a file's header says: application id, schema version, length in bytes. Raise `sqlite3.Error`.
 
     Read by SQLite, without a lock and without the log, and never by a descriptor of our own: the system takes all locks
     of a process on a file away when the process closes any descriptor of it, and SQLite alone knows when it may.
@@ -151,7 +153,8 @@ def read_header(path: Path) -> tuple[int, int]:
     connection = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
     try:
         pages = _pragma(connection, "page_count")
-        return _pragma(connection, "application_id"), pages * _pragma(connection, "page_size")
+        length = pages * _pragma(connection, "page_size")
+        return _pragma(connection, "application_id"), _pragma(connection, "user_version"), length
     finally:
         connection.close()
 
@@ -177,10 +180,7 @@ def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str
     """Bring a file that is ours to the newest version. Raise `StoreError` if it is newer than that."""
     while (version := _pragma(connection, "user_version")) != len(migrations):
         if version > len(migrations):
-            raise StoreError(
-                f"The file {path} has schema version {version}; this version of the library knows {len(migrations)}.",
-                hint="Upgrade the library, or use another file. This one is left as it is.",
-            )
+            raise _too_new(path, version, len(migrations))
         connection.execute("BEGIN IMMEDIATE")
         try:
             if _pragma(connection, "user_version") == version:  # and no other process was quicker
@@ -192,6 +192,13 @@ def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+def _too_new(path: Path, version: int, known: int) -> StoreError:
+    return StoreError(
+        f"The file {path} has schema version {version}; this version of the library knows {known}.",
+        hint="Upgrade the library, or use another file. This one is left as it is.",
+    )
 
 
 def _not_ours(path: Path, what: str) -> StoreError:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from resonate.adapters.sqlite.faults import translated
+from resonate.adapters.sqlite.faults import translated_any
 from resonate.adapters.sqlite.tables import Tables
 from resonate.core.protocol.machine import handle
 from resonate.core.protocol.requests import PromiseSearch, Request, ScheduleSearch, TaskSearch
@@ -31,14 +32,18 @@ class Searcher:
         self._settings = settings
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="resonate-search")
         self._db: sqlite3.Connection | None = None
+        self._used = False
 
     async def ask(self, request: Request[Any]) -> Any:
         """Do one search. Raise `StoreError`."""
+        self._used = True
         return await asyncio.wrap_future(self._thread.submit(self._search, request))
 
-    def close(self) -> None:
-        """End the thread, after the searches that were asked for."""
-        self._thread.submit(self._close)
+    async def close(self) -> None:
+        """End the thread, after the searches that were asked for; return when the connection is closed."""
+        if self._used:
+            with suppress(RuntimeError):  # the interpreter is ending
+                await asyncio.wrap_future(self._thread.submit(self._close))
         self._thread.shutdown(wait=False)
 
     def _search(self, request: Request[Any]) -> Any:
@@ -53,8 +58,8 @@ class Searcher:
                 reply, _ = handle(request, Tables(self._db), max(seen, self._clock.now()), self._settings)
             finally:
                 self._db.execute("ROLLBACK")
-        except sqlite3.Error as error:
-            raise translated(error, self._path) from error
+        except Exception as error:
+            raise translated_any(error, self._path) from error
         return reply
 
     def _close(self) -> None:

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from resonate.adapters.clock import SystemClock
 from resonate.adapters.embedded.alarm import IDLE, Alarm
 from resonate.adapters.embedded.mail import Mailbox, Member, Piles
+from resonate.adapters.sqlite import forks
 from resonate.adapters.sqlite.file import Durability
 from resonate.adapters.sqlite.jobs import Ask, Call, Job, Wake
 from resonate.adapters.sqlite.retention import Progress
@@ -94,6 +95,7 @@ class SqliteServer:
 
     async def attach(self, group: str, pid: str) -> Member:
         """Connect on the running loop; open the file if this is the first to. Raise `StoreError`."""
+        self._check_forked()
         loop = asyncio.get_running_loop()
         member = Member(group, pid, Mailbox(loop, self._lock, self._piles))
         with self._clock.busy():
@@ -106,24 +108,33 @@ class SqliteServer:
             try:
                 await _done(worker, Call(future=loop.create_future(), function=lambda: worker.office.join(member)))
             except BaseException:
+                # It may have joined all the same, or be about to.
+                worker.submit(Call(function=lambda: worker.office.leave(member)))
                 await self._part(loop)
                 raise
         return member
 
     async def detach(self, member: Member) -> None:
         """Disconnect; close the file if this was the last. Never raises."""
+        if self._is_parents():
+            return
         loop = asyncio.get_running_loop()
         with self._clock.busy():
             worker = self._worker
-            if worker is not None:
+            with self._lock:
+                last = self._stores == 1
+            if worker is not None and not last:  # the last one leaves as the file is closed
                 with suppress(ResonateError):
                     await _done(worker, Call(future=loop.create_future(), function=lambda: worker.office.leave(member)))
             with self._lock:
                 member.mailbox.close()
-            await self._part(member.mailbox.loop)
+            closed = await self._part(member.mailbox.loop)
+            if worker is not None and last and not closed:  # another came meanwhile
+                worker.submit(Call(function=lambda: worker.office.leave(member)))
 
     async def ask(self, request: Request[R]) -> R | Rejection:
         """Do one request. Raise `StoreError`."""
+        self._check_forked()
         searcher = self._searcher
         if isinstance(request, SEARCHES) and searcher is not None:
             with self._clock.busy():
@@ -139,9 +150,7 @@ class SqliteServer:
 
     async def prune(self, before: int) -> int:
         """Delete the executions that were over before an instant, in epoch ms; return how many promises that were."""
-        worker = self._worker
-        if worker is None:
-            raise closed(self._path)
+        worker = self._open_worker()
         progress = Progress()
         while not progress.done:
             waiting: asyncio.Future[Progress] = asyncio.get_running_loop().create_future()
@@ -151,14 +160,28 @@ class SqliteServer:
         return progress.deleted
 
     async def _ask(self, requests: Sequence[Request[Any]], *, single: bool) -> Any:
-        worker = self._worker
-        if worker is None:
-            raise closed(self._path)
+        worker = self._open_worker()
         waiting: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         with self._clock.busy():
             return await _done(worker, Ask(future=waiting, requests=requests, single=single))
 
     # ------------------------------------------------------------ life
+
+    def _open_worker(self) -> Worker:
+        self._check_forked()
+        worker = self._worker
+        if worker is None:
+            raise closed(self._path)
+        return worker
+
+    def _is_parents(self) -> bool:
+        """Tell whether this process was forked from the one that opened the file. No lock may be taken before."""
+        worker = self._worker
+        return worker is not None and worker.generation != forks.Generation.now
+
+    def _check_forked(self) -> None:
+        if self._is_parents():
+            raise forks.forked(self._path)
 
     def _new_worker(self) -> Worker:
         worker = self._worker = Worker(
@@ -177,8 +200,8 @@ class SqliteServer:
         worker.start()
         return worker
 
-    async def _part(self, loop: asyncio.AbstractEventLoop) -> None:
-        """One store less: end what served it alone."""
+    async def _part(self, loop: asyncio.AbstractEventLoop) -> bool:
+        """One store less: end what served it alone. Return whether that was all."""
         with self._lock:
             self._stores -= 1
             worker = None if self._stores else self._worker
@@ -195,12 +218,13 @@ class SqliteServer:
         if alarm is not None:
             await alarm.close()
         if searcher is not None:
-            searcher.close()
+            await searcher.close()
         if worker is not None:
             farewell: Job[None] = Job(future=asyncio.get_running_loop().create_future())
             worker.close(farewell)
             if farewell.future is not None:
                 await farewell.future
+        return worker is not None
 
     # ------------------------------------------------------------ what is due
 

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Final
@@ -24,8 +25,9 @@ from typing import Any, Final
 from attrs import frozen
 
 from resonate.adapters.embedded.mail import Piles
+from resonate.adapters.sqlite import forks
 from resonate.adapters.sqlite.alive import Alive, Life
-from resonate.adapters.sqlite.faults import Damaged, locked, translated
+from resonate.adapters.sqlite.faults import Damaged, Unstorable, again, locked, translated_any
 from resonate.adapters.sqlite.file import Durability, Watch, is_busy, open_file
 from resonate.adapters.sqlite.jobs import Ask, Call, Job, Wake, answer
 from resonate.adapters.sqlite.post import PostOffice
@@ -40,20 +42,28 @@ from resonate.core.protocol.requests import (
     Request,
     ScheduleGet,
     ScheduleSearch,
+    Status,
     TaskGet,
     TaskRelease,
     TaskSearch,
 )
 from resonate.core.protocol.settings import Settings
-from resonate.errors import EngineBug, ResonateError, StoreError
+from resonate.errors import ResonateError, StoreError
 from resonate.ports.clock import Clock
 
 log = logging.getLogger("resonate.sqlite")
 
 POLL: Final = 0.02
 """Seconds between two looks at whether another process has written."""
+TURN: Final = 0.001
+"""Seconds between two tries to get the write lock. SQLite would wait ever longer between its own, and who has waited
+longest would come last: under load a process got no turn for seconds."""
+FAREWELL: Final = 2.0
+"""Seconds to wait for the write lock while we close."""
 LOOK_AROUND: Final = 1.0
 """Seconds between two looks at whether the other processes are alive."""
+MOURNING: Final = 3
+"""So many looks in a row must miss the lock's file of a process before it is taken for dead: it may make it again."""
 BACKUP_DELAY: Final = 30
 """Ms by which a process is later than the one before it to do what is due: enough to see that it has been done."""
 MAX_BACKWARDS: Final = 60_000
@@ -104,7 +114,11 @@ class Worker:
         self._version = -1
         self._mail = True  # another process may have left something
         self._rank = 0  # among the processes that live: the first does what is due, the others if it does not
+        self._look_at = 0.0
         self._look_around_at = 0.0
+        self.generation = forks.Generation.now
+        self._missing: dict[str, int] = {}  # processes whose lock's file is gone, and how often that was seen
+        self._trouble: str | None = None  # what was last written to the log, if it has not passed
 
     # ------------------------------------------------------------ from any thread
 
@@ -118,7 +132,7 @@ class Worker:
             if not self._closing:
                 self._jobs.put(job)
                 return
-        job.error = self._failure or closed(self._path)
+        job.error = closed(self._path) if self._failure is None else again(self._failure)
         answer([job])
 
     def close(self, farewell: Job[None]) -> None:
@@ -148,7 +162,7 @@ class Worker:
                 while (jobs := self._next_jobs()) is not None:
                     if jobs:
                         self._do(jobs)
-                    else:
+                    if not jobs or time.monotonic() >= self._look_at:
                         self._look_outside()
             finally:
                 self._shut()
@@ -157,6 +171,8 @@ class Worker:
     def _open(self) -> None:
         options = self._options
         self._db = open_file(self._path, options.durability, options.patience)
+        self._db.execute("PRAGMA busy_timeout = 0")  # see TURN
+        self._inode = forks.noted(self._path)
         try:
             self._alive.start()
             self._tables = Tables(self._db)
@@ -165,11 +181,12 @@ class Worker:
             self._roll_back()
             self._watch.start()
             self._transact(self._enter)
+            self._bury_the_dead()
+            self._alive.tidy(self._all_tokens())
         except BaseException:
             self._alive.stop()
-            self._db.close()
+            self._close_file()
             raise
-        self._bury_the_dead()
 
     def _enter(self) -> None:
         self._db.execute("INSERT OR IGNORE INTO processes (token) VALUES (?)", (self._alive.token,))
@@ -192,18 +209,28 @@ class Worker:
         return None if self._last and not jobs else jobs
 
     def _shut(self) -> None:
+        known = True
         try:
-            self._transact(self._leave)
-        except (StoreError, sqlite3.Error) as error:
+            if self._failure is None:
+                self._transact(self._leave)
+                known = False
+        except (ResonateError, sqlite3.Error) as error:
             log.info("The file %s was left without a farewell: %s", self._path, error)
         try:
-            self._db.close()
+            self._close_file()
         except sqlite3.Error as error:
             log.info("The file %s could not be closed: %s", self._path, error)
-        self._alive.stop()
+        self._alive.stop(known=known)
+
+    def _close_file(self) -> None:
+        try:
+            self._db.close()
+        finally:
+            forks.forgotten(self._inode)
 
     def _leave(self) -> None:
-        self._db.execute("DELETE FROM processes WHERE token = ?", (self._alive.token,))
+        self.office.leave_all()
+        self._db.execute("DELETE FROM processes WHERE token = ?", (self.token,))
 
     def _end(self) -> None:
         with self._gate:
@@ -227,10 +254,9 @@ class Worker:
             self._do_together(jobs)
         except Exception as error:  # noqa: BLE001 - it is answered
             failure = translated_any(error, self._path)
-            if isinstance(failure, Damaged):
-                self._break(failure)
+            self._note(failure)
             if _is_everybodys(failure) or (len(jobs) == 1 and _is_one(jobs[0])):
-                self._fail(jobs, failure)
+                self._refuse(jobs, failure)
             else:
                 for job in jobs:
                     self._do_apart(job)
@@ -249,31 +275,47 @@ class Worker:
                 self._do_together([one])
                 replies.append(one.answer)
             except Exception as error:  # noqa: BLE001 - it is answered
-                replies.append(translated_any(error, self._path))
+                failure = translated_any(error, self._path)
+                self._note(failure)
+                replies.append(_refusal(failure))
         job.answer = replies
         answer([job])
 
-    def _fail(self, jobs: Sequence[Job[Any]], failure: BaseException) -> None:
+    def _refuse(self, jobs: Sequence[Job[Any]], failure: ResonateError) -> None:
+        """Fail jobs, or answer that by the rules of this store it can't be done."""
+        refusal = _refusal(failure)
+        job = jobs[0]
+        if isinstance(refusal, Rejection) and isinstance(job, Ask):
+            job.answer = refusal if job.single else [refusal]
+            answer(jobs)
+        else:
+            self._fail(jobs, failure)
+
+    def _fail(self, jobs: Sequence[Job[Any]], failure: ResonateError) -> None:
         for job in jobs:
-            job.error = failure
+            job.error = again(failure)
         answer(jobs)
 
     def _do_together(self, jobs: Sequence[Job[Any]]) -> None:
         if self._failure is not None:
-            raise self._failure
+            raise again(self._failure)
         if all(_only_looks(job) for job in jobs) and self._look(jobs):
             return
         self._transact(lambda: self._write(jobs))
 
     def _look(self, jobs: Sequence[Job[Any]]) -> bool:
         """Answer questions without the write lock; or return False, since something is due that they should see."""
-        self._db.execute("BEGIN")
         try:
+            self._db.execute("BEGIN")
             self._sync()
             due = self._tables.look()
             if due <= self._tick():
                 return False
             self._answer_all(jobs)
+        except sqlite3.Error as error:
+            if is_busy(error):  # another process mends the file: that is waited for where writes are
+                return False
+            raise
         finally:
             self._roll_back()
         self._wake_at(due)
@@ -336,6 +378,7 @@ class Worker:
             self._tables.flush()
             if self._db.total_changes != changes:
                 self._note_now(now)
+            self._watch.check()  # the commit may write the log back, and so make a file that was cut long again
             self._db.execute("COMMIT")
             self._watch.check()
         except BaseException:
@@ -343,6 +386,7 @@ class Worker:
             self._forget()
             raise
         self._mail = False
+        self._recover()
         self.office.deliver()
         self._wake_at(self._tables.next_instant(now))
 
@@ -352,15 +396,17 @@ class Worker:
 
     def _begin(self) -> None:
         """Take the write lock, however long others hold it, up to our patience."""
-        until = time.monotonic() + self._options.patience
+        began = time.monotonic()
         while True:
             try:
                 self._db.execute("BEGIN IMMEDIATE")
             except sqlite3.Error as error:
                 if not is_busy(error):
                     raise
-                if time.monotonic() >= until or self._closing:
+                patience = min(self._options.patience, FAREWELL) if self._closing else self._options.patience
+                if time.monotonic() - began >= patience:
                     raise locked(self._path, self._options.patience) from error
+                time.sleep(TURN)
             else:
                 return
 
@@ -383,9 +429,23 @@ class Worker:
             before = self._db.execute("SELECT count(*) FROM processes WHERE token < ?", (self.token,)).fetchone()
             self._rank = before[0]
 
-    def _break(self, damage: Damaged) -> None:
-        self._failure = damage
-        log.error("%s", damage)
+    # ------------------------------------------------------------ trouble
+
+    def _note(self, failure: ResonateError) -> None:
+        """Take note of a failure that is not one request's: say it once for as long as it lasts."""
+        if isinstance(failure, Damaged):
+            if self._failure is None:
+                self._failure = failure
+                log.error("%s", failure)
+                self.office.fail(failure)
+        elif _is_everybodys(failure) and self._trouble != str(failure):
+            self._trouble = str(failure)
+            log.warning("%s", failure)
+
+    def _recover(self) -> None:
+        if self._trouble is not None:
+            self._trouble = None
+            log.warning("The file %s can be written again; work goes on.", self._path)
 
     # ------------------------------------------------------------ time
 
@@ -414,9 +474,11 @@ class Worker:
 
     def _look_outside(self) -> None:
         """See what other processes have written, and whether they live."""
+        self._look_at = time.monotonic() + POLL
         if self._failure is not None:
             return
         try:
+            self._watch.check()
             self._sync()
             if self._mail:
                 self._mail = self.office.has_mail()
@@ -427,27 +489,29 @@ class Worker:
             if time.monotonic() >= self._look_around_at:
                 self._bury_the_dead()
         except Exception as error:  # noqa: BLE001 - the next look may succeed
-            failure = translated_any(error, self._path)
             self._forget()
-            if isinstance(failure, Damaged):
-                self._break(failure)
-            else:
-                log.info("The file %s could not be looked at: %s", self._path, failure)
+            self._note(translated_any(error, self._path))
 
     def _bury_the_dead(self) -> None:
         """Take the place of processes that died: release what they had acquired, and send their messages to others."""
         self._look_around_at = time.monotonic() + LOOK_AROUND
-        tokens = [row[0] for row in self._db.execute("SELECT token FROM processes WHERE token <> ?", (self.token,))]
-        lives = {token: self._alive.life(token) for token in tokens}
+        self._alive.keep()
+        tokens = self._all_tokens()
+        lives = {token: self._alive.life(token) for token in tokens - {self.token}}
+        self._missing = {token: self._missing.get(token, 0) + 1 for token, life in lives.items() if life is Life.GONE}
         for token, life in lives.items():
-            if life is not Life.ALIVE:
-                self._transact(lambda token=token, life=life: self._bury(token, life))  # type: ignore[misc]  # mypy can't infer a lambda with defaults
+            if life is Life.DEAD or self._missing.get(token, 0) >= MOURNING:
+                self._transact(partial(self._bury, token, life))
                 self._alive.remove(token)
-        if self.token not in self._all_tokens():  # somebody took us for dead
-            self._transact(self._enter)
+        if self.token not in tokens or not self.office.is_in_order():  # somebody took us for dead
+            self._transact(self._enter_again)
 
     def _all_tokens(self) -> set[str]:
         return {row[0] for row in self._db.execute("SELECT token FROM processes")}
+
+    def _enter_again(self) -> None:
+        self._enter()
+        self.office.put_in_order()
 
     def _bury(self, token: str, life: Life) -> None:
         pids = self.office.bury(token)
@@ -469,26 +533,16 @@ def closed(path: Path) -> StoreError:
     return StoreError(f"The file {path} has been closed.", hint="Start the store again, or connect another.")
 
 
-def translated_any(error: BaseException, path: Path) -> ResonateError:
-    """Return the error of ours for whatever went wrong in the thread."""
-    if isinstance(error, ResonateError):
-        return error
-    if isinstance(error, sqlite3.Error):
-        ours = translated(error, path)
-    elif isinstance(error, OSError):
-        ours = StoreError(f"The file {path} could not be worked with: {error}.", hint="See to its folder and its disk.")
-    else:
-        return EngineBug(f"Working with the file {path} failed: {error!r}.", hint="Please report this.")
-    ours.__cause__ = error
-    return ours
-
-
 def _named_by(request: Request[Any]) -> Iterator[str]:
     """Yield ids of what a request will read. Those that are not plain are left to be read by themselves."""
     for named in (request, getattr(request, "action", None), *getattr(request, "tasks", ())):
         id = getattr(named, "id", None)
         if type(id) is str and id.isascii():
             yield id
+
+
+def _refusal(failure: ResonateError) -> Rejection | ResonateError:
+    return Rejection(Status.BAD_REQUEST, str(failure)) if isinstance(failure, Unstorable) else failure
 
 
 def _is_everybodys(failure: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.peers`: this client beside the official Python SDK, against the same server, in one run.
+"""`python -m benchmarks.servers`: this client beside the official Python SDK, against the same server, in one run.
 
 The servers are the TypeScript SDK's in-process one, and those at the URLs in RESONATE_TEST_SERVER. `make interop`
 installs what is needed. Rounds are interleaved, and the median counts. Requests and bytes are counted by a relay, in a
@@ -138,7 +138,7 @@ async def table(name: str, url: str, sizes: Sequence[int], rounds: int) -> None:
 
 
 async def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.servers", description=__doc__)
     parser.add_argument("sizes", nargs="*", type=int, default=[100, 400], help="steps of an execution (100 400)")
     parser.add_argument("--rounds", type=int, default=3, help="how many rounds the median is taken of (3)")
     options = parser.parse_args()
