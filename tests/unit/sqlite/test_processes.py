@@ -16,8 +16,6 @@ from tests.unit.sqlite.peer import register_all
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are paused and killed by POSIX means")
 
 TTL = 2.0
-SOON = 1.9
-"""Less than the length of a lease, though more than two looks around: a death that is known, not one that lapsed."""
 
 
 def client_of(path, **options):
