@@ -17,27 +17,41 @@ gate = @printf '\n== %s\n' "$(1)"
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test interop check bench docs format generate clean \
+.PHONY: help demo test interop kills check bench bench-long bench-peers bench-servers docs format generate clean \
 	gate-lint gate-format gate-mypy gate-pyright gate-imports gate-docs gate-examples gate-generated gate-coverage
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1	\2/' | expand -t 18
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1	\2/' | expand -t 22
 
 demo: $(BASE) ## run the demo: an order that survives the deaths of its workers
 	@$(BIN)/python examples/demo.py $(URL)
 
 test: $(READY) ## run the tests, in random order
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 -m "not interop" $(PYTEST_ARGS)
 
 interop: $(READY) ## exchange with other SDKs; RESONATE_TEST_SERVER=url adds a Resonate server
 	@tests/interop/install.sh .interop
 	$(BIN)/python -m pytest -m interop tests/interop $(PYTEST_ARGS)
+
+kills: $(READY) ## kill real processes at each durable boundary, and 200 times at random under load
+	@$(BIN)/python -W error -m tests.kills.sweep
+	@$(BIN)/python -W error -m tests.kills.load
 
 check: gate-lint gate-format gate-imports gate-mypy gate-pyright gate-generated gate-examples gate-docs gate-coverage ## run every gate that CI runs
 	@printf '\nAll gates passed.\n'
 
 bench: $(READY) ## run the benchmarks; prints tables, writes benchmarks.json
 	$(BIN)/python -m benchmarks --json benchmarks.json
+
+bench-long: $(READY) ## time steps in a SQLite file of a million promises, which takes minutes to fill
+	$(BIN)/python -m benchmarks.long --json benchmarks-long.json
+
+bench-peers: $(READY) ## time the same work on other libraries, installed into venvs of their own
+	$(BIN)/python -m benchmarks.peers --json benchmarks-peers.json
+
+bench-servers: $(READY) ## time this client beside the official Python SDK on one server; see RESONATE_TEST_SERVER above
+	@tests/interop/install.sh .interop
+	$(BIN)/python -m benchmarks.servers
 
 docs: $(READY) ## build the documentation into site/
 	$(BIN)/mkdocs build --strict
@@ -50,7 +64,7 @@ generate: $(READY) ## write anew what the documentation takes from the code
 	$(BIN)/python -m tests.docs.generated
 
 clean: ## remove the venvs, the caches and what was built
-	rm -rf .venv .venv-* .interop site dist build .coverage .coverage.* benchmarks.json
+	rm -rf .venv .venv-* .interop site dist build .coverage .coverage.* benchmarks*.json
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -90,7 +104,7 @@ gate-docs: $(READY)
 
 gate-coverage: $(READY)
 	$(call gate,branch coverage of core/ is 100 %)
-	@$(BIN)/python -m pytest -n 2 --cov=resonate.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 tests
+	@$(BIN)/python -m pytest -n 2 -m "not interop" --cov=resonate.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 tests
 
 # ---------------------------------------------------------------- the venv
 

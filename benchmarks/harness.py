@@ -210,12 +210,12 @@ def table(report: Report) -> str:
                     f"{ratio:.2f}x {bench.baseline}" if ratio else "",
                 ]
             )
-        parts.append(_aligned(rows))
+        parts.append(aligned(rows))
     if report.growths:
         rows = [["scenario", "size", "median", "min", "max", "per unit", "units/s", "growth", "limit", "requests"]]
         for growth, by_size in report.growths.items():
             rows.extend(_growth_rows(report, growth, by_size))
-        parts.append(_aligned(rows))
+        parts.append(aligned(rows))
     return "\n\n".join(parts)
 
 
@@ -249,7 +249,8 @@ def seconds(value: float) -> str:
     return f"{value * 1e9:.0f} ns"
 
 
-def _aligned(rows: list[list[str]]) -> str:
+def aligned(rows: list[list[str]]) -> str:
+    """Draw rows as a table with a line below the first."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
     lines.insert(1, "-" * max(map(len, lines)))

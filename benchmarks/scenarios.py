@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from benchmarks.costs import Spending, Spent
 from benchmarks.harness import Bench, Growth, Scenario
 from resonate import Context, Resonate
 from resonate.adapters.codecs.json import JsonCodec
@@ -147,33 +148,51 @@ async def sleeps(ctx: Context, n: int) -> int:
     return n * (n - 1) // 2
 
 
-Workload = Callable[[int, Backend], Awaitable[float]]
+Workload = Callable[[int, Backend], Awaitable[Spent]]
 
 
-def one_workflow(workflow: Callable[..., Any]) -> Workload:
-    """Time one execution of `workflow(ctx, size)`."""
+def one_workflow(workflow: Callable[..., Any], name: str = "") -> Workload:
+    """Time one execution of `workflow(ctx, size)`, under an id of its own if the store has seen others."""
 
-    async def run(size: int, backend: Backend) -> float:
-        async with _client(backend) as client:
-            started = time.perf_counter()
-            total = await client.run("w", workflow, size)
-            taken = time.perf_counter() - started
+    async def run(size: int, backend: Backend) -> Spent:
+        async with new_client(backend) as client:
+            spending = Spending(backend)
+            total = await client.run(name or "w", workflow, size)
+            spent = spending.spent()
         assert total == size * (size - 1) // 2
-        return taken
+        return spent
 
     return run
 
 
-async def many_workflows(size: int, backend: Backend) -> float:
+async def many_workflows(size: int, backend: Backend) -> Spent:
     """Time workflows of five steps each, so that there are `size` steps."""
-    async with _client(backend) as client:
-        started = time.perf_counter()
+    async with new_client(backend) as client:
+        spending = Spending(backend)
         await asyncio.gather(*[client.run(f"w{number}", five_steps) for number in range(size // 5)])
-        return time.perf_counter() - started
+        return spending.spent()
 
 
-async def cold_replay(size: int, backend: Backend) -> float:
+def workflows_at_once(count: int, name: str = "w") -> Workload:
+    """Time so many workflows at once, each with its share of `size` steps one after another."""
+
+    async def run(size: int, backend: Backend) -> Spent:
+        async with new_client(backend) as client:
+            spending = Spending(backend)
+            await asyncio.gather(
+                *[client.run(f"{name}-{number}", sequential, size // count) for number in range(count)]
+            )
+            return spending.spent()
+
+    return run
+
+
+def replayed(name: str) -> Workload:
     """Time a resume that has to replay `size` recorded steps, from its cause to the workflow's result."""
+    return lambda size, backend: _replayed(name, size, backend)
+
+
+async def _replayed(name: str, size: int, backend: Backend) -> Spent:
     starts: list[float] = []
 
     async def recorded(ctx: Context, n: int) -> int:
@@ -182,20 +201,22 @@ async def cold_replay(size: int, backend: Backend) -> float:
         await (await ctx.promise())
         return total
 
-    last = f"w:{size + 1}"
-    async with _client(backend, continuations=0) as client:
+    last = f"{name}:{size + 1}"
+    async with new_client(backend, continuations=0) as client:
         client.register(recorded)
-        handle = await client.begin_run("w", recorded, size)
-        # A memory store never yields, so once the promise exists the task is suspended on it, too.
+        handle = await client.begin_run(name, recorded, size)
+        # Once the promise exists, the suspension on it is on its way.
         while not await _exists(client, last):  # noqa: ASYNC110 - a client has no event for it
-            await asyncio.sleep(0.001)
-        started = time.perf_counter()
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
+        resolved = time.perf_counter()
+        spending = Spending(backend)
         await client.promises.resolve(last)
         assert await handle.result() == size * (size - 1) // 2
-        taken = time.perf_counter() - started
+        spent = spending.spent()
     assert len(starts) == 2
-    assert starts[1] > started
-    return taken
+    assert starts[1] > resolved
+    return spent
 
 
 async def _exists(client: Resonate, promise_id: str) -> bool:
@@ -206,7 +227,7 @@ async def _exists(client: Resonate, promise_id: str) -> bool:
     return True
 
 
-def _client(backend: Backend, **options: Any) -> Resonate:
+def new_client(backend: Backend, **options: Any) -> Resonate:
     client = Resonate(backend, group=GROUP, **options)
     for function in (
         step,
@@ -235,7 +256,7 @@ WORKLOADS: dict[str, tuple[Workload, tuple[int, ...], str]] = {
     "rpc, one after another": (one_workflow(sequential_rpc), (200, 1_600), "call"),
     "rpc at once": (one_workflow(fan_out_rpc), (200, 2_000), "call"),
     "sleeps at once": (one_workflow(sleeps), (1_000, 10_000), "sleep"),
-    "cold replay of recorded steps": (cold_replay, (1_000, 10_000), "step"),
+    "cold replay of recorded steps": (replayed("w"), (1_000, 10_000), "step"),
 }
 
 
@@ -249,7 +270,11 @@ async def requests_per_unit(name: str) -> float:
 
 def _growth(name: str, run: Workload, sizes: tuple[int, ...], unit: str) -> Growth:
     limit = CROWDED if run is many_workflows or name.endswith("at once") else LINEAR
-    return Growth(name, lambda size: run(size, MemoryServer()), sizes, unit, limit)
+
+    async def timed(size: int) -> float:
+        return (await run(size, MemoryServer())).seconds
+
+    return Growth(name, timed, sizes, unit, limit)
 
 
 LOOP = "bare loop over the store"

@@ -193,7 +193,7 @@ async def one_shop(name: str, order: str, book: Book, url: str) -> bool:
     """Start a shop, and kill it after a few lines; return whether it came to its end before."""
     command = [sys.executable, __file__, *["--fast"][:FAST], "--shop", name, order, str(book.path), url]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-    killed, lines_to_live = False, random.randint(2, 6)
+    killed, lines_to_live = False, random.randint(1, 5)
     async for line in process.stdout or ():
         text = line.decode().rstrip()
         say(name, text)

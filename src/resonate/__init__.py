@@ -38,6 +38,7 @@ from resonate.errors import (
     UsageError,
 )
 from resonate.runtime.handle import Handle
+from resonate.runtime.health import Health
 
 __all__ = [
     "ApplicationError",
@@ -54,6 +55,7 @@ __all__ = [
     "Exponential",
     "FunctionNotRegistered",
     "Handle",
+    "Health",
     "Info",
     "JsonCodec",
     "LeaseLost",

@@ -54,9 +54,11 @@ from resonate.errors import (
     UsageError,
 )
 from resonate.ports.clock import Clock
+from resonate.ports.network import Token
 from resonate.ports.store import Backend, Prunes
 from resonate.ports.tracer import Tracer
 from resonate.runtime.handle import Handle, promise_of
+from resonate.runtime.health import Health, examine
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -110,6 +112,8 @@ class Resonate:
 
     Args:
         backend: where promises live: a URL, a Backend, or None for RESONATE_URL (by default this process's memory).
+        token: what a server given by its URL is shown: text, or a function, `async` or not, that returns it and is
+            called again when the server refuses (RESONATE_TOKEN).
         group: the worker group that this process is a member of (RESONATE_GROUP, "default").
         pid: this process's name in the group; unique, made up if not given.
         codec: how values are written; `JsonCodec()` by default.
@@ -129,6 +133,7 @@ class Resonate:
         self,
         backend: str | Backend | None = None,
         *,
+        token: Token | None = None,
         group: str | None = None,
         pid: str | None = None,
         codec: Codec | None = None,
@@ -145,6 +150,7 @@ class Resonate:
     ) -> None:
         settings = wiring.settings(
             backend,
+            token=token,
             group=group,
             pid=pid,
             codec=codec,
@@ -222,6 +228,11 @@ class Resonate:
         """Whether the worker is open and takes tasks; False after the server refused its credentials."""
         parts = self._session.parts
         return parts is not None and parts.worker.trouble is None
+
+    async def health(self) -> Health:
+        """Ask the store for a sign of life, once, and say how this process is doing. Raise `UsageError` if not open."""
+        parts = self._session.opened
+        return await examine(parts.worker, parts.backing, self._session.settings.clock)
 
     # ------------------------------------------------------------ functions
 

@@ -108,7 +108,12 @@ class PromiseCanceled(ResonateError):
 
 
 class StoreError(ResonateError):
-    """The store refused, or could not answer."""
+    """The store refused, or could not answer.
+
+    `retry_after_ms` is how long a server asks to be left alone, None if it does not say.
+    """
+
+    retry_after_ms: int | None = None
 
 
 class LeaseLost(StoreError):

@@ -38,9 +38,11 @@ from resonate.core.retry import RetryPolicy
 from resonate.core.values import Codec
 from resonate.errors import UsageError
 from resonate.ports.clock import Clock
+from resonate.ports.network import Token
 from resonate.ports.store import Backend
 from resonate.ports.tracer import Tracer
 from resonate.runtime import handle
+from resonate.runtime.health import Health
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -60,6 +62,7 @@ class Resonate:
         self,
         backend: str | Backend | None = None,
         *,
+        token: Token | None = None,
         group: str | None = None,
         pid: str | None = None,
         codec: Codec | None = None,
@@ -76,6 +79,7 @@ class Resonate:
     ) -> None:
         self._client = client.Resonate(
             backend,
+            token=token,
             group=group,
             pid=pid,
             codec=codec,
@@ -125,6 +129,10 @@ class Resonate:
     def healthy(self) -> bool:
         """Whether the worker is open and takes tasks; False after the server refused its credentials."""
         return self._client.healthy
+
+    def health(self) -> Health:
+        """Ask the store for a sign of life, once, and say how this process is doing. Raise `UsageError` if not open."""
+        return self._door.call(self._client.health)
 
     # ------------------------------------------------------------ functions
 

@@ -25,6 +25,7 @@ from resonate.core.retry import STEP_RETRY, RetryPolicy, check_policy
 from resonate.core.values import Codec
 from resonate.errors import UsageError
 from resonate.ports.clock import Clock
+from resonate.ports.network import Token
 from resonate.ports.store import Backend, Store
 from resonate.ports.tracer import Tracer
 from resonate.runtime.alarms import Alarms
@@ -88,6 +89,7 @@ class HasClock(Protocol):
 def settings(
     backend: str | Backend | None,
     *,
+    token: Token | None,
     group: str | None,
     pid: str | None,
     codec: Codec | None,
@@ -103,7 +105,7 @@ def settings(
     retry: RetryPolicy | None,
 ) -> Settings:
     """Check and complete what a user asked for. Raise `UsageError` for what can't be."""
-    chosen = _backend(backend, clock)
+    chosen = _backend(backend, clock, token)
     if retry is not None:
         check_policy(retry)
     return Settings(
@@ -180,25 +182,40 @@ def parts(chosen: Settings, store: Store) -> Parts:
     return Parts(store=patient, backing=store, env=env, alarms=alarms, watcher=watcher, worker=worker, pool=pool)
 
 
-def _backend(backend: str | Backend | None, clock: Clock | None) -> Backend:
+def _backend(backend: str | Backend | None, clock: Clock | None, token: Token | None) -> Backend:
     if backend is None:
         backend = os.environ.get("RESONATE_URL", "memory://")
+    scheme = urlsplit(backend).scheme if isinstance(backend, str) else "a backend of your own"
+    if token is not None and scheme not in {"http", "https"}:
+        raise UsageError(
+            f"A token is for a server that is given by its URL, http:// or https://, not for {scheme}.",
+            hint="Give the token to the HttpBackend, or leave it out.",
+        )
     if not isinstance(backend, str):
         if not callable(getattr(backend, "connect", None)):
             msg = f"A backend is a URL or an object with connect(group=, pid=), not {type(backend).__name__}."
             raise UsageError(msg)
         return backend
-    scheme = urlsplit(backend).scheme
     match scheme:
         case "memory":
             return MemoryServer(clock=clock or SystemClock())
         case "sqlite":
             return sqlite.from_url(backend, clock)
+        case "http" | "https":
+            return _server(backend, clock, token)
         case _:
             raise UsageError(
                 f"There is no backend for {scheme or backend!r} URLs in this version.",
-                hint="Give 'sqlite:///app.db' for a file, or 'memory://' to keep everything in this process's memory.",
+                hint="Give 'http://host:8001' for a server, 'sqlite:///app.db' for a file, or 'memory://' to keep "
+                "everything in this process's memory.",
             )
+
+
+def _server(url: str, clock: Clock | None, token: Token | None) -> Backend:
+    # Imported here, since HTTP libraries take a third of a second to load, and many processes use none.
+    from resonate.adapters.http import HttpBackend  # noqa: PLC0415 - as said
+
+    return HttpBackend(url, token=token, clock=clock)
 
 
 def _addresses(store: Store) -> Callable[[str | None], str]:

@@ -60,7 +60,7 @@ class Site:
         self._count += 1
         return f"{self.run}-{self._count}"
 
-    def peer(self, who: str) -> peers.Process:
+    async def peer(self, who: str) -> peers.Process:
         """Return the worker of an SDK, started when first asked for. Skip the test where it can't be."""
         make, why_not = {
             "typescript": (peers.typescript_worker, peers.no_node()),
@@ -70,6 +70,7 @@ class Site:
             pytest.skip(why_not)
         if who not in self._peers:
             self._peers[who] = self.stack.enter_context(make(self.server.url, self.group(who)))
+            await self._peers[who].listening(self.group(who))
         return self._peers[who]
 
 
@@ -113,7 +114,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             told = dict(getattr(report, "user_properties", ()))
             if "row" not in told:
                 continue
-            word = "refused" if outcome == "passed" and "refused" in told else outcome
+            word = next((name for name in ("refused", "differs") if outcome == "passed" and name in told), outcome)
             cells.setdefault((told["row"], told["column"]), []).append(word)
             for name, text in report.user_properties:
                 if name == "difference":
@@ -142,6 +143,10 @@ def _print_matrix(
 def _cell(words: list[str]) -> str:
     if not words or set(words) == {"skipped"}:
         return "skipped" if words else "-"
-    refused = words.count("refused")
     text = f"{words.count('passed')} of {len(words) - words.count('skipped')}"
-    return f"{text}, {refused} refused" if refused else text
+    others = [
+        f", {words.count(word)} {told}"
+        for word, told in (("refused", "refused"), ("differs", "differ"))
+        if word in words
+    ]
+    return text + "".join(others)

@@ -29,7 +29,7 @@ async def journey(ctx: Context, path: str, length: int) -> int:
 
 
 async def work(url: str, group: str) -> None:
-    async with Resonate(url, group=group, ttl=1) as client:
+    async with Resonate(url, group=group, ttl=3) as client:
         client.register(journey)
         print("ready", flush=True)  # noqa: T201 - said to the test
         await asyncio.Event().wait()

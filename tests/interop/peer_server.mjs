@@ -1,9 +1,10 @@
 // A Resonate server made of the TypeScript SDK: its in-process server (LocalNetwork) behind HTTP and server-sent events.
 //
-//   node peer_server.mjs PACKAGES [PORT]
+//   node peer_server.mjs PACKAGES [PORT] [--debug]
 //
 // PACKAGES is the folder whose node_modules holds @resonatehq/sdk. Listens on loopback, on a free port by default, and
-// prints one line of JSON when it does: {"url": ..., "package": ...}. Ends when its standard input does.
+// prints one line of JSON when it does: {"url": ..., "package": ...}. Ends when its standard input does. With --debug, time
+// is what a request's head says (resonate:debug_time), and what is due happens at a debug.tick only.
 //
 // Every rule of the protocol is LocalNetwork's. This file adds what a network needs: POST / for requests, GET
 // /poll/{group}/{pid} for messages, the routing of `poll:` addresses, a clock that ticks.
@@ -22,7 +23,8 @@ Promise.withResolvers ??= function () {
   return parts;
 };
 
-const [packages, port = "0"] = process.argv.slice(2);
+const debug = process.argv.includes("--debug");
+const [packages, port = "0"] = process.argv.slice(2).filter((word) => word !== "--debug");
 const home = join(packages, "node_modules", "@resonatehq", "sdk");
 const manifest = JSON.parse(readFileSync(join(home, "package.json"), "utf8"));
 const { LocalNetwork, isRequest } = await import(pathToFileURL(join(home, manifest.main)));
@@ -46,7 +48,7 @@ function deliver() {
   }
 }
 
-setInterval(() => {
+if (!debug) setInterval(() => {
   const time = Date.now();
   machine.apply(time, { kind: "debug.tick", head: { corrId: "tick", version: VERSION }, data: { time } });
   deliver();
@@ -91,10 +93,11 @@ function answer(text) {
   } catch (error) {
     return reply(400, `Invalid request envelope: ${error.message}`);
   }
-  if (kind.startsWith("debug.")) return reply(403, "Debug operations are disabled");
+  if (kind.startsWith("debug.") && !debug) return reply(403, "Debug operations are disabled");
   if (!isRequest(request)) return reply(400, "Invalid request");
   try {
-    const { head, data } = machine.apply(Date.now(), request).response;
+    const now = debug ? (request.data.time ?? request.head["resonate:debug_time"]) : Date.now();
+    const { head, data } = machine.apply(now, request).response;
     return reply(head.status, head.status >= 400 && typeof data !== "string" ? "Refused" : data);
   } catch (error) {
     return reply(500, `Internal error: ${error.message}`);
@@ -108,16 +111,16 @@ function poll(group, pid, request, response) {
   response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
   response.flushHeaders();
   connections.push(connection);
-  request.on("close", () => connections.splice(connections.indexOf(connection), 1));
+  response.on("close", () => connections.splice(connections.indexOf(connection), 1));
 }
 
 async function post(request, response) {
   let text = "";
   for await (const chunk of request.setEncoding("utf8")) text += chunk;
   const reply = answer(text);
+  deliver();
   response.writeHead(reply.head.status, { "content-type": "application/json" });
   response.end(JSON.stringify(reply, counted));
-  deliver();
 }
 
 const server = createServer((request, response) => {

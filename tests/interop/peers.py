@@ -12,6 +12,7 @@ import socket
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self
@@ -87,22 +88,36 @@ class Process:
 
     async def start(self, id: str, target: str, func: str, *args: Any) -> Any:
         """Let the peer start `func` in the group `target`; return the result. Raise `PeerError` with its failure."""
-        assert self._child.stdin is not None
-        answer: Future[dict[str, Any]] = Future()
-        self._waiting[id] = answer
-        line = json.dumps({"id": id, "target": target, "func": func, "args": args})
-        print(line, file=self._child.stdin, flush=True)
-        async with asyncio.timeout(ASK_SECONDS):
-            reply = await asyncio.wrap_future(answer)
+        reply = await self.ask(id, target=target, func=func, args=args)
         if "error" in reply:
             raise PeerError(reply["error"]["name"], reply["error"]["message"])
         return reply["value"]
+
+    async def listening(self, group: str) -> None:
+        """Return once this worker hears of its tasks: it says hello before its stream of messages is open."""
+        for attempt in range(40):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.1 * 1.2**attempt):
+                    assert await self.start(f"{group}-{attempt}", group, "add", 1, attempt) == 1 + attempt
+                    return
+        raise AssertionError(f"{self.command} hears of no task")
+
+    async def ask(self, id: str, *, seconds: float = ASK_SECONDS, **what: Any) -> dict[str, Any]:
+        """Send one line, and return the line that answers it."""
+        assert self._child.stdin is not None
+        answer: Future[dict[str, Any]] = Future()
+        self._waiting[id] = answer
+        print(json.dumps({"id": id, **what}), file=self._child.stdin, flush=True)
+        async with asyncio.timeout(seconds):
+            return await asyncio.wrap_future(answer)
 
     def _read(self) -> None:
         assert self._child.stdout is not None
         for line in self._child.stdout:
             reply = json.loads(line)
-            self._waiting.pop(reply.get("id", "")).set_result(reply)
+            answer = self._waiting.pop(reply.get("id", ""))
+            if not answer.cancelled():
+                answer.set_result(reply)
         for answer in self._waiting.values():
             answer.set_exception(EOFError(f"{' '.join(self.command)} has ended"))
 
@@ -121,6 +136,7 @@ class OwnServer:
     """A Resonate server of the test's own, on a file, so that it can be killed and started again."""
 
     folder: Path
+    options: tuple[str, ...] = ()
     port: int = field(factory=free_port)
     _child: subprocess.Popen[bytes] | None = None
 
@@ -131,6 +147,7 @@ class OwnServer:
     def start(self) -> None:
         """Start it and wait until it answers."""
         words = [word.format(port=self.port, db=self.folder / "resonate.db") for word in shlex.split(COMMAND)]
+        words += self.options
         with (self.folder / "server.log").open("ab") as log:
             self._child = subprocess.Popen(words, stdout=log, stderr=log, cwd=self.folder)
         until = time.monotonic() + START_SECONDS
@@ -155,9 +172,19 @@ class OwnServer:
         self.kill()
 
 
-def node_server() -> Process:
+def node_server(*options: str) -> Process:
     """Return the TypeScript SDK's in-process server behind HTTP; its hello has the `url`."""
-    return Process(["node", str(HERE / "peer_server.mjs"), str(PACKAGES)])
+    return Process(["node", str(HERE / "peer_server.mjs"), str(PACKAGES), *options])
+
+
+@contextlib.contextmanager
+def node_server_if_any() -> Iterator[Process | None]:
+    """Run that server; None where it can't be."""
+    if no_node():
+        yield None
+        return
+    with node_server() as process:
+        yield process
 
 
 def typescript_worker(url: str, group: str) -> Process:

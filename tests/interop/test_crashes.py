@@ -49,12 +49,12 @@ async def test_another_worker_takes_over_from_one_that_was_killed(
     record_property("column", site.server.name)
     group, path = site.group("mortal"), tmp_path / "notes"
     async with Resonate(site.server.url, group=site.group("caller")) as client, asyncio.timeout(40):
-        handle = await client.options(target=group).begin_rpc(site.id(), "journey", str(path), 20)
-        with worker(site.server.url, group) as first:
+        with worker(site.server.url, group) as first:  # connected before there is work: an offer to nobody is lost
+            handle = await client.options(target=group).begin_rpc(site.id(), "journey", str(path), 20)
             await reached(path, 7)
-            first.kill()
-            first.wait()
             with worker(site.server.url, group):
+                first.kill()
+                first.wait()
                 assert await handle.result() == sum(range(20))
     times = notes(path)
     assert set(times) == set(range(20))
@@ -67,7 +67,7 @@ async def test_workers_finish_though_the_server_is_killed(tmp_path: Path, record
     path = tmp_path / "notes"
     with peers.OwnServer(tmp_path) as server:
         record_property("column", f"Resonate server ({peers.COMMAND.split()[0]})")
-        async with Resonate(server.url, group="lasting", ttl=2) as client, asyncio.timeout(60):
+        async with Resonate(server.url, group="lasting") as client, asyncio.timeout(60):
             client.register(our_worker.journey)
             handle = await client.begin_run("journey", our_worker.journey, str(path), 30)
             for count in (5, 12, 20):

@@ -51,13 +51,13 @@ async def call(site: Site, client: Resonate, pair: tuple[str, str]) -> Any:
     """Start a function of the callee as a client of the caller's SDK."""
     caller, callee = pair
     for who in {caller, callee} - {"this"}:
-        site.peer(who)
+        await site.peer(who)
 
     async def start(func: str, *args: Any) -> Any:
         async with asyncio.timeout(20):
             if caller == "this":
                 return await client.options(target=site.group(callee)).rpc(site.id(), func, *args)
-            return await site.peer(caller).start(site.id(), site.group(callee), func, *args)
+            return await (await site.peer(caller)).start(site.id(), site.group(callee), func, *args)
 
     return start
 

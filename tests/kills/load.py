@@ -28,6 +28,7 @@ from typing import Any
 from attrs import define, field
 
 from resonate import Context, Info, Resonate
+from resonate.adapters.clock import SystemClock
 from resonate.adapters.sqlite import SqliteServer
 from resonate.core.protocol.properties import violated_state
 from resonate.core.protocol.records import PromiseState, TaskState
@@ -39,7 +40,8 @@ PATIENCE = 120
 """Seconds, beside those of the kills, after which a run is hung."""
 PAUSE = (0.1, 0.3)
 """Seconds between two kills, at least and at most."""
-ROUNDS = 6
+ROUNDS = 12
+KINDS = 6
 ASKED = {"asked": "yes"}
 ANSWER = 11
 SETTINGS = Settings(retry_interval=500)
@@ -53,6 +55,8 @@ def stamp(info: Info) -> str:
 
 
 async def double(n: int) -> int:
+    """Take a while, so that kills find something that is under way."""
+    await asyncio.sleep(random.uniform(0, 0.05))
     return 2 * n
 
 
@@ -69,7 +73,7 @@ async def work(ctx: Context, n: int, nap: float) -> tuple[int, list[str]]:
     total, stamps, detached = 0, set[str](), list[str]()
     for turn in range(ROUNDS):
         stamps.add(await ctx.run(stamp))
-        match (n + turn) % 6:
+        match (n + turn) % KINDS:
             case 0:
                 total += sum(await asyncio.gather(*(ctx.run(double, i) for i in range(5))))
             case 1:
@@ -88,17 +92,18 @@ async def work(ctx: Context, n: int, nap: float) -> tuple[int, list[str]]:
 
 
 def expected(n: int) -> int:
-    """Return what `work` gives: each of the six kinds of round comes once."""
-    return 20 + (2 + 4) + ANSWER + (2 * n + 2) + 2 * n + ROUNDS
+    """Return what `work` gives: each kind of round comes equally often."""
+    return (20 + (2 + 4) + ANSWER + (2 * n + 2) + 2 * n) * ROUNDS // KINDS + ROUNDS
 
 
 # ---------------------------------------------------------------- the processes
 
 
-async def worker(folder: Path, name: str) -> None:
-    """Work until it is told to stop, or killed."""
-    ledger = Ledger(folder / f"{name}.ledger", SqliteServer(folder / "load.db", settings=SETTINGS))
-    client = Resonate(ledger, group="load", pid=name, tracers=[ledger])
+async def worker(folder: Path, number: int, life: int) -> None:
+    """Work until it is told to stop, or killed. Those that follow each other have one pid, as under a supervisor."""
+    server = SqliteServer(folder / "load.db", settings=SETTINGS)
+    ledger = Ledger(folder / f"worker-{number}-{life}.ledger", server)
+    client = Resonate(ledger, group="load", pid=f"worker-{number}", tracers=[ledger])
     for function in (work, part):
         client.register(function)
     stopped = asyncio.Event()
@@ -118,9 +123,10 @@ async def customer(folder: Path, workflows: int, nap: float, patience: float) ->
         results = [await handle.result() for handle in handles]
         for n, (total, detached) in enumerate(results):
             assert total == expected(n), f"work-{n} gave {total}, not {expected(n)}"
-            assert len(detached) == 1, f"work-{n} has lost what it detached"
-            given = await client.get(detached[0], returns=int).result()
-            assert given == 2 * n + 2, f"{detached[0]} gave {given}"
+            assert len(detached) == ROUNDS // KINDS, f"work-{n} has lost what it detached"
+            for id in detached:
+                given = await client.get(id, returns=int).result()
+                assert given == 2 * n + 2, f"{id} gave {given}"
         answering.cancel()
 
 
@@ -145,6 +151,7 @@ class Plan:
     workers: int
     seed: int
     killed: int = 0
+    buyer: int = 0
     alive: dict[int, int] = field(factory=dict)
     """Number of the worker by pid."""
     started: float = field(factory=time.monotonic)
@@ -156,25 +163,45 @@ class Plan:
         return self.kills * sum(PAUSE) / 2
 
     def play(self) -> None:
-        """Do all of it. Raise if a process fails, or if the work is done too early."""
-        chance = random.Random(self.seed)
+        """Do all of it. Raise if a process fails, or if the work is done too early; leave no process behind."""
         nap = self.duration / ROUNDS
-        buyer = born(partial(customer, self.folder, self.workflows, nap, self.duration * 3 + PATIENCE))
+        self.buyer = born(partial(customer, self.folder, self.workflows, nap, self.duration * 3 + PATIENCE))
+        try:
+            self.play_on()
+        except BaseException:
+            sys.stdout.writelines(f"{sentence}\n" for sentence in self.unfinished())
+            raise
+        finally:
+            for pid in (self.buyer, *self.alive):
+                if pid:
+                    os.kill(pid, signal.SIGKILL)
+
+    def play_on(self) -> None:
+        chance = random.Random(self.seed)
         for number in range(self.workers):
             self.start(number)
         while self.killed < self.kills:
             time.sleep(chance.uniform(*PAUSE))
             self.kill(chance.choice(sorted(self.alive, key=self.alive.__getitem__)))
-            if os.waitpid(buyer, os.WNOHANG)[0]:
-                raise AssertionError(f"All work was done after {self.killed} of {self.kills} kills.")
+            if self.is_over(os.WNOHANG):
+                raise AssertionError(f"All work was over after {self.killed} of {self.kills} kills.")
         self.busy = time.monotonic() - self.started
-        assert not was_killed(os.waitpid(buyer, 0)[1])
-        for pid in self.alive:
+        self.is_over(0)
+        while self.alive:
+            pid, _ = self.alive.popitem()
             os.kill(pid, signal.SIGTERM)
             assert not was_killed(os.waitpid(pid, 0)[1])
 
+    def is_over(self, options: int) -> bool:
+        """Tell whether the customer has got all. Raise if it got something else."""
+        pid, status = os.waitpid(self.buyer, options)
+        if pid:
+            self.buyer = 0
+            assert not was_killed(status)
+        return pid != 0
+
     def start(self, number: int) -> None:
-        self.alive[born(partial(worker, self.folder, f"worker-{number}-{self.killed}"))] = number
+        self.alive[born(partial(worker, self.folder, number, self.killed))] = number
 
     def kill(self, pid: int) -> None:
         number = self.alive.pop(pid)
@@ -183,8 +210,16 @@ class Plan:
         self.killed += 1
         self.start(number)
 
+    def unfinished(self) -> Iterator[str]:
+        """Yield a sentence for each task that is not done."""
+        now = SystemClock().now()
+        for task in SqliteServer(self.folder / "load.db").snapshot().tasks:
+            if task.state is not TaskState.FULFILLED:
+                left = "" if task.expires_at is None else f" for {(task.expires_at - now) / 1000:.1f} s more"
+                yield f"the task {task.id} is {task.state} by {task.pid} at version {task.version}{left}"
+
     def wrongs(self) -> Iterator[str]:
-        """Yield what is wrong with what is left, and last a summary."""
+        """Yield what is wrong with what is left; print a summary."""
         path = self.folder / "load.db"
         snapshot = SqliteServer(path).snapshot()
         yield from violated_state(snapshot)
@@ -192,9 +227,7 @@ class Plan:
         ledgers = sorted(self.folder.glob("*.ledger"))
         found = look_through(ledgers, records)
         yield from found.wrong
-        for task in snapshot.tasks:
-            if task.state is not TaskState.FULFILLED:
-                yield f"the task {task.id} is {task.state}"
+        yield from self.unfinished()
         for id, record in records.items():
             if record.state is PromiseState.PENDING and "resonate:timer" not in record.tags:
                 yield f"{id} is pending"

@@ -1,10 +1,10 @@
 """Kills the demo's workflow at one boundary after another, lets it go on each time, and compares with a whole run.
 
-    python -m tests.kills.sweep [--statements-every N]
+    python -m tests.kills.sweep [--sample N]
 
-The boundaries: before and after each request to the store; before every N-th SQL statement of all (so between BEGIN
-and COMMIT, too); and after each COMMIT, before anybody has heard of it. The process kills itself, with SIGKILL, since
-nobody else could strike so exactly; nothing of its own code runs after that.
+The boundaries: before and after each request to the store; before each SQL statement, so between BEGIN and COMMIT, too;
+after each COMMIT, before anybody has heard of it. Of the last two kinds it takes every N-th. The process kills itself,
+with SIGKILL, since nobody else could strike so exactly; nothing of its own code runs after that.
 """
 
 from __future__ import annotations
@@ -228,7 +228,7 @@ def points(told: dict[str, Any], every: int) -> Iterator[Point]:
     for number in range(1, len(told["requests"]) + 1):
         yield from (CrashPoint(number, when) for when in When)
     yield from map(Statement, range(1, told["statements"] + 1, every))
-    yield from map(Committed, range(1, told["commits"] + 1))
+    yield from map(Committed, range(1, told["commits"] + 1, every))
 
 
 def sweep(folder: Path, every: int) -> int:
@@ -265,7 +265,7 @@ def sweep(folder: Path, every: int) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Kill the demo's workflow at one boundary after another.")
-    parser.add_argument("--statements-every", type=int, default=1, help="how many SQL statements apart to kill")
+    parser.add_argument("--sample", type=int, default=1, help="how many SQL statements, and commits, apart to kill")
     logging.getLogger("resonate").setLevel(logging.ERROR)  # that processes die is known here
     with tempfile.TemporaryDirectory() as name:
-        sys.exit(sweep(Path(name), parser.parse_args().statements_every))
+        sys.exit(sweep(Path(name), parser.parse_args().sample))

@@ -19,8 +19,11 @@ from resonate.core import trace
 from resonate.core.engine import commands as do
 from resonate.core.engine.context import Context
 from resonate.core.engine.deliveries import HEADER
+from resonate.core.ids import is_own
+from resonate.core.protocol.dialect import OURS, Dialect
 from resonate.core.protocol.records import PromiseState, Tag
 from resonate.core.protocol.requests import PromiseCreate
+from resonate.testing import FIELD, NO_SEARCHES
 from tests.unit.engine.world import World
 
 Tree = list[Any]
@@ -176,10 +179,11 @@ class Run:
         if not self.settled_open():
             self.from_outside() or self.time_passes()
         news = self.settled_open()
+        told = news if world.env.dialect.delta_preload else []  # else it has to ask
         if news and self.draw.random() < 0.5:  # the store refuses the suspension and says why
-            world.step(*[do.PromiseKnown(world.read(promise_id)) for promise_id in news])
+            world.step(*[do.PromiseKnown(world.read(promise_id)) for promise_id in told])
         elif news:
-            world.resume(*[world.read(promise_id) for promise_id in news])
+            world.resume(*[world.read(promise_id) for promise_id in told])
 
     def settled_open(self) -> list[str]:
         """What the execution waits for and the store has a result of, in some order."""
@@ -190,7 +194,9 @@ class Run:
     def something_happens(self) -> None:
         world, draw = self.world, self.draw
         chance = draw.random()
-        if chance < 0.15:
+        if world.looks:
+            self.together(world.pending)
+        elif chance < 0.15:
             self.from_outside()
         elif chance < 0.25:
             self.time_passes()
@@ -213,6 +219,9 @@ class Run:
             kind, _, promise_id = what.partition(":")
             if kind == "w":
                 events.append(world.written(promise_id))
+                continue
+            if kind == "l":
+                events.extend(world.looked(promise_id))
                 continue
             command = world.steps.pop(promise_id)
             try:
@@ -269,15 +278,24 @@ def expected_to_be_asked(world: World) -> set[str]:
     return {
         promise_id
         for promise_id in world.store
-        if promise_id != "root" and not any(promise_id.startswith(f"{other}.") for other in whole)
+        if promise_id != "root"
+        and not is_own("root", promise_id)
+        and not any(promise_id.startswith(f"{other}.") for other in whole)
     }
 
 
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(tree=TREES, seed=st.integers(0, 2**16), cuts=st.lists(st.integers(0, 40), max_size=3))
-def test_a_replay_makes_the_same_durable_calls_and_gives_the_same_result(tree: Tree, seed: int, cuts: list[int]):
+@given(
+    tree=TREES,
+    seed=st.integers(0, 2**16),
+    cuts=st.lists(st.integers(0, 40), max_size=3),
+    dialect=st.sampled_from([OURS, FIELD, NO_SEARCHES]),
+)
+def test_a_replay_makes_the_same_durable_calls_and_gives_the_same_result(
+    tree: Tree, seed: int, cuts: list[int], dialect: Dialect
+):
     World.alive.clear()
-    run = Run(World(root, tree, functions=[work, nested]), Random(seed))
+    run = Run(World(root, tree, functions=[work, nested], dialect=dialect), Random(seed))
     before: set[str] = set()
     for cut in cuts:
         if run.go(cut):
@@ -287,7 +305,9 @@ def test_a_replay_makes_the_same_durable_calls_and_gives_the_same_result(tree: T
         before = expected_to_be_asked(run.world)
         run.world.start()
     assert run.go(5000), "it never ends"
-    assert before <= asked(run.world), "a promise was orphaned"
+    # What lost a race is asked for or not, by how soon it is known who won; that differs where the replay has to ask.
+    told_all = dialect is not NO_SEARCHES
+    assert not told_all or before <= asked(run.world), "a promise was orphaned"
     result = run.world.result
     end = run.world.end
     tail = run.world.execution.deliveries.header()
@@ -296,8 +316,11 @@ def test_a_replay_makes_the_same_durable_calls_and_gives_the_same_result(tree: T
     again = run.world.again()
     if tail is not None:  # what was heard of after the last write is in no write: the outcome itself is all there is
         again.execution.deliveries.learn({HEADER: tail})
-    assert [type(command) for command in again.start()] == [do.Fulfill]
+    if told_all:
+        assert [type(command) for command in again.start()] == [do.Fulfill]
+    else:
+        assert Run(again, Random(seed)).go(5000), "it never ends"
     assert again.end == end
     assert again.result == result
-    assert expected_to_be_asked(again) <= asked(again)
+    assert not told_all or expected_to_be_asked(again) <= asked(again)
     again.execution.close()

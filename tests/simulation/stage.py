@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -19,8 +20,9 @@ from resonate.core.protocol.properties import violated_state
 from resonate.core.protocol.records import PromiseState, Value
 from resonate.core.protocol.requests import Rejection, Request
 from resonate.core.trace import LifecycleEvent, StepStarted
-from resonate.ports.store import Store
-from resonate.testing import Attempts, CrashPoint, Faulty, Harness
+from resonate.ports.store import Backend, Store
+from resonate.testing import Attempts, CrashPoint, Faulty, Harness, VirtualClock
+from resonate.testing.harness import Server
 from tests.simulation.shapes import YEAR, Shape
 
 PATIENCE = 20
@@ -36,6 +38,7 @@ class Stage:
         mode: how many continuations workers keep; 0 replays at each resume.
         point: where the first worker is lost; None for nowhere.
         census: whether every state of the server is checked, and not the last alone.
+        network: makes what clients use of the harness and the server; None for the server itself.
     """
 
     shape: Shape
@@ -43,6 +46,8 @@ class Stage:
     point: CrashPoint | None = None
     census: bool = False
     dialect: Dialect | None = None
+    server: Callable[[VirtualClock], Server] | None = None
+    network: Callable[[Harness, Backend], Backend] | None = None
     result: Any = None
     requests: list[Request[Any]] = field(factory=list)
     history: dict[str, Any] = field(factory=dict)
@@ -54,13 +59,15 @@ class Stage:
     async def play(self) -> Stage:
         """Run it to the end."""
         async with asyncio.timeout(PATIENCE):
-            async with Harness(continuations=self.mode, timeout=YEAR, grace=0.0, dialect=self.dialect) as harness:
+            async with Harness(
+                continuations=self.mode, timeout=YEAR, grace=0.0, dialect=self.dialect, server=self.server
+            ) as harness:
                 self.harness = harness
                 await self._play(harness)
         return self
 
     async def _play(self, harness: Harness) -> None:
-        faults = Faulty(_Checked(self) if self.census else harness.backend, self.point)
+        faults = Faulty(self._server(_Checked(self) if self.census else harness.backend), self.point)
         first = await self._open(backend=faults, pid="a")
         if self.shape.remote:
             await self._open(group="far", pid="f", functions=self.shape.remote)
@@ -93,10 +100,16 @@ class Stage:
         self.requests = faults.requests
         self._look_back()
 
-    async def _open(self, *, functions: tuple[Any, ...] | None = None, **options: Any) -> Resonate:
+    def _server(self, server: Backend) -> Backend:
+        return server if self.network is None else self.network(self.harness, server)
+
+    async def _open(
+        self, *, functions: tuple[Any, ...] | None = None, backend: Backend | None = None, **options: Any
+    ) -> Resonate:
         attempts = Attempts()
         self.tracers.append(attempts)
-        client = self.harness.client(tracers=[attempts, _Witness(self)], **options)
+        backend = backend or self._server(self.harness.backend)
+        client = self.harness.client(backend=backend, tracers=[attempts, _Witness(self)], **options)
         for fn in (self.shape.fn, *self.shape.register) if functions is None else functions:
             client.register(fn)
         return await self.harness.open(client)

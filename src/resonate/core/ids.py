@@ -64,6 +64,8 @@ def is_below(promise_id: str, ancestor: str, separator: str = SEPARATOR) -> bool
 
 def is_own(execution_id: str, promise_id: str, separator: str = SEPARATOR) -> bool:
     """Say whether a promise of an execution is the engine's own: the workflow did not ask for it."""
+    if not is_below(promise_id, execution_id, separator):
+        return False
     segments = suffix(execution_id, promise_id, separator).split(JOINT)
     return segments[0] == "0" or segments[-1] == "0"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from attrs import frozen
 
@@ -20,6 +20,17 @@ class Reconnected:
 
     No server sends it; a store that lost its stream and has it back says so, and whoever waits asks again.
     """
+
+
+@frozen
+class Dropped:
+    """Among the messages: what came was no message (`reason` says why not), and was ignored."""
+
+    reason: str
+
+
+Notice: TypeAlias = Reconnected | Dropped
+"""What a store has to say about its messages, among them."""
 
 
 class Store(Protocol):
@@ -72,7 +83,7 @@ class Store(Protocol):
         """
         ...
 
-    def messages(self) -> AsyncIterator[Message | Reconnected]:
+    def messages(self) -> AsyncIterator[Message | Notice]:
         """Yield the messages to this connection until `stop`. One consumer.
 
         At-most-once: a message may be lost (an `Execute` comes again, an `Unblock` does not), repeated or stale.

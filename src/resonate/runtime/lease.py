@@ -27,7 +27,6 @@ log = logging.getLogger("resonate.lease")
 
 PARTS = 8
 """A lease is given up an eighth of its length before its end; from its half on, it is asked for each eighth."""
-HALF = PARTS // 2
 
 
 class LeaseKeeper:
@@ -61,7 +60,7 @@ class LeaseKeeper:
         self._ttl_ms = ttl_ms
         self._on_lost = on_lost
         self._on_refused = on_refused
-        self._renewals: dict[str, tuple[int, asyncio.Task[None]]] = {}  # by origin: since when one is under way
+        self._renewals: dict[str, set[asyncio.Task[bool]]] = {}  # by origin: what is under way
         self._own_thread = own_thread
         self._lock = threading.Lock()
         self._held: dict[str, tuple[int, int]] = {}  # id -> task version, instant of the last renewal
@@ -149,45 +148,60 @@ class LeaseKeeper:
 
     async def _beat(self) -> None:
         assert self._needed is not None
+        part, half = max(1, self._ttl_ms // PARTS), max(1, self._ttl_ms // 2)
+        beat_at = 0
         try:
             while True:
-                await self._needed.wait()
-                parts = 1 if self._is_uncertain() else HALF
-                await self._clock.sleep_until(self._clock.now() + max(1, self._ttl_ms * parts // PARTS))
+                if not self._needed.is_set():
+                    await self._needed.wait()
+                    beat_at = self._clock.now() + half
+                tick_at = self._clock.now() + part if self._is_uncertain(half) else beat_at
+                await self._clock.sleep_until(min(beat_at, tick_at))
                 self._give_up_stale()
+                now = self._clock.now()
+                is_beat = now >= beat_at
+                beat_at = now + half if is_beat else beat_at
                 with self._lock:
                     held = dict(self._held)
                     if not held:
                         self._needed.clear()
                         self._idle = True
-                self._renew_all(held, self._clock.now())
-                await asyncio.sleep(0)  # what a store answers at once is answered now
+                self._renew_all(held, now, 0 if is_beat else half)
         finally:
-            for _, renewal in self._renewals.values():
-                renewal.cancel()
-            self._renewals.clear()
+            for origin in tuple(self._renewals):
+                self._forget(origin)
 
-    def _is_uncertain(self) -> bool:
+    def _is_uncertain(self, half: int) -> bool:
         """Say whether a renewal is under way, or one that was due has failed."""
         now = self._clock.now()
         with self._lock:
-            late = any(now - renewed >= self._ttl_ms * HALF // PARTS for _, renewed in self._held.values())
+            late = any(now - renewed >= half for _, renewed in self._held.values())
         return late or bool(self._renewals)
 
-    def _renew_all(self, held: dict[str, tuple[int, int]], now: int) -> None:
-        for origin, tasks in self._by_origin(held).items():
-            since, renewal = self._renewals.get(origin, (0, None))
-            if renewal is not None:
-                if now - since < self._ttl_ms * 2 // PARTS:
-                    continue
-                renewal.cancel()
-            task = asyncio.get_running_loop().create_task(self._renew(tasks, now))
-            self._renewals[origin] = (now, task)
-            task.add_done_callback(partial(self._answered, origin))
+    def _renew_all(self, held: dict[str, tuple[int, int]], now: int, age: int) -> None:
+        """Ask once more for each origin of which a lease is as old as `age`, whether or not others are under way."""
+        groups = self._by_origin(held)
+        for origin in [origin for origin in self._renewals if origin not in groups]:
+            self._forget(origin)
+        for origin, tasks in groups.items():
+            if any(now - held[task.id][1] >= age for task in tasks):
+                renewal = asyncio.get_running_loop().create_task(self._renew(tasks, now))
+                self._renewals.setdefault(origin, set()).add(renewal)
+                renewal.add_done_callback(partial(self._ended_one, origin))
 
-    def _answered(self, origin: str, renewal: asyncio.Task[None]) -> None:
-        if self._renewals.get(origin, (0, None))[1] is renewal:
-            del self._renewals[origin]
+    def _ended_one(self, origin: str, renewal: asyncio.Task[bool]) -> None:
+        """Take note of an answer, for which the older requests are wanted no more, or that there was none."""
+        if not renewal.cancelled() and renewal.result():
+            self._forget(origin)
+            return
+        under_way = self._renewals.get(origin, set())
+        under_way.discard(renewal)
+        if not under_way:
+            self._renewals.pop(origin, None)
+
+    def _forget(self, origin: str) -> None:
+        for renewal in self._renewals.pop(origin, ()):
+            renewal.cancel()
 
     def _by_origin(self, held: dict[str, tuple[int, int]]) -> dict[str, tuple[TaskRef, ...]]:
         groups: defaultdict[str, list[TaskRef]] = defaultdict(list)
@@ -195,23 +209,25 @@ class LeaseKeeper:
             groups[ids.origin(task_id, self._store.dialect.separator)].append(TaskRef(task_id, version))
         return {origin: tuple(group) for origin, group in groups.items()}
 
-    async def _renew(self, tasks: tuple[TaskRef, ...], asked: int) -> None:
+    async def _renew(self, tasks: tuple[TaskRef, ...], asked: int) -> bool:
+        """Ask for more time on the leases of one origin; return whether there was an answer."""
         try:
             reply = await self._store.send(TaskHeartbeat(pid=self._pid, tasks=tasks))
         except AuthError as error:
             self._tell(self._on_refused, error)
-            return
+            return True
         except ResonateError as error:
             log.info("A heartbeat failed: %s", error)
-            return
+            return False
         if isinstance(reply, Rejection):
             self._give_up(tasks, f"the server refused the heartbeat: {reply.message}")
-            return
+            return True
         with self._lock:
             for task in tasks:
                 held = self._held.get(task.id)
                 if held is not None and held[0] == task.version:
                     self._held[task.id] = (task.version, max(asked, held[1]))
+        return True
 
     def _give_up_stale(self) -> None:
         limit = self._clock.now() - self._ttl_ms * (PARTS - 1) // PARTS

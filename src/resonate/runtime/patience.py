@@ -1,28 +1,31 @@
 """A store that asks again when it was not answered, since every request of the protocol may be repeated.
 
 Law 1: only errors that say so (`retriable`) are tried again; refusals by the rules are answers.
-Law 2: it goes on while somebody waits for the answer; canceling the caller ends it.
-Law 3: delays grow, and each is drawn at random below its bound, so that many callers do not come back at once.
+Law 2: it goes on while somebody waits for the answer; canceling the caller ends it, and a stop wakes it.
+Law 3: delays grow, and each is drawn at random below its bound, so that many callers do not come back at once; a
+    server that asks for a longer delay gets it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeGuard, TypeVar
 
-from attrs import frozen
+from attrs import field, frozen
 
+from resonate.core.backoff import full_jitter_ms
 from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.records import Message
 from resonate.core.protocol.requests import Rejection, Request
 from resonate.errors import StoreError
 from resonate.ports.clock import Clock
-from resonate.ports.store import Reconnected, Store
+from resonate.ports.store import Notice, Store
 
 R = TypeVar("R")
 
-FIRST_MS = 100
-LONGEST_MS = 10_000
+LONGEST_WISH_MS: Final = 300_000
+"""A server that asks for more is asked again after this."""
 
 
 @frozen
@@ -32,6 +35,7 @@ class Patient:
     inner: Store
     clock: Clock
     draw: Callable[[], float]
+    _pauses: set[asyncio.Task[None]] = field(factory=set["asyncio.Task[None]"], init=False, eq=False)
 
     @property
     def dialect(self) -> Dialect:
@@ -56,10 +60,12 @@ class Patient:
         await self.inner.start()
 
     async def stop(self) -> None:
-        """See the port."""
+        """See the port. Who waits to ask again asks at once, and hears that the store is stopped."""
         await self.inner.stop()
+        for pause in self._pauses:
+            pause.cancel()
 
-    def messages(self) -> AsyncIterator[Message | Reconnected]:
+    def messages(self) -> AsyncIterator[Message | Notice]:
         """See the port."""
         return self.inner.messages()
 
@@ -73,15 +79,16 @@ class Patient:
                 if not error.retriable:
                     raise
                 failures += 1
-            await self._pause(failures)
+                wish = error.retry_after_ms
+            await self._pause(failures, wish)
 
     async def send_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
         """Do many requests; those that went unanswered are asked again."""
         replies = await self._ask_all(requests)
         failures = 0
-        while open_ := [number for number, reply in enumerate(replies) if _is_worth_asking_again(reply)]:
+        while open_ := {number: reply for number, reply in enumerate(replies) if _is_worth_asking_again(reply)}:
             failures += 1
-            await self._pause(failures)
+            await self._pause(failures, max((error.retry_after_ms or 0 for error in open_.values()), default=0))
             answers = await self._ask_all([requests[number] for number in open_])
             answered = dict(zip(open_, answers, strict=True))
             replies = [answered.get(number, reply) for number, reply in enumerate(replies)]
@@ -96,10 +103,16 @@ class Patient:
                 raise
             return [error] * len(requests)
 
-    async def _pause(self, failures: int) -> None:
-        bound = min(FIRST_MS * 2 ** min(failures - 1, 16), LONGEST_MS)
-        await self.clock.sleep_until(self.clock.now() + max(1, round(bound * self.draw())))
+    async def _pause(self, failures: int, wish_ms: int | None) -> None:
+        delay = full_jitter_ms(failures, self.draw(), min(wish_ms or 0, LONGEST_WISH_MS))
+        pause = asyncio.get_running_loop().create_task(self.clock.sleep_until(self.clock.now() + delay))
+        self._pauses.add(pause)
+        try:
+            await asyncio.wait([pause])
+        finally:
+            pause.cancel()
+            self._pauses.discard(pause)
 
 
-def _is_worth_asking_again(reply: object) -> bool:
+def _is_worth_asking_again(reply: object) -> TypeGuard[StoreError]:
     return isinstance(reply, StoreError) and reply.retriable

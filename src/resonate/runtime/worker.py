@@ -52,7 +52,7 @@ from resonate.errors import (
     StoreError,
     UsageError,
 )
-from resonate.ports.store import Reconnected
+from resonate.ports.store import Dropped, Reconnected
 from resonate.runtime.continuations import Continuations, Parked
 from resonate.runtime.driver import Driver, Fulfilled, Lost, Stopped, Suspended, Tools
 from resonate.runtime.history import history_of
@@ -158,6 +158,11 @@ class Worker:
         return execution_id in self._held
 
     @property
+    def executions(self) -> int:
+        """How many executions are held here."""
+        return len(self._held)
+
+    @property
     def has_room(self) -> bool:
         """Whether another task can be taken."""
         busy = len(self._held) - self._waiting + len(self._acquiring) + len(self._claiming)
@@ -175,6 +180,9 @@ class Worker:
                         self._tools.watcher.told(message.promise)
                     case Reconnected():
                         self._tools.watcher.refresh()
+                    case Dropped():
+                        log.warning("A message was dropped: %s.", message.reason)
+                        self._report(trace.MessageDropped(message.reason))
                     case _:
                         assert_never(message)
         except StoreError as error:

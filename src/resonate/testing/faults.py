@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.records import Message
 from resonate.core.protocol.requests import Rejection, Request
-from resonate.ports.store import Backend, Reconnected, Store
+from resonate.ports.store import Backend, Notice, Store
 
 R = TypeVar("R")
 
@@ -115,5 +115,5 @@ class _FaultyStore:
     async def send_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
         return [await self.send(request) for request in requests]
 
-    def messages(self) -> AsyncIterator[Message | Reconnected]:
+    def messages(self) -> AsyncIterator[Message | Notice]:
         return self._inner.messages()

@@ -16,7 +16,7 @@ from attrs import define, evolve, field, frozen
 from resonate.adapters.memory import MemoryServer
 from resonate.core import ids
 from resonate.core.protocol.addresses import parse
-from resonate.core.protocol.dialect import Dialect
+from resonate.core.protocol.dialect import FIELD, Dialect
 from resonate.core.protocol.records import NO_VALUE, Execute, Message, PromiseRecord, PromiseState, Tag, Unblock
 from resonate.core.protocol.requests import (
     ClaimReply,
@@ -43,22 +43,14 @@ from resonate.core.protocol.requests import (
 )
 from resonate.core.protocol.snapshot import Snapshot
 from resonate.ports.clock import Clock
-from resonate.ports.store import Reconnected, Store
+from resonate.ports.store import Notice, Store
 
-FIELD: Final = Dialect(
-    targeted_timers=True,
-    enforces_deadlines=False,
-    keeps_resumes=False,
-    delta_preload=False,
-    whole_preload=False,
-)
-"""What a client may rely on with the servers that are out there, if they serve searches."""
 OLDER: Final = evolve(FIELD, separator=".")
 """The same, with the older grammar of ids."""
 NO_SEARCHES: Final = evolve(FIELD, searches=False)
 """The same, of a server that serves no searches."""
 
-_Mail: TypeAlias = "asyncio.Queue[Message | Reconnected | None]"
+_Mail: TypeAlias = "asyncio.Queue[Message | Notice | None]"
 
 _FAR: Final = 2**53 - 2
 """The deadline, inside, of what the clock does not look at."""
@@ -128,9 +120,16 @@ class FieldServer:
             case _:
                 return self._told(await store.send(request))
 
-    def message(self, message: Message | Reconnected) -> Message | Reconnected:
+    def message(self, message: Message | Notice) -> Message | Notice:
         """Return a message as it is sent out."""
         return Unblock(self.shown(message.promise)) if isinstance(message, Unblock) else message
+
+    def post(self, group: str, message: Message) -> None:
+        """Send a message to the next member of a group in turn, whether or not the inner server would."""
+        members = self._members.get(group, [])
+        if members:
+            members.append(members.pop(0))
+            members[-1].put_nowait(message)
 
     def shown(self, record: PromiseRecord) -> PromiseRecord:
         """Return a record as it is told."""
@@ -204,15 +203,8 @@ class FieldServer:
             self._branch_of[request.id] = branch
             self._branches.setdefault(branch, {})[request.id] = None
             if request.tags.get(Tag.TIMER) == "true" and (to := parse(request.tags.get(Tag.TARGET, ""))) is not None:
-                self._offer(to.group, Execute(request.id, 0))
+                self.post(to.group, Execute(request.id, 0))
         return self._told(reply)
-
-    def _offer(self, group: str, message: Message) -> None:
-        """Send a message to the next member of a group in turn, as the inner server would not."""
-        members = self._members.get(group, [])
-        if members:
-            members.append(members.pop(0))
-            members[-1].put_nowait(message)
 
     async def _claimed(self, store: Store, reply: Any) -> Any:
         if not isinstance(reply, ClaimReply):
@@ -284,7 +276,7 @@ class _FieldStore:
     async def send_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
         return [await self.send(request) for request in requests]
 
-    async def messages(self) -> AsyncIterator[Message | Reconnected]:
+    async def messages(self) -> AsyncIterator[Message | Notice]:
         mail: _Mail = asyncio.Queue()
         forwarding = asyncio.get_running_loop().create_task(self._forward(mail))
         with self._server.listening(self._group, mail):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from attrs import evolve
 
@@ -17,6 +18,14 @@ from resonate.testing.clock import VirtualClock
 from resonate.testing.field import FieldServer
 
 
+class Server(Backend, Protocol):
+    """A backend that shows what it holds, as `MemoryServer` and `SqliteServer` do."""
+
+    def snapshot(self) -> Snapshot:
+        """Return all that is stored, as stored."""
+        ...
+
+
 class Harness:
     """A memory server on a virtual clock that jumps by itself, and the clients of it.
 
@@ -26,6 +35,8 @@ class Harness:
     Args:
         clock: the virtual clock; one that jumps when everything waits, by default.
         settings: those of the server.
+        server: made on the harness's clock, e.g. `lambda clock: SqliteServer(path, clock=clock)`; a memory server
+            with these settings by default.
         dialect: the clients find a server that speaks so, as some in the field do, in place of our own.
         defaults: keyword arguments for every client, e.g. `continuations=0` to force a replay at each resume.
     """
@@ -35,16 +46,16 @@ class Harness:
         *,
         clock: VirtualClock | None = None,
         settings: Settings = DEFAULT_SETTINGS,
+        server: Callable[[VirtualClock], Server] | None = None,
         dialect: Dialect | None = None,
         **defaults: Any,
     ) -> None:
         self.clock = clock or VirtualClock()
         if dialect is not None:
             settings = evolve(settings, targeted_timers=dialect.targeted_timers)
-        self.server = MemoryServer(clock=self.clock, settings=settings)
-        self.backend: MemoryServer | FieldServer = self.server
-        if dialect is not None:
-            self.backend = FieldServer(self.server, dialect)
+        memory = MemoryServer(clock=self.clock, settings=settings)
+        self.server: Server = memory if server is None else server(self.clock)
+        self.backend: Server = self.server if dialect is None else FieldServer(memory, dialect)
         self._defaults = defaults
         self._open: list[Resonate] = []
 

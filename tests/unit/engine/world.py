@@ -20,6 +20,7 @@ from resonate.core.engine.environment import DAY_MS, Dependencies, Environment
 from resonate.core.engine.execution import Execution
 from resonate.core.engine.identity import KIND
 from resonate.core.function import describe
+from resonate.core.ids import is_own
 from resonate.core.protocol.dialect import OURS, Dialect
 from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, Tag, Value
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
@@ -70,6 +71,7 @@ class World:
         dialect: Dialect = OURS,
         store: dict[str, PromiseRecord] | None = None,
         history: Iterable[PromiseRecord] | None = None,
+        whole: bool = True,
         now: int = T0,
         timeout_ms: int = DAY_MS,
         tags: dict[str, str] | None = None,
@@ -88,6 +90,7 @@ class World:
             self.registry.add(describe(function))
         self.loggers: list[SilentLogger] = []
         self.dependencies = Dependencies()
+        self.timers_made: list[str] = []
         self.env = Environment(
             codec=CODEC,
             registry=self.registry,
@@ -96,6 +99,7 @@ class World:
             logger=self._logger,
             observe=self._observe if observed else None,
             dialect=dialect,
+            timer_made=self.timers_made.append,
             dependencies=self.dependencies,
             many=many,
         )
@@ -114,7 +118,7 @@ class World:
         )
         if history is None:
             history = [record for record in self.store.values() if record.id != id]
-        self.execution = Execution(self.env, Context, promise, function, call, history, version)
+        self.execution = Execution(self.env, Context, promise, function, call, history, version, whole=whole)
         self.id = id
         self.version = version
         self.commands: list[do.Command] = []
@@ -122,6 +126,8 @@ class World:
         """Every command of this attempt."""
         self.writes: dict[str, PromiseCreate | PromiseSettle] = {}
         self.steps: dict[str, do.RunStep] = {}
+        self.looks: dict[str, tuple[str, ...]] = {}
+        """What is asked for and not answered yet, by the first id of each batch."""
         self.canceled: list[str] = []
         self.end: do.Suspend | do.Fulfill | do.Stop | None = None
         self.watched: set[str] = set()
@@ -160,7 +166,7 @@ class World:
         self.now = max(self.now, now or self.now)
         self.version += 1
         self.end = None
-        self.writes, self.steps = {}, {}
+        self.writes, self.steps, self.looks = {}, {}, {}
         return self._take(self.execution.resume(self.store[self.id], news, self.version, self.now))
 
     def _take(self, commands: list[do.Command]) -> list[do.Command]:
@@ -177,6 +183,8 @@ class World:
                 case do.CancelStep(id):
                     self.steps.pop(id, None)
                     self.canceled.append(id)
+                case do.Look(ids):
+                    self.looks[ids[0]] = ids
                 case do.Watch(id):
                     assert id not in self.watched, "watched twice"
                     self.watched.add(id)
@@ -234,6 +242,11 @@ class World:
         """Answer these writes, in this order, together; all that are under way if none is named."""
         return self.step(*[self.written(promise_id) for promise_id in promise_ids or tuple(self.writes)])
 
+    def looked(self, first: str) -> list[do.Event]:
+        """Return the events that answer a `Look`, and with it all writes, as `Look` says."""
+        written = [self.written(promise_id) for promise_id in tuple(self.writes)]
+        return written + [do.PromiseKnown(self.read(each)) for each in self.looks.pop(first) if each in self.store]
+
     def refuse(self, promise_id: str, error: Exception | None = None) -> list[do.Command]:
         """Refuse a write that is under way."""
         del self.writes[promise_id]
@@ -275,7 +288,9 @@ class World:
 
     @property
     def pending(self) -> list[str]:
-        """What can happen next: answers to writes, and ends of steps."""
+        """What can happen next: answers to writes and looks, and ends of steps."""
+        if self.looks:
+            return [f"l:{first}" for first in self.looks]
         return [f"w:{promise_id}" for promise_id in self.writes] + [f"s:{step_id}" for step_id in self.steps]
 
     def happen(self, what: str) -> list[do.Command]:
@@ -283,6 +298,8 @@ class World:
         kind, _, promise_id = what.partition(":")
         if kind == "w":
             return self.answer(promise_id)
+        if kind == "l":
+            return self.step(*self.looked(promise_id))
         command = self.steps.pop(promise_id)
         try:
             value = command.function.fn(*command.args, **command.kwargs)
@@ -303,6 +320,9 @@ class World:
             **changes,
         }
         history = [self.read_at(record, given["now"]) for record in self.store.values() if record.id != self.id]
+        if not (self.env.dialect.whole_preload or self.env.dialect.searches):  # the record of deliveries, and no more
+            history = [one for one in history if HEADER in one.param.headers and is_own(self.id, one.id)]
+            given["whole"] = False
         given.setdefault("history", history)
         fn = given.pop("fn", self.fn)
         other = World(fn, *self.args, **given)

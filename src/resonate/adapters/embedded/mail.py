@@ -18,6 +18,7 @@ from attrs import frozen
 from resonate.core.protocol.records import Execute, Message
 from resonate.core.protocol.snapshot import OutboxEntry
 from resonate.errors import StoreError
+from resonate.ports.store import Notice, Reconnected
 
 Key: TypeAlias = str | tuple[str, str]
 Pile: TypeAlias = OrderedDict[Key, OutboxEntry]
@@ -86,11 +87,17 @@ class Mailbox:
         self._waiting: Future[None] | None = None
         self._closed = False
         self._failure: StoreError | None = None
+        self._gap = False
         self.pile: Pile = OrderedDict()
 
     def put(self, address: str, message: Message) -> None:
         """Add a message, from any thread. Called with the lock held."""
         self._piles.put(self.pile, address, message)
+        self._ring()
+
+    def tell_of_a_gap(self) -> None:
+        """Say that messages may have been lost. Called with the lock held."""
+        self._gap = True
         self._ring()
 
     def close(self) -> None:
@@ -121,9 +128,12 @@ class Mailbox:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Message:
+    async def __anext__(self) -> Message | Notice:
         while True:
             with self._lock:
+                if self._gap:
+                    self._gap = False
+                    return Reconnected()
                 message = self._piles.take(self.pile)
                 if message is not None:
                     return message

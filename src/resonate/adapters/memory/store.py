@@ -11,6 +11,7 @@ from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.records import Message
 from resonate.core.protocol.requests import Rejection, Request
 from resonate.errors import StoreError, UsageError
+from resonate.ports.store import Notice
 
 R = TypeVar("R")
 
@@ -91,7 +92,7 @@ class MemoryStore:
             raise self._closed()
         return self._server.ask_all(requests)
 
-    def messages(self) -> AsyncIterator[Message]:
+    def messages(self) -> AsyncIterator[Message | Notice]:
         """Return the messages to this connection, until `stop`. Raise `UsageError` before `start`."""
         if self._member is None:
             raise self._closed()

@@ -97,6 +97,7 @@ class PostOffice:
         self._db.execute("DELETE FROM members WHERE process = ?", (self._token,))
         for member in dict.fromkeys(here.values()):
             self.join(member)
+            self._out.append(member.mailbox.tell_of_a_gap)
 
     def fail(self, error: StoreError) -> None:
         """Tell the connections of this process that no more messages come."""

@@ -11,11 +11,13 @@ from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.records import Message
 from resonate.core.protocol.requests import Rejection, Request
 from resonate.errors import StoreError, UsageError
+from resonate.ports.store import Notice
 
 R = TypeVar("R")
 
-DIALECT = Dialect()
-"""Our own machine's."""
+DIALECT = Dialect(loses_messages=False)
+"""Our own machine's. A message to a process that lives is in its memory or in the file; if it may have missed some all
+the same, since others took it for dead, its readers are told."""
 
 
 class Server(Protocol):
@@ -100,7 +102,7 @@ class SqliteStore:
             raise self._closed()
         return await self._server.prune(before)
 
-    def messages(self) -> AsyncIterator[Message]:
+    def messages(self) -> AsyncIterator[Message | Notice]:
         """Return the messages to this connection, until `stop`. Raise `UsageError` before `start`."""
         if self._member is None:
             raise self._closed()

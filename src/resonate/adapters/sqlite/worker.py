@@ -55,6 +55,11 @@ log = logging.getLogger("resonate.sqlite")
 
 POLL: Final = 0.02
 """Seconds between two looks at whether another process has written."""
+TURN: Final = 0.001
+"""Seconds between two tries to get the write lock. SQLite would wait ever longer between its own, and who has waited
+longest would come last: under load a process got no turn for seconds."""
+FAREWELL: Final = 2.0
+"""Seconds to wait for the write lock while we close."""
 LOOK_AROUND: Final = 1.0
 """Seconds between two looks at whether the other processes are alive."""
 MOURNING: Final = 3
@@ -166,6 +171,7 @@ class Worker:
     def _open(self) -> None:
         options = self._options
         self._db = open_file(self._path, options.durability, options.patience)
+        self._db.execute("PRAGMA busy_timeout = 0")  # see TURN
         self._inode = forks.noted(self._path)
         try:
             self._alive.start()
@@ -299,13 +305,17 @@ class Worker:
 
     def _look(self, jobs: Sequence[Job[Any]]) -> bool:
         """Answer questions without the write lock; or return False, since something is due that they should see."""
-        self._db.execute("BEGIN")
         try:
+            self._db.execute("BEGIN")
             self._sync()
             due = self._tables.look()
             if due <= self._tick():
                 return False
             self._answer_all(jobs)
+        except sqlite3.Error as error:
+            if is_busy(error):  # another process mends the file: that is waited for where writes are
+                return False
+            raise
         finally:
             self._roll_back()
         self._wake_at(due)
@@ -386,15 +396,17 @@ class Worker:
 
     def _begin(self) -> None:
         """Take the write lock, however long others hold it, up to our patience."""
-        until = time.monotonic() + self._options.patience
+        began = time.monotonic()
         while True:
             try:
                 self._db.execute("BEGIN IMMEDIATE")
             except sqlite3.Error as error:
                 if not is_busy(error):
                     raise
-                if time.monotonic() >= until or self._closing:
+                patience = min(self._options.patience, FAREWELL) if self._closing else self._options.patience
+                if time.monotonic() - began >= patience:
                     raise locked(self._path, self._options.patience) from error
+                time.sleep(TURN)
             else:
                 return
 

@@ -51,7 +51,10 @@ class CancelStep:
 
 @frozen
 class Look:
-    """Ask how the store has these promises now; answer with `PromiseKnown` for each that there is, then step."""
+    """Ask how the store has these promises now; answer with `PromiseKnown` for each that there is.
+
+    It is asked for together with the writes of the same turn, and answered with them, in one step.
+    """
 
     ids: tuple[str, ...]
 

@@ -548,7 +548,7 @@ class Context:
         if not chosen.startswith(origin + separator):
             msg = f"The id {chosen!r} does not belong to the execution {execution.id}."
             raise UsageError(msg, hint=f"Let it begin with {origin + separator!r}, or use ctx.detached.")
-        if ids.is_own(execution.id, chosen, separator) or not ids.is_unicode(chosen):
+        if ids.is_own(origin, chosen, separator) or not ids.is_unicode(chosen):
             msg = f"The id {chosen!r} has a segment 0, or a lone surrogate."
             raise UsageError(msg, hint="Choose another name for it, such as a word.")
         return chosen

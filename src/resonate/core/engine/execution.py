@@ -993,8 +993,10 @@ class Execution:
         """Return what to ask the store for at the end of this turn."""
         for promise_id in self._recall.ahead():
             self._looks[promise_id] = None
+        if not self._looks:
+            return None
         looks, self._looks = self._looks, {}
-        return do.Look(tuple(looks)) if looks else None
+        return do.Look(tuple(looks))
 
     def _look_at_what_is_open(self, horizon: int) -> None:
         """Ask for what may have settled, of a store that said that something has, and not what."""

@@ -27,20 +27,26 @@ class Recall:
 
     def may_find(self, promise_id: str) -> bool:
         """Say whether a promise that is not known here may be stored all the same."""
+        if self._whole:
+            return False
         stem, number = ids.counted(promise_id, self._separator)
-        return not self._whole and not (number and number <= self._looked.get(stem, (0, 0))[0])
+        return not (number and number <= self._looked.get(stem, (0, 0))[0])
 
     def asked(self, promise_id: str) -> None:
         """Take note that the workflow asks for a promise that is not known here."""
+        if self._over:
+            return
         stem, number = ids.counted(promise_id, self._separator)
         if number and self.may_find(promise_id):
             self._asked[stem] = max(number, self._asked.get(stem, 0))
 
     def ahead(self) -> list[str]:
         """Return what to look for now, beside what was asked for in this turn."""
-        asked, self._asked = self._asked, {}
         found: list[str] = []
-        for stem, last in asked.items() if not self._over else ():
+        if not self._asked:
+            return found
+        asked, self._asked = self._asked, {}
+        for stem, last in asked.items():
             size = self._looked.get(stem, (0, FIRST))[1]
             self._looked[stem] = (last + size, min(2 * size, MOST))
             found.extend(f"{stem}{number}" for number in range(last + 1, last + size + 1))
@@ -54,3 +60,4 @@ class Recall:
     def end(self) -> None:
         """Look no further: what is stored has been heard of."""
         self._over = True
+        self._asked.clear()

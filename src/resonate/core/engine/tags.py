@@ -45,11 +45,12 @@ class Place:
 
 def tags_of(child: Child, place: Place, more: Mapping[str, str] | None) -> dict[str, str]:
     """Return the tags of a child's promise: its own, and `more`."""
-    below = ids.is_below(child.id, child.scope.id, place.separator)  # it may have an id that somebody chose
+    # Where servers check it, an id that somebody chose may not lie below its workflow's.
+    above = place.branch is not None or ids.is_below(child.id, child.scope.id, place.separator)
     tags = {
         **(more or {}),
         Tag.ORIGIN: place.origin,
-        Tag.PARENT: child.scope.id if below or place.branch is not None else place.origin,
+        Tag.PARENT: child.scope.id if above else place.origin,
         **_history(child.id, place),
     }
     match child.role:

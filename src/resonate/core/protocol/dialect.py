@@ -36,3 +36,12 @@ class Dialect:
 
 
 OURS = Dialect()
+
+FIELD = Dialect(
+    targeted_timers=True,
+    enforces_deadlines=False,
+    keeps_resumes=False,
+    delta_preload=False,
+    whole_preload=False,
+)
+"""What a client may rely on with the servers that are out there, if they serve searches."""

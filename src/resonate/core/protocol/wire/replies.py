@@ -57,6 +57,8 @@ CREATED: Final = 201
 REDIRECT: Final = 300
 REFUSED: Final = 400
 """The least status of a refusal."""
+UNDERSTOOD: Final = frozenset({404, 409, 422})
+"""Refusals of a server that has read the request, and so can name it; the others may come from one that could not."""
 
 # ---------------------------------------------------------------- writing
 
@@ -159,9 +161,10 @@ def decode_reply(request: Request[R], corr_id: str, body: bytes | str) -> R | Re
         envelope = as_object(orjson.loads(body), "the reply")
         head = as_object(envelope.get("head"), "head")
         status = integer(head, "status")
+        if status < REFUSED or status in UNDERSTOOD:
+            _check_echo(request, corr_id, envelope, head)
         if status >= REFUSED:
             return Rejection(status, _message(envelope.get("data")))
-        _check_echo(request, corr_id, envelope, head)
         return cast("R", _read(request.kind, status, as_object(envelope.get("data"), "data")))
     except (ValueError, Malformed) as error:
         why = str(error) if isinstance(error, Malformed) else "it is not JSON"

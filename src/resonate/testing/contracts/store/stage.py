@@ -34,7 +34,7 @@ from resonate.core.protocol.requests import (
     TaskGet,
     TaskSuspend,
 )
-from resonate.ports.store import Backend, Reconnected, Store
+from resonate.ports.store import Backend, Dropped, Reconnected, Store
 from resonate.testing.clock import VirtualClock
 from resonate.testing.contracts.expect import Check, Checks
 
@@ -70,7 +70,7 @@ class Member:
     async def listen(self) -> None:
         """Note down what comes, until the store stops."""
         async for message in self.store.messages():
-            if not isinstance(message, Reconnected):
+            if not isinstance(message, Reconnected | Dropped):
                 self.heard.append(message)
 
 
