@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import unquote
 
 import httpx
+import orjson
 from attrs import define, field
 
 from resonate.core.protocol.requests import Rejection
@@ -108,7 +109,7 @@ class HttpFront:
         if len(body) > self.request_bytes:
             await _respond(send, 413, b"length limit exceeded", "text/plain")
             return
-        incoming = decode_request(body)
+        incoming = decode_request(body if store.dialect.delta_preload else _without_delta(body))
         reply = await self._reply(store, incoming)
         status = reply.status if isinstance(reply, Rejection) else 300 if getattr(reply, "redirect", False) else 200
         await _respond(send, status, encode_reply(incoming, reply))
@@ -145,6 +146,16 @@ class HttpFront:
         finally:
             scope["state"][_STREAMS].remove(store)
             await store.stop()
+
+
+def _without_delta(body: bytes) -> bytes:
+    """Return a request without what a server that does not know it passes over, whatever is in it."""
+    try:
+        envelope = orjson.loads(body)
+        envelope["data"].pop("delta", None)
+    except (ValueError, TypeError, LookupError, AttributeError):
+        return body
+    return orjson.dumps(envelope)
 
 
 async def _stream(store: Store, send: Send) -> None:
@@ -229,13 +240,13 @@ class FrontTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """End what is under way, and the application's life."""
-        life, self._life = self._life, None
+        life, asked, self._life = self._life, self._asked, None
         for task in [*self._tasks]:
             task.cancel()
         if self._tasks:
             await asyncio.wait([*self._tasks])
         if life is not None:
-            self._asked.put_nowait({"type": "lifespan.shutdown"})
+            asked.put_nowait({"type": "lifespan.shutdown"})
             await life
 
     async def _begin(self) -> None:

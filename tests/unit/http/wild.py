@@ -67,6 +67,7 @@ class Wild:
     polls: deque[Answerer | None] = field(factory=deque)
     always: Answerer | None = None
     requests: list[httpx.Request] = field(factory=list)
+    transports: list[httpx.AsyncBaseTransport] = field(factory=list)
     server: Any = field(init=False)
     front: HttpFront = field(init=False)
 
@@ -99,16 +100,17 @@ class _Transport(httpx.AsyncBaseTransport):
     def __init__(self, wild: Wild) -> None:
         self._wild = wild
         self._inner = wild.front.transport()
+        wild.transports.append(self._inner)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await request.aread()
         self._wild.requests.append(request)
         planned = self._wild.posts if request.method == "POST" else self._wild.polls
         answerer = planned.popleft() if planned else self._wild.always
-        if answerer is None:
-            return await self._inner.handle_async_request(request)
-        found = answerer(request)
+        found = None if answerer is None else answerer(request)
         found = await found if asyncio.iscoroutine(found) else found
+        if found is None:
+            return await self._inner.handle_async_request(request)
         if isinstance(found, BaseException):
             raise found
         return found

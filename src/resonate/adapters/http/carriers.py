@@ -21,6 +21,8 @@ from httpx_aiohttp import AiohttpTransport, HttpxAiohttpClient
 T = TypeVar("T")
 
 Headers: TypeAlias = Mapping[str, str]
+_Guarded: TypeAlias = "tuple[Carrier, AsyncGenerator[None, None]]"
+"""A carrier, and the generator that closes it when it is closed."""
 
 
 class Carrier(Protocol):
@@ -62,7 +64,7 @@ class ClientCarrier:
     """Sends by a client with all that it was configured with."""
 
     _client: httpx.AsyncClient
-    _owned: bool
+    _owned: bool = field(alias="owned")
 
     async def send(
         self, method: str, url: httpx.URL, headers: Headers, content: bytes | None, timeout: httpx.Timeout
@@ -113,9 +115,9 @@ class Carriers:
     """
 
     _make: Callable[[], Carrier]
-    _shared: bool
-    _guards: dict[AbstractEventLoop, tuple[Carrier, AsyncGenerator[None, None]]] = field(factory=dict, init=False)
-    _home: list[AbstractEventLoop] = field(factory=list, init=False)
+    _shared: bool = field(alias="shared")
+    _guards: dict[AbstractEventLoop, _Guarded] = field(factory=dict[AbstractEventLoop, "_Guarded"], init=False)
+    _home: list[AbstractEventLoop] = field(factory=list[AbstractEventLoop], init=False)
 
     def settle(self) -> None:
         """Take the running loop for the one that a shared client belongs to."""

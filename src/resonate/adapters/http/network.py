@@ -27,7 +27,7 @@ from resonate.adapters.http.events import CONTENT_TYPE, events
 from resonate.adapters.remote import Credentials
 from resonate.core.backoff import full_jitter_ms
 from resonate.core.protocol import addresses
-from resonate.errors import NetworkError, ServerError, StoreError, UsageError
+from resonate.errors import AuthError, NetworkError, ServerError, StoreError, UsageError
 from resonate.ports.clock import Clock
 from resonate.ports.network import Answer
 from resonate.ports.store import Notice, Reconnected
@@ -130,6 +130,7 @@ class HttpNetwork:
         self._items: asyncio.Queue[_Item] = asyncio.Queue(_WAITING)
         self._reader: asyncio.Task[None] | None = None
         self._home: AbstractEventLoop | None = None
+        credentials.on_refusal(self._refused)
 
     @property
     def name(self) -> str:
@@ -158,7 +159,8 @@ class HttpNetwork:
         self._carriers.settle()
         stream = await self._open_stream()
         self._items = asyncio.Queue(_WAITING)
-        self._reader = asyncio.get_running_loop().create_task(self._read_on(stream), name="resonate-stream")
+        self._home = asyncio.get_running_loop()
+        self._reader = self._home.create_task(self._read_on(stream), name="resonate-stream")
 
     async def stop(self) -> None:
         """Close the stream and this loop's connections."""
@@ -166,10 +168,25 @@ class HttpNetwork:
         if reader is not None:
             reader.cancel()
             await asyncio.wait([reader])
-            while not self._items.empty():
-                self._items.get_nowait()
-            self._items.put_nowait(_End())
+            self._end(_End())
         await self._carriers.close()
+
+    def _end(self, end: _End) -> None:
+        """Let the messages end, without those that nobody has read."""
+        while not self._items.empty():
+            self._items.get_nowait()
+        self._items.put_nowait(end)
+
+    def _refused(self, error: AuthError) -> None:
+        """End the messages with an error: the server refuses us, whichever request it was that it said so to."""
+        home = self._home
+        if home is not None and not home.is_closed():
+            home.call_soon_threadsafe(self._end_for_good, error)
+
+    def _end_for_good(self, error: AuthError) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            self._end(_End(error))
 
     # ------------------------------------------------------------ requests
 

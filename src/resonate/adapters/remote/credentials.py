@@ -11,6 +11,8 @@ import asyncio
 import inspect
 import threading
 from asyncio import AbstractEventLoop, Task
+from collections.abc import Callable
+from typing import cast
 
 from resonate.errors import AuthError, NetworkError, UsageError
 from resonate.ports.network import Token
@@ -40,10 +42,15 @@ class Credentials:
         self._token = self._static
         self._trouble: str | None = None
         self._asking: dict[AbstractEventLoop, Task[str]] = {}
+        self._listeners: list[Callable[[AuthError], None]] = []
 
     def __repr__(self) -> str:
         """Say that there is a token, and not which."""
         return f"Credentials({'none' if self._static is None and self._ask is None else 'a token'})"
+
+    def on_refusal(self, listener: Callable[[AuthError], None]) -> None:
+        """Call `listener`, on any thread, when the server refuses for good."""
+        self._listeners.append(listener)
 
     def reset(self) -> None:
         """Forget that the server refused."""
@@ -73,7 +80,11 @@ class Credentials:
     def refuse(self) -> AuthError:
         """Take note that the server refuses for good; return the error that says so."""
         with self._lock:
+            news = self._trouble is None
             self._trouble = "does not accept the token" if self._static or self._ask else "asks for a token"
+        if news:
+            for listener in self._listeners:
+                listener(self._error())
         return self._error()
 
     def _error(self) -> AuthError:
@@ -96,7 +107,7 @@ class Credentials:
                 token = await token
         except Exception as error:  # noqa: BLE001 - whatever a user's function raises; its text may hold what is secret
             raise NetworkError(f"Asking for a token failed with {type(error).__name__}.", hint=_HINT) from None
-        if not isinstance(token, str):
+        if not isinstance(cast("object", token), str):
             raise UsageError(f"The function that gives the token returned {type(token).__name__}, not text.")
         _check(token)
         with self._lock:

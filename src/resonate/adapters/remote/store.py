@@ -120,11 +120,11 @@ class RemoteStore:
             except StoreError as error:
                 failures += 1
                 now = self._clock.now()
-                delay = full_jitter_ms(failures, self._draw(), error.retry_after_ms)
-                if not error.retriable or now + delay > until:
+                if not error.retriable or now >= until:
                     await self._network.stop()
                     raise
-            await self._clock.sleep_until(now + delay)
+                delay = full_jitter_ms(failures, self._draw(), error.retry_after_ms)
+            await self._clock.sleep_until(min(now + delay, until))
         self._open = self._started = True
 
     async def stop(self) -> None:

@@ -1,0 +1,121 @@
+"""Which client carries a request: one of the loop that asks."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import httpx
+import pytest
+
+from resonate.adapters.http.carriers import ClientCarrier, LeanCarrier, default_carrier
+from resonate.core.protocol.dialect import OURS
+from resonate.core.protocol.requests import PromiseGet, Rejection
+
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+
+
+async def ask(store, count=3):
+    return [await store.send(PromiseGet("p")) for _ in range(count)]
+
+
+def made(wild):
+    """Return a maker of clients, and what it has made: client, loop."""
+    clients = []
+
+    def make():
+        client = wild.http_client()
+        clients.append((client, asyncio.get_running_loop()))
+        return client
+
+    return make, clients
+
+
+async def test_each_loop_has_a_client_of_its_own_that_is_closed_with_it(wild):
+    make, clients = made(wild)
+    store = wild.backend(client=make, dialect=OURS).connect(group="g", pid="p")
+    await store.start()
+    here = await ask(store)
+    there = await asyncio.to_thread(lambda: asyncio.run(ask(store)))
+    assert {type(reply) for reply in here + there} == {Rejection}
+    assert len(clients) == 2
+    assert clients[1][0].is_closed
+    assert not clients[0][0].is_closed
+    await store.stop()
+    assert clients[0][0].is_closed
+    await store.start()
+    await ask(store)
+    assert len(clients) == 3
+    await store.stop()
+
+
+async def test_a_client_that_is_given_serves_every_loop_on_its_own_and_is_not_closed(wild):
+    threads = set()
+
+    def note(_request):
+        threads.add(threading.get_ident())
+
+    wild.always = note
+    async with wild.http_client() as client:
+        store = wild.backend(client=client, dialect=OURS).connect(group="g", pid="p")
+        await store.start()
+        replies = await asyncio.to_thread(lambda: asyncio.run(ask(store)))
+        assert {type(reply) for reply in replies} == {Rejection}
+        await store.stop()
+        assert not client.is_closed
+    assert threads == {threading.get_ident()}
+
+
+async def test_a_client_s_own_headers_and_hooks_are_used(wild):
+    async def hook(request):
+        request.headers["x-hook"] = "yes"
+
+    def make():
+        client = wild.http_client()
+        client.headers["x-mine"] = "1"
+        client.event_hooks = {"request": [hook]}
+        return client
+
+    store = wild.backend(client=make, dialect=OURS).connect(group="g", pid="p")
+    await store.start()
+    await ask(store)
+    await store.stop()
+    assert {(request.headers["x-mine"], request.headers["x-hook"]) for request in wild.requests} == {("1", "yes")}
+
+
+@pytest.mark.parametrize(
+    ("environment", "url", "kind"),
+    [
+        ({}, "http://server:8001", LeanCarrier),
+        ({}, "https://server", LeanCarrier),
+        ({"http_proxy": "http://proxy:3128"}, "http://server:8001", ClientCarrier),
+        ({"http_proxy": "http://proxy:3128"}, "https://server", LeanCarrier),
+        ({"https_proxy": "http://proxy:3128"}, "https://server", ClientCarrier),
+        ({"http_proxy": "http://proxy:3128", "no_proxy": "localhost,server"}, "http://server:8001", LeanCarrier),
+    ],
+)
+async def test_a_proxy_of_the_environment_is_used(monkeypatch, environment, url, kind):
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    carrier = default_carrier(url, 10)()
+    assert isinstance(carrier, kind)
+    await carrier.close()
+
+
+async def test_what_a_server_packs_is_unpacked(wild):
+    import gzip
+
+    def packed(request):
+        from tests.unit.http.wild import answer
+
+        body = gzip.compress(answer(request, 404, "no").content)
+        return httpx.Response(404, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(body))
+
+    store = wild.backend(dialect=OURS).connect(group="g", pid="p")
+    await store.start()
+    wild.posts.append(packed)
+    assert await store.send(PromiseGet("p")) == Rejection(404, "no")
+    await store.stop()
