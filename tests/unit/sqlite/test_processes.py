@@ -13,7 +13,10 @@ from resonate.adapters.sqlite import SqliteServer
 from tests.unit.sqlite.helpers import Peer, peer, sql, until
 from tests.unit.sqlite.peer import register_all
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="processes are paused and killed by POSIX means")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="processes are paused and killed by POSIX means"),
+    pytest.mark.slow,
+]
 
 TTL = 2.0
 

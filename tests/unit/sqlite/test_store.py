@@ -172,7 +172,7 @@ async def test_odd_texts_are_kept_as_they_are(tmp_path, text):
         assert {one.record.id for one in opened.server.snapshot().promises} == {id, "other"}
 
 
-@pytest.mark.parametrize("size", [1_000_000, 50_000_000])
+@pytest.mark.parametrize("size", [1_000_000, pytest.param(50_000_000, marks=pytest.mark.slow)])
 async def test_huge_values_come_back(tmp_path, size):
     path = tmp_path / "app.db"
     async with Opened(path) as opened:
@@ -183,6 +183,7 @@ async def test_huge_values_come_back(tmp_path, size):
         assert reply.promise.param.data == "x" * size
 
 
+@pytest.mark.slow
 async def test_ten_thousand_callbacks_on_one_promise_are_all_called(tmp_path):
     count = 10_000
     async with Opened(tmp_path / "app.db") as opened:
@@ -208,6 +209,7 @@ async def test_ten_thousand_callbacks_on_one_promise_are_all_called(tmp_path):
     assert sql(tmp_path / "app.db", "SELECT count(*) FROM callbacks") == [[0]]
 
 
+@pytest.mark.slow
 async def test_ten_thousand_offers_are_kept_until_somebody_comes(tmp_path):
     count = 10_000
     path = tmp_path / "app.db"
