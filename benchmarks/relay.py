@@ -24,6 +24,8 @@ class Passed:
 async def relay(url: str) -> AsyncGenerator[tuple[str, Passed]]:
     """Stand before the server at `url`; yield the address to use instead, and the counts."""
     there, passed = urlsplit(url), Passed()
+    open_ends: list[asyncio.StreamWriter] = []
+    serving: list[asyncio.Task[None] | None] = []
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, requests: bool) -> None:
         with suppress(ConnectionError):
@@ -37,6 +39,8 @@ async def relay(url: str) -> AsyncGenerator[tuple[str, Passed]]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream = await asyncio.open_connection(there.hostname, there.port)
+        open_ends.extend((writer, upstream[1]))
+        serving.append(asyncio.current_task())
         await asyncio.gather(pump(reader, upstream[1], requests=True), pump(upstream[0], writer, requests=False))
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -44,3 +48,6 @@ async def relay(url: str) -> AsyncGenerator[tuple[str, Passed]]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", passed
     finally:
         server.close()
+        for end in open_ends:
+            end.close()
+        await asyncio.gather(*filter(None, serving), return_exceptions=True)

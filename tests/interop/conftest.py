@@ -16,6 +16,7 @@ from resonate import Resonate
 from tests.interop import functions, peers
 
 NODE = "node"
+OWN = "server"
 GIVEN = [url for url in os.environ.get("RESONATE_TEST_SERVER", "").split(",") if url]
 FOREVER = 2**52
 
@@ -74,7 +75,7 @@ class Site:
         return self._peers[who]
 
 
-@pytest.fixture(scope="session", params=[NODE, *(GIVEN or ["server"])])
+@pytest.fixture(scope="session", params=[NODE, *(GIVEN or [OWN] * bool(peers.COMMAND))])
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with ExitStack() as stack:
         if request.param == NODE:
@@ -83,11 +84,9 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                 pytest.skip(why_not)
             process = stack.enter_context(peers.node_server())
             server = Server(f"{process.hello['package']} (its in-process server)", process.hello["url"])
-        elif "://" not in request.param and peers.COMMAND:
+        elif request.param == OWN:
             own = stack.enter_context(peers.OwnServer(tmp_path_factory.mktemp("server")))
             server = Server(f"Resonate server ({peers.COMMAND.split()[0]})", own.url)
-        elif "://" not in request.param:
-            pytest.skip("RESONATE_TEST_SERVER is not set: give it the URL of a Resonate server")
         else:
             server = Server(request.param, request.param)
         yield Site(server, secrets.token_hex(3), stack)
@@ -121,6 +120,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                     notes.setdefault(told["column"], []).append(text)
     if cells:
         _print_matrix(terminalreporter, cells, notes)
+        if not GIVEN and not peers.COMMAND:
+            terminalreporter.write_line(
+                "no Resonate server was tried: RESONATE_TEST_SERVER is not set to the URL of one"
+            )
 
 
 def _print_matrix(

@@ -13,7 +13,7 @@ import pytest
 
 from resonate.testing.contracts import STORE_CHECKS, StoreCheck, run_store_check
 from tests.interop import peers
-from tests.interop.conftest import Server
+from tests.interop.conftest import NODE, OWN, Server
 from tests.interop.debugged import DebuggedServer
 
 pytestmark = pytest.mark.interop
@@ -39,7 +39,7 @@ EVERYWHERE = {
     "a task whose promise is past its deadline is offered once more": "a_drain_does_not_resume_a_dead_awaiter",
     "a fenced settlement as timed out is refused as a whole, and not inside": "a_client_cannot_time_out_a_promise",
 }
-NODE = {
+IN_PROCESS = {
     "it has no searches": """
         a_search_finds_all_in_the_order_of_ids pages_are_disjoint_and_complete a_search_matches_all_tags
         pages_are_stable_while_others_create a_search_filters_by_what_reads_now a_search_refuses_what_is_malformed
@@ -65,20 +65,18 @@ def by_check(*sentences: Mapping[str, str]) -> dict[str, str]:
     return {name: sentence for each in sentences for sentence, names in each.items() for name in names.split()}
 
 
-@pytest.fixture(scope="module", params=["node", "server"])
+@pytest.fixture(scope="module", params=[NODE, *([OWN] * bool(peers.COMMAND))])
 def debugged(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Server, dict[str, str]]]:
     """A server in debug mode, and where it differs."""
-    if request.param == "node":
+    if request.param == NODE:
         if why_not := peers.no_node():
             pytest.skip(why_not)
         with peers.node_server("--debug") as process:
             name = f"{process.hello['package']} (its in-process server)"
-            yield Server(name, process.hello["url"]), by_check(EVERYWHERE, NODE)
+            yield Server(name, process.hello["url"]), by_check(EVERYWHERE, IN_PROCESS)
         return
-    if not peers.COMMAND:
-        pytest.skip("RESONATE_TEST_SERVER_COMMAND is not set: how to start a server")
     options = ("--debug", "--messages-poll-interval", "2", "--timeouts-poll-interval", "100000000")
     with peers.OwnServer(tmp_path_factory.mktemp("debugged"), options) as own:
         server = Server(f"Resonate server ({peers.COMMAND.split()[0]})", own.url)
@@ -109,4 +107,4 @@ async def _run(check: StoreCheck, server: Server, *, dotted: bool) -> None:
 
 
 def test_every_difference_is_about_a_rule() -> None:
-    assert set(by_check(EVERYWHERE, NODE, RUST)) <= {check.__name__ for check in RULES}
+    assert set(by_check(EVERYWHERE, IN_PROCESS, RUST)) <= {check.__name__ for check in RULES}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.relay import Passed, relay
 from resonate import Context, PromiseTimedOut, Resonate, errors
 from tests.interop import functions
 from tests.interop.conftest import Site
@@ -245,6 +246,52 @@ async def test_search(site: Site, client: Resonate, record_property: Any) -> Non
         return
     found = [one.id async for one in client.promises.search(tags=tags, page=2)]
     assert found == [f"{tags['batch']}-{i}" for i in range(5)]
+
+
+async def _passed(site: Site, workflow: Any, size: int, continuations: int) -> Passed:
+    """Run the workflow through a relay; return what has passed."""
+    async with relay(site.server.url) as (url, passed):
+        group = f"{site.group('counted')}-{size}-{continuations}"
+        async with Resonate(url, group=group, continuations=continuations) as client, asyncio.timeout(60):
+            client.register(workflow)
+            functions.register(client)
+            await client.run(site.id(), workflow, size)
+    return passed
+
+
+async def test_a_step_costs_the_same_however_many_there_were_before(site: Site) -> None:
+    async def steps(ctx: Context, size: int) -> None:
+        for i in range(size):
+            await ctx.run(functions.add, i, 1)
+
+    few, many = [await _passed(site, steps, size, 100) for size in (20, 120)]
+    assert many.requests - few.requests == 2 * 100
+    assert many.bytes / 120 < 1.2 * few.bytes / 20
+
+
+async def test_a_remote_call_costs_the_same_however_many_there_were_before(site: Site) -> None:
+    async def calls(ctx: Context, size: int) -> None:
+        for i in range(size):
+            await ctx.rpc("add", i, 1)
+
+    few, many = [await _passed(site, calls, size, 100) for size in (5, 25)]
+    assert (many.requests - few.requests) / 20 < 8
+    assert many.bytes / 25 < 1.2 * few.bytes / 5
+
+
+async def test_a_cold_replay_asks_for_its_history_in_few_requests(site: Site, record_property: Any) -> None:
+    async def steps(ctx: Context, size: int) -> None:
+        for i in range(size):
+            await ctx.run(functions.add, i, 1)
+        await ctx.sleep(0.01)
+
+    few, many = [await _passed(site, steps, size, 0) for size in (20, 120)]
+    replay = many.requests - few.requests - 2 * 100
+    if site.server.searches:
+        assert replay < 10
+    else:
+        record_property("difference", "it has no searches: a cold replay asks for each recorded step")
+        assert replay <= 110
 
 
 async def test_a_hundred_workflows_at_once(site: Site, client: Resonate) -> None:

@@ -31,6 +31,11 @@ class Continuations:
         """Return how many are parked."""
         return len(self._parked)
 
+    @property
+    def parked(self) -> tuple[str, ...]:
+        """The ids of those that are parked."""
+        return tuple(self._parked)
+
     def park(self, execution: Execution, version: int) -> None:
         """Keep `execution`; the one parked longest ago is closed if there is no room."""
         if self._limit == 0:

@@ -65,6 +65,8 @@ LONGEST_HOLD_MS = 60_000
 LOUD = 7
 """How often a task that has to be held is written to the log: as long as its delay grows. Events tell each time."""
 MOST_OFFERS = 100_000
+AT_ONCE = 64
+"""How many parked executions are asked after at once."""
 LATE = "the answer to its claim came late"
 MOST_TIMERS = 100_000
 """So many timers are known by their ids, so that their offers cost nothing; an older one costs an acquisition."""
@@ -180,6 +182,7 @@ class Worker:
                         self._tools.watcher.told(message.promise)
                     case Reconnected():
                         self._tools.watcher.refresh()
+                        _ = self._spawn(self._look_for_resumed(), "resonate-resumed")
                     case Dropped():
                         log.warning("A message was dropped: %s.", message.reason)
                         self._report(trace.MessageDropped(message.reason))
@@ -203,6 +206,18 @@ class Worker:
             self._offers[task_id] = version
             if len(self._offers) > MOST_OFFERS:
                 self._offers.popitem(last=False)  # the server offers it again
+
+    async def _look_for_resumed(self) -> None:
+        """Take up what was resumed while no message could arrive; the server would offer it again, but much later."""
+        parked = self._continuations.parked
+        try:
+            for start in range(0, len(parked), AT_ONCE):
+                replies = await self._tools.store.send_all([TaskGet(one) for one in parked[start : start + AT_ONCE]])
+                for reply in replies:
+                    if isinstance(reply, TaskReply) and reply.task.state is TaskState.PENDING:
+                        self.offer(reply.task.id, reply.task.version)
+        except StoreError as error:
+            self._in_trouble(error)
 
     def timer_made(self, task_id: str) -> None:
         """Take note that this task is a timer's: it waits for its deadline, and offers of it are passed over."""

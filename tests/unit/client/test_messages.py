@@ -19,7 +19,7 @@ class Stream:
     """A Backend whose messages a test can lose, and add to."""
 
     def __init__(self, inner: Any, before: Any = a_moment) -> None:
-        self.inner, self.lost, self.requests = inner, False, []
+        self.inner, self.lost, self.loses, self.requests = inner, False, Unblock, []
         self.added: asyncio.Queue[Any] = asyncio.Queue()
         self._before = before
         self._slow = Slow(inner, before=self._note)
@@ -46,7 +46,7 @@ class Stream:
 
             async def _forward(self) -> None:
                 async for message in store.messages():
-                    if not (stream.lost and isinstance(message, Unblock)):
+                    if not (stream.lost and isinstance(message, stream.loses)):
                         stream.added.put_nowait(message)
 
         return Connected()
@@ -74,6 +74,30 @@ async def test_after_a_reconnect_whoever_waits_asks_again(harness):
     await harness.clock.advance(1_000)
     assert [await one for one in waiting] == list(range(200))
     assert len(stream.of(PromiseRegisterListener)) - asked <= 3 * 200
+
+
+async def test_after_a_reconnect_what_was_resumed_meanwhile_goes_on(harness):
+    stream = Stream(harness.backend)
+    client = await harness.open(harness.client(backend=stream))
+    other = await harness.open(harness.client(pid="other", group="other"))
+
+    @client.register
+    async def asks(ctx: Context) -> list[str]:
+        return [await (await ctx.promise()), await (await ctx.promise())]
+
+    handles = [await client.begin_run(f"o{n}", asks) for n in range(100)]
+    await harness.clock.advance(10)
+    stream.lost, stream.loses = True, Execute
+    for n in range(99):
+        await other.promises.resolve(f"o{n}:1", "yes")
+    await harness.clock.advance(10)
+    stream.lost = False
+    stream.added.put_nowait(Reconnected())
+    await harness.clock.advance(10)  # and not only when the server offers them again
+    for n in range(99):
+        await other.promises.resolve(f"o{n}:2", "no")
+    await harness.clock.advance(10)
+    assert [await handle.done() for handle in handles] == [True] * 99 + [False]
 
 
 async def test_what_is_refreshed_is_asked_for_a_few_at_a_time(harness):

@@ -1,5 +1,6 @@
 """What becomes of callers, of work and of what was acknowledged when something is wrong with the file."""
 
+# ruff: noqa: ASYNC221, ASYNC240 - what is done to the file and by whom is done in between, at once
 from __future__ import annotations
 
 import asyncio
@@ -83,7 +84,7 @@ async def test_work_waits_while_the_disk_is_full_and_goes_on_when_there_is_space
         assert kept(path, [*acknowledged, "r", *(f"r:{number}" for number in range(1, 41))])
 
 
-async def test_a_full_disk_is_told_to_whoever_asks_the_store_itself(tmp_path):
+async def test_a_full_disk_is_told_to_whoever_asks_the_store_itself(tmp_path, caplog):
     with mounted(tmp_path, "-t", "tmpfs", "-o", "size=1m", "none") as permitted:
         if not permitted:
             pytest.skip("this user may not mount a small disk")
@@ -92,9 +93,10 @@ async def test_a_full_disk_is_told_to_whoever_asks_the_store_itself(tmp_path):
         await store.start()
         await store.send(PromiseCreate(id="p0", timeout_at=2**50))
         (tmp_path / "ballast").write_bytes(bytes(os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize))
-        with pytest.raises(ServerError, match=r"no space left for the file .*app\.db"):
-            for number in range(1, 100):
-                await store.send(PromiseCreate(id=f"p{number}", timeout_at=2**50, tags={"x": "y" * 5_000}))
+        for _ in range(3):
+            with pytest.raises(ServerError, match=r"no space left for the file .*app\.db"):
+                await store.send(PromiseCreate(id="p1", timeout_at=2**50, tags={"x": "y" * 50_000}))
+        assert len(said(caplog, "no space left")) == 1
         assert isinstance(await store.send(PromiseGet("p0")), PromiseReply)  # what was acknowledged can be read
         await store.stop()
 
@@ -177,9 +179,9 @@ async def test_a_file_that_is_locked_at_opening_is_waited_for_no_longer_than_ask
 async def test_a_client_can_be_closed_while_the_file_is_locked(tmp_path):
     path = tmp_path / "app.db"
     with peer() as other:
-        client = await client_of(path).__aenter__()
+        client = await client_of(path, lock_timeout=600).__aenter__()
         await other.aask("lock", str(path))
-        await client.__aexit__(None, None, None)  # not after 30 s
+        await asyncio.wait_for(client.__aexit__(None, None, None), 60)
         await other.aask("unlock")
         async with client_of(path) as again:
             assert await again.run("r", "echo", 1) == 1
@@ -334,8 +336,7 @@ async def test_what_was_acknowledged_survives_the_loss_of_the_log(tmp_path):
         acknowledged = await acknowledge(client, "before", 30)
         delete_log(path)
         with pytest.raises(StoreError, match=r"app\.db-wal was deleted"):
-            while True:
-                await client.promises.create("after")
+            await client.promises.create("after")
     assert kept(path, acknowledged)
 
 
