@@ -10,8 +10,10 @@ import pytest
 
 from benchmarks.costs import Metered, Spending, Spent, Work, measure_costs
 from benchmarks.limits import commits_of
+from benchmarks.long import execution_id, fill
 from resonate.adapters.sqlite.file import Durability
 from resonate.adapters.sqlite.server import SqliteServer
+from resonate.core.protocol.records import PromiseState, Tag
 from resonate.core.protocol.requests import PromiseCreate, PromiseGet
 
 
@@ -78,6 +80,14 @@ def test_commits_are_counted_as_they_reach_the_log(tmp_path):
         return counts
 
     assert asyncio.run(commits()) == [5, 5, 6]
+
+
+def test_a_filled_file_holds_whole_executions_that_are_over(tmp_path):
+    asyncio.run(fill(tmp_path / "long.db", 40))
+    promises = [one.record for one in SqliteServer(tmp_path / "long.db").snapshot().promises]
+    assert len(promises) == 40
+    assert {promise.state for promise in promises} == {PromiseState.RESOLVED}
+    assert {promise.tags[Tag.ORIGIN] for promise in promises} == {execution_id(number) for number in range(4)}
 
 
 def test_a_limit_leaves_as_many_rows_as_it_was_asked_for(tmp_path):

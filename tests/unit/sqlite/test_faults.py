@@ -1,5 +1,6 @@
 """What becomes of callers, of work and of what was acknowledged when something is wrong with the file."""
 
+# ruff: noqa: ASYNC221, ASYNC240 - what is done to the file and by whom is done in between, at once
 from __future__ import annotations
 
 import asyncio
@@ -93,8 +94,7 @@ async def test_a_full_disk_is_told_to_whoever_asks_the_store_itself(tmp_path):
         await store.send(PromiseCreate(id="p0", timeout_at=2**50))
         (tmp_path / "ballast").write_bytes(bytes(os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_frsize))
         with pytest.raises(ServerError, match=r"no space left for the file .*app\.db"):
-            for number in range(1, 100):
-                await store.send(PromiseCreate(id=f"p{number}", timeout_at=2**50, tags={"x": "y" * 5_000}))
+            await store.send(PromiseCreate(id="p1", timeout_at=2**50, tags={"x": "y" * 50_000}))
         assert isinstance(await store.send(PromiseGet("p0")), PromiseReply)  # what was acknowledged can be read
         await store.stop()
 
@@ -334,8 +334,7 @@ async def test_what_was_acknowledged_survives_the_loss_of_the_log(tmp_path):
         acknowledged = await acknowledge(client, "before", 30)
         delete_log(path)
         with pytest.raises(StoreError, match=r"app\.db-wal was deleted"):
-            while True:
-                await client.promises.create("after")
+            await client.promises.create("after")
     assert kept(path, acknowledged)
 
 

@@ -60,11 +60,11 @@ class Alive:
                 if not _is_at(self._lock_path(self.token), self._file):
                     self.start()
 
-    def stop(self, *, known: bool = False) -> None:
-        """Give the lock back, and remove its file; `known` to others who were told nothing, it stays to show a death."""
+    def stop(self, *, untold: bool = False) -> None:
+        """Give the lock back, and remove its file; it stays, to show a death, if others have not been told."""
         file, self._file = self._file, None
         if file is not None:
-            if not known:
+            if not untold:
                 self.remove(self.token)
             os.close(file)
 

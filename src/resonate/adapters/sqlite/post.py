@@ -143,9 +143,13 @@ class PostOffice:
         id, listener = sort_key(key)
         if self._has_rows:
             self._has_rows = self._db.execute("SELECT 1 FROM outbox LIMIT 1").fetchone() is not None
+        unread_by: str | None = None
         if self._has_rows:
-            self._db.execute("DELETE FROM outbox WHERE id = ? AND listener = ?", (id, listener))
-        reader = self._reader(address)
+            older = self._db.execute(
+                "DELETE FROM outbox WHERE id = ? AND listener = ? RETURNING process", (id, listener)
+            ).fetchall()
+            unread_by = older[0][0] if older else None
+        reader = self._reader(address, unread_by)
         member = self._member(reader)
         if member is not None:
             self._out.append(lambda: member.mailbox.put(address, message))
@@ -166,12 +170,17 @@ class PostOffice:
         )
         self._has_rows = True
 
-    def _reader(self, address: str) -> _Known | None:
-        """Return who gets it: the newest connection of a pid, else the next of the group in turn if anyone will do."""
+    def _reader(self, address: str, hung: str | None = None) -> _Known | None:
+        """Return who gets it: the newest connection of a pid, else the next of the group in turn if anyone will do.
+
+        A process that has not read what was sent before may have `hung`; it gets no more if there is anyone else.
+        """
         to = parse(address)
         if to is None:
             return None
         members = self._members().get(to.group, [])
+        if hung is not None and to.anyone:
+            members = [member for member in members if member.process != hung] or members
         if to.pid is not None:
             for member in reversed(members):
                 if member.pid == to.pid:

@@ -20,7 +20,7 @@ def from_url(url: str, clock: Clock | None = None) -> SqliteServer:
     """
     parts = urlsplit(url)
     path = unquote(parts.path.removeprefix("/"))
-    if parts.netloc or parts.fragment or not path:
+    if parts.netloc or parts.fragment or not path or "\0" in path:
         raise UsageError(f"The URL {url} names no file.", hint=_EXAMPLE)
     if path == ":memory:":
         raise UsageError("SQLite in memory is not shared and not kept.", hint="Use memory:// instead.")

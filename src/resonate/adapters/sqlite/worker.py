@@ -209,18 +209,18 @@ class Worker:
         return None if self._last and not jobs else jobs
 
     def _shut(self) -> None:
-        known = True
+        untold = True
         try:
             if self._failure is None:
                 self._transact(self._leave)
-                known = False
+                untold = False
         except (ResonateError, sqlite3.Error) as error:
             log.info("The file %s was left without a farewell: %s", self._path, error)
         try:
             self._close_file()
         except sqlite3.Error as error:
             log.info("The file %s could not be closed: %s", self._path, error)
-        self._alive.stop(known=known)
+        self._alive.stop(untold=untold)
 
     def _close_file(self) -> None:
         try:
