@@ -17,7 +17,7 @@ from resonate.core.protocol.dialect import OURS
 from resonate.core.protocol.requests import PromiseGet, Rejection
 from tests.unit.http.wild import Wild, answer
 
-SECRET = "s3cr3t-t0ken"  # noqa: S105 - it opens nothing
+SECRET = "s3cr3t-t0ken"
 
 
 def only(*accepted):
@@ -244,7 +244,7 @@ async def test_what_is_secret_is_in_no_log_error_event_or_repr(way, caplog):
             lambda _: httpx.Response(503),
         ):
             wild.posts.append(answerer)
-            with pytest.raises(Exception) as caught:  # noqa: PT011 - each its own
+            with pytest.raises(Exception) as caught:
                 await store.send(PromiseGet("p"))
             errors.append(caught.value)
         assert await client.run("root", flow) == 4

@@ -18,6 +18,7 @@ from resonate.adapters.http.carriers import LeanCarrier
 from resonate.core.protocol.dialect import OURS
 from resonate.core.protocol.requests import PromiseGet, Rejection
 from resonate.testing import HttpFront
+from tests.unit.http.wild import until
 
 
 class Listening:
@@ -141,8 +142,7 @@ async def test_a_server_that_goes_down_and_comes_up_again_is_gone_on_with(listen
     client.register(far)
     async with client, asyncio.timeout(30):
         running = asyncio.ensure_future(client.run("root", slow))
-        while not any("task.fence" in kinds for kinds in listening.kinds.values()):
-            await asyncio.sleep(0.001)
+        await until(lambda: any("task.fence" in kinds for kinds in listening.kinds.values()))
         await asyncio.to_thread(listening.down)
         step.set()
         await asyncio.sleep(0.05)

@@ -49,6 +49,12 @@ def answer(request: httpx.Request, status: int, data: Any, **headers: str) -> ht
     return httpx.Response(status, headers=headers, json={"kind": asked["kind"], "head": head, "data": data})
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Let others run until something is so."""
+    while not condition():  # noqa: ASYNC110 - whoever makes it so does not know that somebody waits
+        await asyncio.sleep(0)
+
+
 async def never(_request: httpx.Request) -> httpx.Response:
     """Answer nothing."""
     await asyncio.get_running_loop().create_future()
