@@ -24,9 +24,7 @@ from resonate.core.protocol.wire import decode_message, decode_reply, encode_req
 from resonate.errors import NetworkError, StoreError
 from resonate.testing.clock import VirtualClock
 
-ARRIVAL = 0.01
-"""Seconds in which a message that has been sent arrives."""
-CONNECTED = 0.06
+ACKNOWLEDGED = 0.05
 """Seconds after which a new stream is acknowledged; until then, a server may hold its first message back (Nagle)."""
 
 
@@ -35,12 +33,13 @@ class DebuggedServer:
     """A Backend: the server at `url`, emptied when the first store connects, on the time of `clock`.
 
     With `dotted` it wants ids as `root.1.2`, and those that await each other under one root: `a` and `b:1` are `all.a`
-    and `all.b.1` there.
+    and `all.b.1` there. `arrival` is how many seconds a message takes that has been sent.
     """
 
     url: str
     clock: VirtualClock
     dotted: bool = False
+    arrival: float = 0.01
     _numbers: Any = field(factory=itertools.count)
     _schedules: dict[str, int] = field(factory=dict)
     _alarm: asyncio.Task[None] | None = None
@@ -84,9 +83,9 @@ class DebuggedServer:
     async def _set_alarm(self, client: httpx.AsyncClient) -> None:
         snap = await self._raw(client, "debug.snap", {})
         while snap["messages"]:
-            await asyncio.sleep(ARRIVAL)
+            await asyncio.sleep(self.arrival)
             snap = await self._raw(client, "debug.snap", {})
-        await asyncio.sleep(ARRIVAL)
+        await asyncio.sleep(self.arrival)
         due = [one["timeout"] for one in (*snap["promiseTimeouts"], *snap["taskTimeouts"])]
         instant = min((*due, *self._schedules.values()), default=None)
         if self._alarm is not None and self._alarm is not asyncio.current_task():
@@ -144,7 +143,7 @@ class DebuggedStore:
             connected = asyncio.Event()
             self._listening = asyncio.create_task(self._listen(self._client, connected))
             await connected.wait()
-            await asyncio.sleep(CONNECTED)
+            await asyncio.sleep(ACKNOWLEDGED + self._server.arrival)
 
     async def stop(self) -> None:
         if self._client is not None and self._listening is not None:
@@ -155,7 +154,7 @@ class DebuggedStore:
             self._inbox.put_nowait(None)
             await self._server.close()
             await client.aclose()
-            await asyncio.sleep(ARRIVAL)
+            await asyncio.sleep(self._server.arrival)
 
     async def send(self, request: Request[Any]) -> Any:
         if self._client is None:
