@@ -16,6 +16,10 @@ gate = @printf '\n== %s\n' "$(1)"
 # Material for MkDocs is maintained until May 2027; until its successor is chosen, its notice is noise.
 export NO_MKDOCS_2_WARNING := 1
 
+# The tests that reach all of core/: those of what is around it would only take time.
+CORE_TESTS := tests/unit tests/property tests/simulation --ignore=tests/unit/http --ignore=tests/unit/sqlite \
+	--ignore=tests/unit/adapters --ignore=tests/property/test_agreement.py --ignore=tests/simulation/test_over_http.py
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test interop kills check bench bench-long bench-peers bench-servers docs format generate clean \
 	gate-lint gate-format gate-mypy gate-pyright gate-imports gate-docs gate-examples gate-generated gate-coverage
@@ -104,7 +108,7 @@ gate-docs: $(READY)
 
 gate-coverage: $(READY)
 	$(call gate,branch coverage of core/ is 100 %)
-	@$(BIN)/python -m pytest -n 2 -m "not interop" --cov=resonate.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 tests
+	@$(BIN)/python -m pytest -n 2 --cov=resonate.core --cov-branch --cov-report=term-missing:skip-covered --cov-fail-under=100 $(CORE_TESTS)
 
 # ---------------------------------------------------------------- the venv
 
