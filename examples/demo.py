@@ -240,13 +240,14 @@ class Auditor:
     async def report(self, result: str) -> None:
         title("What the store has recorded, once each, and how often the body of each step really ran")
         records = await self.look()
+        width = max(len(record.id) for record in records)
         results: dict[str, Any] = {}
         for record in records:
             name = record.param.headers.get("resonate:call", "(sleep or promise)").partition("@")[0]
             results[name] = value = await self.office.get(record.id).result()
             processes = self.book.runs(record.id)
             ran = f"{len(processes)} x, in {', '.join(processes)}" if processes else ""
-            print(f"  {record.id:<12}{name:<20}{'' if value is None else str(value):<28}{ran}".rstrip())
+            print(f"  {record.id:<{width}}  {name:<18}  {'' if value is None else str(value):<30}  {ran}".rstrip())
             once = 3 if name == "charge" else 1  # the bank fails twice; all else runs again only in another process
             if any(times > once for times in Counter(processes).values()):
                 self.wrongs.append(f"{record.id} ({name}) ran twice in one process.")
