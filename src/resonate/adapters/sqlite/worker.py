@@ -111,6 +111,7 @@ class Worker:
         self._failure: ResonateError | None = None  # why nothing can be done, once that is so
         self._thread = threading.Thread(target=self._run, name=f"resonate-{options.path.name}", daemon=True)
         self._now = 0
+        self._is_behind = False  # the clock, of what the file has seen: it was said once
         self._version = -1
         self._mail = True  # another process may have left something
         self._rank = 0  # among the processes that live: the first does what is due, the others if it does not
@@ -458,12 +459,14 @@ class Worker:
         seen: int = self._db.execute("SELECT value FROM facts WHERE name = 'now'").fetchone()[0]
         now = self._clock.now()
         if seen - now > MAX_BACKWARDS:
-            log.warning(
-                "The clock is %.0f s behind what the file %s has seen; it is believed. Timers that were set while it "
-                "ran ahead will be late.",
-                (seen - now) / 1_000,
-                self._path,
-            )
+            if not self._is_behind:
+                log.warning(
+                    "The clock is %.0f s behind what the file %s has seen; it is believed. Timers that were set while "
+                    "it ran ahead will be late.",
+                    (seen - now) / 1_000,
+                    self._path,
+                )
+            self._is_behind = True
             return now
         return max(seen, self._now)
 
