@@ -19,6 +19,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final, TypeAlias
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
+import aiohttp
 import httpx
 from attrs import field, frozen
 
@@ -248,10 +249,13 @@ class HttpNetwork:
             yield
         except StoreError:
             raise
-        except (TimeoutError, httpx.TimeoutException) as error:
-            raise NetworkError(f"The server {self.name} was {done} and did not answer in time.", hint=_HINT) from error
         except Exception as error:  # a transport is the user's to choose, and raises what it likes
-            why = f"{type(error).__name__}: {str(error)[:_LONGEST_ERROR]}".rstrip(": ")
+            found = _what_it_was(error)
+            if isinstance(found, TimeoutError | httpx.TimeoutException):
+                raise NetworkError(
+                    f"The server {self.name} was {done} and did not answer in time.", hint=_HINT
+                ) from error
+            why = f"{type(found).__name__}: {str(found)[:_LONGEST_ERROR]}".rstrip(": ")
             raise NetworkError(f"The server {self.name} could not be {done}: {why}.", hint=_HINT) from error
 
     # ------------------------------------------------------------ messages
@@ -335,6 +339,12 @@ class HttpNetwork:
             else:
                 log.info("Messages from %s come again.", self.name)
                 return stream
+
+
+def _what_it_was(error: Exception) -> BaseException:
+    """Return what has happened: the aiohttp transport tells every connection that failed as one that took too long."""
+    cause = error.__cause__
+    return cause if isinstance(error, httpx.ConnectTimeout) and isinstance(cause, aiohttp.ClientError) else error
 
 
 _HINT: Final = "Look whether the server runs and can be reached from here."
