@@ -246,7 +246,7 @@ class Auditor:
             name = record.param.headers.get("resonate:call", "(sleep or promise)").partition("@")[0]
             results[name] = value = await self.office.get(record.id).result()
             processes = self.book.runs(record.id)
-            ran = f"{len(processes)} x, in {', '.join(processes)}" if processes else ""
+            ran = f"{len(processes)} x, in {len(set(processes))} process(es)" if processes else ""
             print(f"  {record.id:<{width}}  {name:<18}  {'' if value is None else str(value):<30}  {ran}".rstrip())
             once = 3 if name == "charge" else 1  # the bank fails twice; all else runs again only in another process
             if any(times > once for times in Counter(processes).values()):
