@@ -40,8 +40,7 @@ async def test_a_worker_that_is_lost_at_any_request_costs_nothing(name, mode, di
 
 
 @pytest.mark.parametrize("name", SHAPES)
-async def test_a_worker_that_is_lost_at_some_request_costs_nothing_in_a_file(name, tmp_path):
-    """At every fifth: each request in turn is for the memory server, and, in real processes, for tests/kills."""
+async def test_a_worker_that_is_lost_at_any_request_costs_nothing_in_a_file(name, tmp_path):
     files = count()
 
     def server(clock):
@@ -50,9 +49,10 @@ async def test_a_worker_that_is_lost_at_some_request_costs_nothing_in_a_file(nam
     shape = SHAPES[name]
     whole = await Stage(shape, mode=0, server=server).play()
     assert whole.history == (await Stage(shape, mode=0).play()).history
-    for number in range(1 + len(name) % 5, len(whole.requests) + 1, 5):
-        stage = await Stage(shape, 0, CrashPoint(number, When.AFTER), server=server).play()
-        where = f"lost after request {number}, {type(whole.requests[number - 1]).__name__}"
-        assert stage.result == shape.result, where
-        assert stage.wrong == [], where
-        assert stage.history == whole.history, where
+    for number in range(1, len(whole.requests) + 1):
+        for when in When:
+            stage = await Stage(shape, 0, CrashPoint(number, when), server=server).play()
+            where = f"lost {when.value} request {number}, {type(whole.requests[number - 1]).__name__}"
+            assert stage.result == shape.result, where
+            assert stage.wrong == [], where
+            assert stage.history == whole.history, where

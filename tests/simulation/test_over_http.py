@@ -9,9 +9,6 @@ from tests.simulation.network import QUIET, Faults, http
 from tests.simulation.shapes import SHAPES
 from tests.simulation.stage import Stage
 
-CRASHED = ("sequence", "fan out", "timers", "outside promise", "rpc fan out")
-"""What takes another way through the store each; the others are crashed without HTTP between."""
-
 
 @pytest.mark.parametrize("name", SHAPES)
 async def test_a_run_over_http_leaves_the_same_history(name, mode):
@@ -22,7 +19,7 @@ async def test_a_run_over_http_leaves_the_same_history(name, mode):
     assert carried.history == bare.history
 
 
-@pytest.mark.parametrize("name", CRASHED)
+@pytest.mark.parametrize("name", SHAPES)
 async def test_a_worker_that_is_lost_at_any_request_costs_nothing(name, mode):
     shape = SHAPES[name]
     whole = await Stage(shape, mode, network=http()).play()
