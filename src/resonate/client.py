@@ -663,7 +663,7 @@ class Retention:
         if not isinstance(store, Prunes):
             raise UsageError(
                 f"{type(store).__name__} can't be pruned.",
-                hint="Stores on sqlite:/// URLs can; a server is told itself.",
+                hint="A file (sqlite:///...) can be; a server has a retention of its own.",
             )
         return await store.prune(_instant(before, clock.now()))
 

@@ -11,6 +11,7 @@ import pytest
 from resonate import Context, Resonate
 from resonate.adapters.sqlite import SqliteServer
 from resonate.core.protocol.records import PromiseState
+from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 from resonate.core.protocol.snapshot import Snapshot
 from resonate.errors import NotFound, UsageError
 from resonate.testing import VirtualClock
@@ -130,6 +131,20 @@ async def test_a_promise_of_nobody_goes_when_it_is_settled(shop: Shop) -> None:
         assert (await client.promises.get("open")).state is PromiseState.PENDING
         with pytest.raises(NotFound):
             await client.promises.get("shut")
+
+
+async def test_promises_that_name_no_origin_go_one_by_one_however_many(shop: Shop) -> None:
+    store = shop.server.connect(group="g", pid="p")
+    await store.start()
+    far = shop.clock.now() + int((1_000 * DAY).total_seconds() * 1_000)
+    ids = [f"p{number:03}" for number in range(300)]
+    await store.send_all([PromiseCreate(id=id, timeout_at=far) for id in ids])
+    await store.send_all([PromiseSettle(id=id, state=PromiseState.RESOLVED) for id in reversed(ids[:200])])
+    shop.clock.jump_to(shop.clock.now() + 10)
+    await store.send_all([PromiseSettle(id=id, state=PromiseState.RESOLVED) for id in ids[200:250]])
+    assert await store.prune(shop.clock.now()) == 200
+    assert shop.ids() == set(ids[200:])
+    await store.stop()
 
 
 async def test_what_is_past_its_deadline_is_over_though_nobody_has_noticed(shop: Shop) -> None:

@@ -31,7 +31,8 @@ class Progress:
     """How far a search for what can go has come; `done` when all has been seen."""
 
     name: int = 0
-    alone: int = 0
+    alone: tuple[int, int] = (-1, 0)
+    """When the last promise without an origin that was looked at had settled, and its row."""
     deleted: int = 0
     done: bool = False
 
@@ -52,12 +53,13 @@ def prune_some(db: sqlite3.Connection, before: int, now: int, progress: Progress
     while time.monotonic() < until:
         row = db.execute(
             "SELECT n, id, settled_at, home FROM promises INDEXED BY promises_alone "
-            "WHERE origin IS NULL AND settled_at IS NOT NULL AND settled_at < ? AND n > ? ORDER BY n LIMIT 1",
-            (before, alone),
+            "WHERE origin IS NULL AND settled_at IS NOT NULL AND settled_at < ? AND (settled_at, n) > (?, ?) "
+            "ORDER BY settled_at, n LIMIT 1",  # in the order of the index: nothing is sorted, nothing read twice
+            (before, *alone),
         ).fetchone()
         if row is None:
             return Progress(name, alone, deleted, done=True)
-        alone = row[0]
+        alone = (row[2], row[0])
         if row[1] not in heard and not _is_live(db, row[3], now):
             deleted += _delete(db, [row[1]])
     return Progress(name, alone, deleted)

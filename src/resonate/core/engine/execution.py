@@ -71,6 +71,7 @@ if TYPE_CHECKING:
 
 ACK, RESULT = 0, 1
 SLACK = 64
+"""Alarms of timers that are gone, beyond this many and beyond as many as there are children, are swept."""
 SKEW_MS = 10_000
 """How far a server's clock is taken to be ahead of ours, at most, before everything is asked for."""
 LINGER_MS = 1_000
@@ -78,7 +79,6 @@ LINGER_MS = 1_000
 resumption then cost a request for each of it, so there is at most one of them in this time."""
 AGAIN_MS = 1_000
 """When to ask again for a promise that is past its deadline by our clock, and not by the store's."""
-"""Alarms of timers that are gone, beyond this many and beyond as many as there are children, are swept."""
 UNREPORTED = -1
 """Awaited before the call itself was reported."""
 _COUNTED: Final = re.compile(r"[1-9][0-9]*(?:\.[1-9][0-9]*)*")
