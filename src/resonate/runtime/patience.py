@@ -9,18 +9,16 @@ Law 3: delays grow, and each is drawn at random below its bound, so that many ca
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeGuard, TypeVar
 
 from attrs import field, frozen
 
 from resonate.core.backoff import full_jitter_ms
-from resonate.core.protocol.dialect import Dialect
-from resonate.core.protocol.records import Message
 from resonate.core.protocol.requests import Rejection, Request
 from resonate.errors import StoreError
 from resonate.ports.clock import Clock
-from resonate.ports.store import Notice, Store
+from resonate.runtime.relay import Relay
 
 R = TypeVar("R")
 
@@ -29,45 +27,18 @@ LONGEST_WISH_MS: Final = 300_000
 
 
 @frozen
-class Patient:
+class Patient(Relay):
     """See the module's text. `draw` gives numbers from 0 to 1."""
 
-    inner: Store
     clock: Clock
     draw: Callable[[], float]
     _pauses: set[asyncio.Task[None]] = field(factory=set["asyncio.Task[None]"], init=False, eq=False)
-
-    @property
-    def dialect(self) -> Dialect:
-        """See the port."""
-        return self.inner.dialect
-
-    @property
-    def unicast(self) -> str:
-        """See the port."""
-        return self.inner.unicast
-
-    def anycast(self, group: str | None = None) -> str:
-        """See the port."""
-        return self.inner.anycast(group)
-
-    def prefer(self) -> str:
-        """See the port."""
-        return self.inner.prefer()
-
-    async def start(self) -> None:
-        """See the port."""
-        await self.inner.start()
 
     async def stop(self) -> None:
         """See the port. Who waits to ask again asks at once, and hears that the store is stopped."""
         await self.inner.stop()
         for pause in self._pauses:
             pause.cancel()
-
-    def messages(self) -> AsyncIterator[Message | Notice]:
-        """See the port."""
-        return self.inner.messages()
 
     async def send(self, request: Request[R]) -> R | Rejection:
         """Do one request, as often as it takes."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, TypeVar
 
 from attrs import define, field, frozen
 
-from resonate.core.protocol.dialect import Dialect
-from resonate.core.protocol.records import Message
 from resonate.core.protocol.requests import Rejection, Request
-from resonate.ports.store import Backend, Notice, Store
+from resonate.ports.store import Backend, Store
+from resonate.runtime.relay import Relay
 
 R = TypeVar("R")
 
@@ -58,7 +57,7 @@ class Faulty:
 
     def connect(self, *, group: str, pid: str) -> Store:
         """See the port."""
-        return _FaultyStore(self, self.inner.connect(group=group, pid=pid))
+        return _FaultyStore(self.inner.connect(group=group, pid=pid), self)
 
     async def pass_through(self, store: Store, request: Request[R]) -> R | Rejection:
         """Do a request, unless the client is lost before, at, or after it."""
@@ -85,35 +84,11 @@ async def _for_ever() -> None:
 
 
 @frozen
-class _FaultyStore:
+class _FaultyStore(Relay):
     _faults: Faulty
-    _inner: Store
-
-    @property
-    def dialect(self) -> Dialect:
-        return self._inner.dialect
-
-    @property
-    def unicast(self) -> str:
-        return self._inner.unicast
-
-    def anycast(self, group: str | None = None) -> str:
-        return self._inner.anycast(group)
-
-    def prefer(self) -> str:
-        return self._inner.prefer()
-
-    async def start(self) -> None:
-        await self._inner.start()
-
-    async def stop(self) -> None:
-        await self._inner.stop()
 
     async def send(self, request: Request[R]) -> R | Rejection:
-        return await self._faults.pass_through(self._inner, request)
+        return await self._faults.pass_through(self.inner, request)
 
     async def send_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
         return [await self.send(request) for request in requests]
-
-    def messages(self) -> AsyncIterator[Message | Notice]:
-        return self._inner.messages()

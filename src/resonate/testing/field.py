@@ -44,6 +44,7 @@ from resonate.core.protocol.requests import (
 from resonate.core.protocol.snapshot import Snapshot
 from resonate.ports.clock import Clock
 from resonate.ports.store import Notice, Store
+from resonate.runtime.relay import Relay
 
 OLDER: Final = evolve(FIELD, separator=".")
 """The same, with the older grammar of ids."""
@@ -85,7 +86,7 @@ class FieldServer:
 
     def connect(self, *, group: str, pid: str) -> Store:
         """See the port."""
-        return _FieldStore(self, self.inner.connect(group=group, pid=pid), group)
+        return _FieldStore(self.inner.connect(group=group, pid=pid), self, group)
 
     def snapshot(self) -> Snapshot:
         """Return all that is stored, as a client would see it."""
@@ -245,33 +246,16 @@ class FieldServer:
 
 
 @frozen
-class _FieldStore:
+class _FieldStore(Relay):
     _server: FieldServer
-    _inner: Store
     _group: str
 
     @property
     def dialect(self) -> Dialect:
         return self._server.dialect
 
-    @property
-    def unicast(self) -> str:
-        return self._inner.unicast
-
-    def anycast(self, group: str | None = None) -> str:
-        return self._inner.anycast(group)
-
-    def prefer(self) -> str:
-        return self._inner.prefer()
-
-    async def start(self) -> None:
-        await self._inner.start()
-
-    async def stop(self) -> None:
-        await self._inner.stop()
-
     async def send(self, request: Request[Any]) -> Any:
-        return await self._server.answer(self._inner, request)
+        return await self._server.answer(self.inner, request)
 
     async def send_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
         return [await self.send(request) for request in requests]
@@ -287,7 +271,7 @@ class _FieldStore:
                 forwarding.cancel()
 
     async def _forward(self, mail: _Mail) -> None:
-        async for message in self._inner.messages():
+        async for message in self.inner.messages():
             mail.put_nowait(self._server.message(message))
         mail.put_nowait(None)
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from attrs import frozen
 
-from resonate.core.protocol.dialect import Dialect
-from resonate.core.protocol.records import Message
 from resonate.core.protocol.requests import Rejection, Request
 from resonate.ports.store import Backend, Store
+from resonate.runtime.relay import Relay
 
 R = TypeVar("R")
 
@@ -30,42 +29,18 @@ class Slow:
     after: Callable[[Request[Any]], Awaitable[None]] = a_moment
 
     def connect(self, *, group: str, pid: str) -> Store:
-        return _SlowStore(self, self.inner.connect(group=group, pid=pid))
+        return _SlowStore(self.inner.connect(group=group, pid=pid), self)
 
 
 @frozen
-class _SlowStore:
+class _SlowStore(Relay):
     _slow: Slow
-    _inner: Store
-
-    @property
-    def dialect(self) -> Dialect:
-        return self._inner.dialect
-
-    @property
-    def unicast(self) -> str:
-        return self._inner.unicast
-
-    def anycast(self, group: str | None = None) -> str:
-        return self._inner.anycast(group)
-
-    def prefer(self) -> str:
-        return self._inner.prefer()
-
-    async def start(self) -> None:
-        await self._inner.start()
-
-    async def stop(self) -> None:
-        await self._inner.stop()
 
     async def send(self, request: Request[R]) -> R | Rejection:
         await self._slow.before(request)
-        reply = await self._inner.send(request)
+        reply = await self.inner.send(request)
         await self._slow.after(request)
         return reply
 
     async def send_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
         return await asyncio.gather(*[self.send(request) for request in requests])
-
-    def messages(self) -> AsyncIterator[Message]:
-        return self._inner.messages()
