@@ -8,7 +8,7 @@ import random
 import secrets
 import socket
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -30,11 +30,11 @@ from resonate.ports.store import Backend, Store
 from resonate.ports.tracer import Tracer
 from resonate.runtime.alarms import Alarms
 from resonate.runtime.driver import Tools
+from resonate.runtime.host import REAL, VIRTUAL, Host
 from resonate.runtime.lease import LeaseKeeper
 from resonate.runtime.logs import workflow_logger
 from resonate.runtime.observers import Observers
 from resonate.runtime.patience import Patient
-from resonate.runtime.steps import Steps
 from resonate.runtime.watcher import Watcher
 from resonate.runtime.worker import Limits, Worker
 
@@ -61,6 +61,7 @@ class Settings:
     retry: RetryPolicy
     registry: Registry
     dependencies: Dependencies
+    host: Host
 
 
 @frozen(kw_only=True)
@@ -74,7 +75,7 @@ class Parts:
     alarms: Alarms
     watcher: Watcher
     worker: Worker
-    pool: ThreadPoolExecutor
+    pool: Executor
 
 
 class HasClock(Protocol):
@@ -108,12 +109,13 @@ def settings(
     chosen = _backend(backend, clock, token)
     if retry is not None:
         check_policy(retry)
+    kept = _having(clock or getattr(chosen, "clock", None) or SystemClock(), "clock", "now", "sleep_until")
     return Settings(
         backend=chosen,
         group=_name(group if group is not None else os.environ.get("RESONATE_GROUP", "default"), "group"),
         pid=_name(pid if pid is not None else _some_pid(), "pid"),
         codec=JsonCodec() if codec is None else _having(codec, "codec", "encode", "decode"),
-        clock=_having(clock or getattr(chosen, "clock", None) or SystemClock(), "clock", "now", "sleep_until"),
+        clock=kept,
         tracers=tuple(_having(tracer, "a tracer", "record") for tracer in _each(tracers, "tracers")),
         limits=Limits(
             concurrency=_count(concurrency, "concurrency", least=1),
@@ -127,6 +129,7 @@ def settings(
         retry=retry or STEP_RETRY,
         registry=Registry(),
         dependencies=Dependencies(),
+        host=REAL if isinstance(kept, SystemClock) else VIRTUAL,
     )
 
 
@@ -140,10 +143,10 @@ def parts(chosen: Settings, store: Store) -> Parts:
 
     The store has been started, since it may have to ask its server how it speaks.
     """
-    patient = Patient(store, chosen.clock, random.random)
+    patient = Patient(store, chosen.clock, chosen.host.draw)
     observe = Observers(chosen.tracers).observe
     alarms = Alarms(chosen.clock)
-    pool = ThreadPoolExecutor(chosen.threads, thread_name_prefix="resonate-step")
+    pool = chosen.host.pool(chosen.threads)
     env = Environment(
         codec=chosen.codec,
         registry=chosen.registry,
@@ -161,11 +164,11 @@ def parts(chosen: Settings, store: Store) -> Parts:
     )
     worker: Worker
     watcher = Watcher(patient, chosen.clock, alarms, lambda promise_id: worker.drives(promise_id))  # noqa: PLW0108 - made further down
-    steps = Steps(
+    steps = chosen.host.steps(
         clock=chosen.clock,
         pool=pool,
         dependencies=chosen.dependencies,
-        draw=random.random,
+        draw=chosen.host.draw,
         observe=observe,
     )
     leases = LeaseKeeper(
@@ -175,7 +178,7 @@ def parts(chosen: Settings, store: Store) -> Parts:
         ttl_ms=chosen.limits.ttl_ms,
         on_lost=lambda task_id, version, reason: worker.lease_lost(task_id, version, reason),  # noqa: PLW0108 - as above
         on_refused=lambda error: worker.refused(error),  # noqa: PLW0108 - as above
-        own_thread=isinstance(chosen.clock, SystemClock),
+        own_thread=chosen.host.heartbeat_thread,
     )
     tools = Tools(store=patient, clock=chosen.clock, alarms=alarms, steps=steps, watcher=watcher)
     worker = Worker(pid=chosen.pid, env=env, tools=tools, leases=leases, limits=chosen.limits)

@@ -155,6 +155,10 @@ class Worker:
         self._continuations.clear()
         await self._leases.stop()
 
+    def forget(self) -> None:
+        """Close the bodies of suspended executions, where they stand; for who has killed the process otherwise."""
+        self._continuations.clear()
+
     def drives(self, execution_id: str) -> bool:
         """Say whether this worker runs the execution now, and so hears of its end."""
         return execution_id in self._held
@@ -163,6 +167,11 @@ class Worker:
     def executions(self) -> int:
         """How many executions are held here."""
         return len(self._held)
+
+    @property
+    def parked(self) -> tuple[str, ...]:
+        """The ids of the suspended executions whose bodies are kept here."""
+        return self._continuations.parked
 
     @property
     def has_room(self) -> bool:
