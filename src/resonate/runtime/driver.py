@@ -117,6 +117,8 @@ class Driver:
         self._watches: dict[str, Callable[[], None]] = {}
         self._alarm: Alarm | None = None
         self._waiting: asyncio.Future[None] | None = None
+        self._loop = asyncio.get_running_loop()  # asked for once: it costs a system call
+        self._began = False  # a step was started in this turn
         self._woken = False  # something has happened since the last turn
         self._over = False  # the execution's own promise was settled by somebody else
 
@@ -130,10 +132,13 @@ class Driver:
                 if outcome is not None and not isinstance(outcome, list):
                     return outcome
                 if not (outcome or self._inbox or self._woken):
-                    await self._wait()
+                    if self._began:
+                        await asyncio.sleep(0)  # a step that waits for nothing has ended by then, in this very turn
+                    if not (self._inbox or self._woken):
+                        await self._wait()
                 events = self._inbox if not outcome else [*outcome, *self._inbox] if self._inbox else outcome
                 self._inbox = []
-                self._woken = False
+                self._woken = self._began = False
                 turns += 1
                 if turns % BREATH == 0:
                     await asyncio.sleep(0)  # a store that answers at once would keep the event loop to itself
@@ -251,8 +256,8 @@ class Driver:
     # ------------------------------------------------------------ what happens meanwhile
 
     def _start_step(self, command: do.RunStep) -> None:
-        task = asyncio.get_running_loop().create_task(self._run_step(command))
-        self._steps[command.id] = task
+        self._steps[command.id] = self._loop.create_task(self._run_step(command))
+        self._began = True
 
     async def _run_step(self, command: do.RunStep) -> None:
         event = await self._tools.steps.run(command, self._execution.id)
@@ -300,7 +305,7 @@ class Driver:
             self._waiting.set_result(None)
 
     async def _wait(self) -> None:
-        self._waiting = asyncio.get_running_loop().create_future()
+        self._waiting = self._loop.create_future()
         try:
             await self._waiting
         finally:
