@@ -97,6 +97,7 @@ def settings(
     tracers: Iterable[Tracer],
     concurrency: int,
     continuations: int,
+    continuation_age: Duration | None,
     threads: int | None,
     ttl: Duration,
     grace: Duration,
@@ -118,6 +119,7 @@ def settings(
         limits=Limits(
             concurrency=_count(concurrency, "concurrency", least=1),
             continuations=_count(continuations, "continuations", least=0),
+            continuation_age_ms=None if continuation_age is None else _positive(continuation_age, "continuation_age"),
             ttl_ms=_positive(ttl, "ttl"),
         ),
         threads=_count(threads if threads is not None else min(32, (os.cpu_count() or 1) + 4), "threads", least=1),
