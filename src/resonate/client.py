@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from copy import copy
 from datetime import datetime, timedelta
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, overload
 
 from attrs import define
@@ -502,14 +502,16 @@ class Resonate:
             id=id,
             timeout_at=settings.clock.now() + (settings.timeout_ms if wanted is None else wanted),
             param=param,
-            tags={
-                **(chosen.tags or {}),
-                Tag.TARGET: address,
-                Tag.SCOPE: "global",
-                Tag.ORIGIN: id,
-                Tag.BRANCH: id,
-                Tag.PARENT: id,
-            },
+            tags=MappingProxyType(
+                {
+                    **(chosen.tags or {}),
+                    Tag.TARGET: address,
+                    Tag.SCOPE: "global",
+                    Tag.ORIGIN: id,
+                    Tag.BRANCH: id,
+                    Tag.PARENT: id,
+                }
+            ),
         )
 
     def _param(self, call: Call, signature: Signature) -> Value:

@@ -348,7 +348,7 @@ class Execution:
     def _create(self, child: Child, param: Value, timeout_ms: int | None, tags: Mapping[str, str] | None) -> None:
         tagged = tags_of(child, self._place, tags)
         if child.role is Role.TIMER and self.env.dialect.targeted_timers:
-            tagged |= self._targeted(child.id)
+            tagged = {**tagged, **self._targeted(child.id)}
         self._writes.create(child, param, self._deadline(child, timeout_ms), tagged)
 
     def _targeted(self, timer_id: str) -> dict[str, str]:
