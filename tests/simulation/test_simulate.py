@@ -1,4 +1,4 @@
-"""Thousands of runs in which everything goes wrong, of workflows of every shape; and each is the same when run again."""
+"""Thousands of runs in which everything goes wrong, of workflows of every shape; each is the same when run again."""
 
 from __future__ import annotations
 

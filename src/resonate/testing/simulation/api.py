@@ -94,6 +94,7 @@ def simulate(
     within: Duration = timedelta(hours=1),
     options: Mapping[str, Any] | None = None,
     record: bool = False,
+    shrinks: bool = True,
     **kwargs: Any,
 ) -> Report:
     """Run a workflow many times in a world where everything goes wrong, and see that nothing comes of it.
@@ -126,6 +127,7 @@ def simulate(
         within: how long it may take to settle after the last fault, beyond twice what it takes without any.
         options: of each client: see `Resonate`.
         record: keep the timeline of each run for `invariant` to see; that of a failure is there anyway.
+        shrinks: look for the fewest faults with which a run goes wrong, which takes some hundred runs.
         kwargs: the workflow's own.
     """
     chosen = _faults(faults)
@@ -153,7 +155,7 @@ def simulate(
             run = judge.run(one, chosen, record=record)
             report.add(run)
             if run.findings:
-                raise judge.failure(one, run)
+                raise judge.failure(one, run, shrinks=shrinks)
     return report
 
 
@@ -215,7 +217,7 @@ class _Judge:
             cluster.close()
         return run
 
-    def failure(self, seed: int, run: Run) -> SimulationFailed:
+    def failure(self, seed: int, run: Run, *, shrinks: bool = True) -> SimulationFailed:
         """Return the error for a run that went wrong, with as few faults as it takes."""
         wrong = {finding.oracle for finding in run.findings}
 
@@ -225,8 +227,8 @@ class _Judge:
         plan = run.faults
         shown = self.run(seed, plan, record=True)
         if wrong & {finding.oracle for finding in shown.findings}:
-            plan = shrink(plan, fails)
-            shown = self.run(seed, plan, record=True)
+            plan = shrink(plan, fails) if shrinks else plan
+            shown = self.run(seed, plan, record=True) if shrinks else shown
         else:
             shown = run
         named = f"simulate({', '.join([self.scenario.name, *map(repr, self.scenario.args)])}, ..."

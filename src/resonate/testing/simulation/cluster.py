@@ -25,7 +25,7 @@ from resonate.wiring import Parts
 
 ROOT: Final = "root"
 """The id of the execution that is simulated."""
-MOST_STEPS: Final = 400_000
+MOST_STEPS: Final = 60_000
 HOUR_MS: Final = 3_600_000
 LONG_WAIT_MS: Final = 2 * HOUR_MS
 """Whoever waits longer than this is told of lost messages by its network, and need not ask each minute."""
@@ -161,7 +161,7 @@ class Cluster:
         self.world = World(seed)
         self._record = record
         self._fate = Fate(faults, seed)
-        self._ledger = Ledger(self._found)
+        self._ledger = Ledger(self._found, well=lambda: not self._fate.dealt)
         self._claims: dict[tuple[str, int], Process] = {}
         self._watches: list[Watch] = []
         self._slots: dict[Process, _Slot] = {}

@@ -91,6 +91,9 @@ class Fault:
         return _ABOUT[self.kind].format(at=self.at, ms=self.ms, when=when)
 
 
+QUIET: Final = 0.1
+"""The share of runs of a swarm in which nothing goes wrong, so that what must not happen then can be looked for."""
+
 _WRITTEN: Final = re.compile(r"([a-z-]+) (\d+)([+-]\d+)?")
 
 
@@ -166,7 +169,7 @@ class Faults:
         skew: the process's clock is off.
         lose_message: a message of the server does not arrive.
         double_message: a message of the server arrives twice.
-        swarm: in each run each kind is likelier, less likely or left out, as the seed has it.
+        swarm: in each run each kind is likelier, less likely or left out, as the seed has it; in some all are.
     """
 
     lose: Chance = field(default=Chance(), converter=_chance)
@@ -233,10 +236,11 @@ class Fate:
             for fault in faults.faults:
                 self._planned.setdefault(_place(fault.kind, fault.at), []).append(fault)
         else:
+            quiet = faults.swarm and self._random.random() < QUIET
             for kind in Kind:
                 chance = faults.of(kind)
                 if faults.swarm:
-                    share = min(1.0, chance.share * self._random.choice((0.0, 0.4, 1.0, 1.0, 2.5)))
+                    share = 0.0 if quiet else min(1.0, chance.share * self._random.choice((0.0, 0.4, 1.0, 1.0, 2.5)))
                     chance = evolve(chance, share=share)
                 self._chances[kind] = chance
                 self._left[kind] = chance.most
