@@ -192,6 +192,20 @@ async def side_by_side(ctx: Context) -> list[int]:
     return list(await asyncio.gather(*(asyncio.create_task(chain(n)) for n in range(3))))
 
 
+async def whatever_comes(ctx: Context) -> bool:
+    """Timers, steps and remote calls end in any order, and what it does next follows from that order."""
+    calls = [*(ctx.sleep(n) for n in (1, 2, 4)), *(ctx.run(double, n) for n in range(3)), ctx.rpc(double, 9)]
+    left = {asyncio.ensure_future(one): n for n, one in enumerate(calls)}
+    seen: list[int] = []
+    while left:
+        done, _ = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+        seen += sorted(left.pop(one) for one in done)
+        if await ctx.run(noted, list(seen)) != seen:
+            return False
+    await ctx.sleep(5)
+    return await ctx.run(noted, list(seen)) == seen
+
+
 FINISHED: list[int] = []
 SEEN: list[BaseException] = []
 
@@ -267,6 +281,7 @@ SIMULATED = {
     "rpc to workflow and steps": Simulated(steps_by_rpc, (), {**LONG, "register": (sequence, double)}),
     "steps with info": Simulated(with_info, (), LONG),
     "what ends first": Simulated(in_order, (), {**LONG, "result": True}),
+    "whatever comes first": Simulated(whatever_comes, (), {**LONG, "register": (double,), "result": True}),
     "queue in order": Simulated(taken_in_order, (), {**LONG, "result": True}),
     "timers side by side": Simulated(side_by_side, (), LONG),
     "step that is given up": Simulated(gives_up, (), {**LONG, "before": forget, "invariant": lambda _: FINISHED == []}),

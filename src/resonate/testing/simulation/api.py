@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from types import EllipsisType
 from typing import Any, Final
@@ -19,7 +19,9 @@ from resonate.testing.simulation.failure import SimulationFailed
 from resonate.testing.simulation.faults import Fault, Faults, Kind, Plan
 from resonate.testing.simulation.oracles import Finding
 from resonate.testing.simulation.shrink import shrink
+from resonate.testing.simulation.timeline import Listener
 
+LOGGER: Final = logging.getLogger("resonate")
 NOTHING: Final = Plan()
 SAME: Final = "as without faults"
 _RESULT: Final = "the result is as without faults"
@@ -209,7 +211,8 @@ class _Judge:
         """Run it once, and note in the run what is wrong with it."""
         cluster = Cluster(self.scenario, seed, faults, record=record)
         try:
-            run = cluster.play()
+            with _heard(cluster) if record else nullcontext():
+                run = cluster.play()
             if self.result is SAME and self.expected is None:
                 self.expected = run.outcome
             self._judge(run)
@@ -294,10 +297,24 @@ def _stub(stub: Any) -> Function:
 @contextmanager
 def _silence() -> Generator[None]:
     """Let nothing be logged that a simulation does on purpose."""
-    logger = logging.getLogger("resonate")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    level, propagates = LOGGER.level, LOGGER.propagate
+    LOGGER.setLevel(logging.CRITICAL + 1)
+    LOGGER.propagate = False
     try:
         yield
     finally:
-        logger.setLevel(level)
+        LOGGER.setLevel(level)
+        LOGGER.propagate = propagates
+
+
+@contextmanager
+def _heard(cluster: Cluster) -> Generator[None]:
+    """Let what is logged be a part of a run's timeline."""
+    handler = Listener(cluster.logged)
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        LOGGER.setLevel(logging.CRITICAL + 1)
+        LOGGER.removeHandler(handler)

@@ -82,7 +82,8 @@ class Fault:
 
     def __str__(self) -> str:
         """Write it as `Plan.parse` reads it."""
-        return f"{self.kind.value} {self.at}{self.ms:+d}" if self.ms else f"{self.kind.value} {self.at}"
+        when = " before" if self.kind is Kind.KILL and self.ms < 0 else f"{self.ms:+d}" if self.ms else ""
+        return f"{self.kind.value} {self.at}{when}"
 
     @property
     def told(self) -> str:
@@ -94,7 +95,7 @@ class Fault:
 QUIET: Final = 0.1
 """The share of runs of a swarm in which nothing goes wrong, so that what must not happen then can be looked for."""
 
-_WRITTEN: Final = re.compile(r"([a-z-]+) (\d+)([+-]\d+)?")
+_WRITTEN: Final = re.compile(r"([a-z-]+) (\d+)(?: (before)|([+-]\d+))?")
 
 
 @frozen
@@ -114,11 +115,11 @@ class Plan:
         for part in (part.strip() for part in text.split(",")):
             match = _WRITTEN.fullmatch(part)
             if match is not None and match[1] in Kind._value2member_map_:
-                found.append(Fault(Kind(match[1]), int(match[2]), int(match[3] or 0)))
+                found.append(Fault(Kind(match[1]), int(match[2]), -1 if match[3] else int(match[4] or 0)))
             elif part:
                 raise UsageError(
                     f"There is no fault {part!r}.",
-                    hint='Faults are written as in "kill 12+40, lose-reply 20": kind, number, milliseconds.',
+                    hint='Faults are written as in "kill 12+40, kill 15 before, lose-reply 20": kind, number, milliseconds.',
                 )
         return cls(tuple(found))
 

@@ -240,7 +240,7 @@ class Watch:
             case _:
                 pass
         if self.tell is not None:
-            self.tell(self.process, f"    {_told(event)}")
+            self.tell(self.process, _told(event))
 
     def check(self) -> None:
         """Check the attempts that have ended since the last time."""
