@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from time import perf_counter
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -150,28 +150,23 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=SEEDS)
     chosen = parser.parse_args()
     if chosen.hunt:
-        found = hunt(chosen.hunt)
-        print(
-            json.dumps(
-                None if found is None else {name: getattr(found, name) for name in ("net", "runs", "shape", "why")}
-            )
-        )
+        caught = hunt(chosen.hunt)
+        sys.stdout.write(json.dumps(None if caught is None else asdict(caught)))
         return 0
     missed = 0
-    print("| mutant | caught by | runs | what went wrong |\n|---|---|---|---|")
+    sys.stdout.write("| mutant | what it does | caught by | in run |\n|---|---|---|---|\n")
     for mutant in mutants():
         if chosen.names and mutant.name not in chosen.names:
             continue
         begun = perf_counter()
-        found = catch(mutant, chosen.seeds)
-        missed += found is None
-        row = (
-            ("NOT CAUGHT", "", "")
-            if found is None
-            else (found.net, str(found.runs or ""), f"{found.shape}: {found.why}"[:150])
+        caught = catch(mutant, chosen.seeds)
+        missed += caught is None
+        where, runs = ("NOTHING", "") if caught is None else (caught.net, str(caught.runs or ""))
+        sys.stdout.write(f"| `{mutant.name}` | {mutant.about} | {where} | {runs} |\n")
+        sys.stdout.flush()
+        sys.stderr.write(
+            f"{mutant.name}: {perf_counter() - begun:.1f} s, {'not caught' if caught is None else caught.why}\n"
         )
-        print(f"| {mutant.name} | {' | '.join(row)} |", flush=True)
-        print(f"{mutant.name}: {perf_counter() - begun:.1f} s", file=sys.stderr)
     return 1 if missed else 0
 
 
