@@ -5,6 +5,7 @@ Every public name is here; each is documented where it is defined.
 
 from __future__ import annotations
 
+from resonate.adapters.codecs.choice import Codecs
 from resonate.adapters.codecs.json import JsonCodec
 from resonate.adapters.memory import MemoryServer
 from resonate.adapters.sqlite import SqliteServer
@@ -44,6 +45,7 @@ __all__ = [
     "ApplicationError",
     "AuthError",
     "CodecError",
+    "Codecs",
     "Conflict",
     "Constant",
     "Context",
