@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from resonate.adapters.codecs.choice import Codecs
     from resonate.adapters.codecs.json import JsonCodec
     from resonate.adapters.memory import MemoryServer
     from resonate.adapters.sqlite import SqliteServer
@@ -49,6 +50,7 @@ __all__ = [
     "ApplicationError",
     "AuthError",
     "CodecError",
+    "Codecs",
     "Conflict",
     "Constant",
     "Context",
@@ -87,6 +89,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "resonate.adapters.codecs.choice": ("Codecs",),
     "resonate.adapters.codecs.json": ("JsonCodec",),
     "resonate.adapters.memory": ("MemoryServer",),
     "resonate.adapters.sqlite": ("SqliteServer",),
