@@ -140,6 +140,7 @@ class Worker:
         running: list[asyncio.Future[None]] = [*self._acquiring.values(), *self._claiming]
         running += [held.running for held in self._held.values() if held.running is not None and not held.back]
         if running:
+            log.info("Waiting up to %.1f s for %d executions to finish or suspend.", grace_ms / 1000, len(running))
             await self._patience(running, grace_ms)
         left = dict(self._held)
         await self._cancel(held.running for held in left.values() if held.running is not None)
