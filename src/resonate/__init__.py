@@ -5,6 +5,8 @@ Every public name is here; each is documented where it is defined.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from resonate.adapters.codecs.json import JsonCodec
 from resonate.adapters.memory import MemoryServer
 from resonate.adapters.sqlite import SqliteServer
@@ -40,6 +42,9 @@ from resonate.errors import (
 from resonate.runtime.handle import Handle
 from resonate.runtime.health import Health
 
+if TYPE_CHECKING:
+    from resonate.adapters.otel import OTel
+
 __all__ = [
     "ApplicationError",
     "AuthError",
@@ -66,6 +71,7 @@ __all__ = [
     "NonRetryableError",
     "NondeterminismError",
     "NotFound",
+    "OTel",
     "PromiseCanceled",
     "PromiseRecord",
     "PromiseState",
@@ -80,3 +86,11 @@ __all__ = [
     "UsageError",
     "trace",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "OTel":  # loaded when it is asked for: many processes never load OpenTelemetry
+        from resonate.adapters.otel import OTel  # noqa: PLC0415 - as said
+
+        return OTel
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
