@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
@@ -37,6 +36,7 @@ class Pump(Generic[T]):
         self._limit = limit
         self._items: deque[T] = deque()
         self._wake = threading.Event()
+        self._hurry = threading.Event()
         self._closing = False
         self._failed = False
         self.dropped = 0
@@ -62,13 +62,13 @@ class Pump(Generic[T]):
         """Do what is queued, then `last`, and call `done` in the thread. Nothing may be put any more."""
         self._last, self._done = last, done
         self._closing = True
+        self._hurry.set()
         self._wake.set()
 
     def _run(self) -> None:
         while True:
             self._wake.wait()
-            if not self._closing:
-                time.sleep(LINGER)
+            _ = self._hurry.wait(LINGER)
             self._wake.clear()
             closing = self._closing
             self._drain()
@@ -84,16 +84,17 @@ class Pump(Generic[T]):
             item = items.popleft()
             try:
                 work(item)
-            except Exception:
-                self._say()
+            except Exception as error:  # noqa: BLE001 - whatever an exporter raises is no concern of an execution
+                self._say(error)
 
     def _try(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except Exception:
-            self._say()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._say(error)
 
-    def _say(self) -> None:
+    def _say(self, error: Exception) -> None:
         if not self._failed:
             self._failed = True
-            log.exception("Telemetry failed, and goes on with what comes next. Executions go on. It is said once.")
+            text = "Telemetry failed, and goes on with what comes next. Executions go on. It is said once."
+            log.error(text, exc_info=error)

@@ -128,7 +128,7 @@ class Spans:
     def _tell_failures(self, span: Span, record: PromiseRecord) -> None:
         failures = failures_in(record.value.headers)
         for number, failure in enumerate(failures.last, failures.count - len(failures.last) + 1):
-            told = {
+            told: Attributes = {
                 "resonate.attempt": number,
                 "resonate.retry.delay_ms": failure.delay_ms,
                 "exception.type": failure.error,

@@ -9,9 +9,9 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import Token
 from typing import Any, Final, cast
 
-from attrs import define, field
 from opentelemetry import context as contexts
-from opentelemetry import metrics, trace as tracing
+from opentelemetry import metrics
+from opentelemetry import trace as tracing
 from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 
@@ -143,9 +143,13 @@ class Recording:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
 
+        def finish() -> None:
+            if not done.done():
+                done.set_result(None)
+
         def tell() -> None:
             with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
-                loop.call_soon_threadsafe(lambda: done.done() or done.set_result(None))
+                loop.call_soon_threadsafe(finish)
 
         self._pump.close(self._flush_providers, tell)
         with self._clock.busy():

@@ -756,16 +756,18 @@ class Execution:
                 self._looks[child_id] = None
                 heappush(self._alarms, (self.now + AGAIN_MS, child_id))
             else:
-                self._settled(
-                    child,
-                    PromiseRecord(
-                        id=child_id,
-                        state=PromiseState.REJECTED_TIMEDOUT if child.role is Role.STEP else PromiseState.RESOLVED,
-                        timeout_at=due,
-                        created_at=child.record.created_at,
-                        settled_at=due,
-                    ),
+                rung = PromiseRecord(
+                    id=child_id,
+                    state=PromiseState.RESOLVED,
+                    param=child.record.param,
+                    tags=child.record.tags,
+                    timeout_at=due,
+                    created_at=child.record.created_at,
+                    settled_at=due,
                 )
+                if self._reports is not None:
+                    self._reports.learn(rung)
+                self._settled(child, rung)
 
     def _out_of_time(self, child: Child) -> None:
         """Stop what runs here past its deadline. The store has the last word on how it ended."""
