@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from resonate.adapters.codecs.choice import Codecs
     from resonate.adapters.codecs.json import JsonCodec
     from resonate.adapters.memory import MemoryServer
+    from resonate.adapters.otel import OTel
     from resonate.adapters.sqlite import SqliteServer
     from resonate.client import Resonate
     from resonate.core import trace
@@ -73,6 +74,7 @@ __all__ = [
     "NonRetryableError",
     "NondeterminismError",
     "NotFound",
+    "OTel",
     "PromiseCanceled",
     "PromiseRecord",
     "PromiseState",
@@ -89,6 +91,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "resonate.adapters.otel": ("OTel",),
     "resonate.adapters.codecs.choice": ("Codecs",),
     "resonate.adapters.codecs.json": ("JsonCodec",),
     "resonate.adapters.memory": ("MemoryServer",),

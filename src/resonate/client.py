@@ -57,6 +57,7 @@ from resonate.errors import (
 from resonate.ports.clock import Clock
 from resonate.ports.network import Token
 from resonate.ports.store import Backend, Prunes
+from resonate.ports.telemetry import Telemetry
 from resonate.ports.tracer import Tracer
 from resonate.runtime.handle import Handle, promise_of
 from resonate.runtime.health import Health, examine
@@ -119,6 +120,7 @@ class Resonate:
         pid: this process's name in the group; unique, made up if not given.
         codec: how values are written; `JsonCodec()` by default.
         clock: where time comes from; the backend's own by default.
+        telemetry: where traces and metrics go, such as `OTel()`; None for nowhere.
         tracers: who hears of lifecycle events.
         concurrency: how many executions are driven at once; suspended ones do not count.
         continuations: how many suspended workflows are kept in memory to go on in place; 0 replays each time.
@@ -140,6 +142,7 @@ class Resonate:
         pid: str | None = None,
         codec: Codec | None = None,
         clock: Clock | None = None,
+        telemetry: Telemetry | None = None,
         tracers: Iterable[Tracer] = (),
         concurrency: int = 1_000,
         continuations: int = 1_000,
@@ -158,6 +161,7 @@ class Resonate:
             pid=pid,
             codec=codec,
             clock=clock,
+            telemetry=telemetry,
             tracers=tracers,
             concurrency=concurrency,
             continuations=continuations,
@@ -218,6 +222,8 @@ class Resonate:
     async def _close(self, parts: wiring.Parts) -> None:
         self._session.parts = None
         parts.alarms.stop()
+        if parts.recorder is not None:
+            await parts.recorder.close()
         parts.watcher.stop(UsageError("The client was closed while a result was awaited.", hint=_OPEN))
         await parts.store.stop()
         parts.pool.shutdown(wait=False, cancel_futures=True)
@@ -398,7 +404,7 @@ class Resonate:
 
     def get(self, id: str, *, returns: Any = Any) -> Handle[Any]:
         """Return a handle on whatever has this id; `returns` is the type that its result is read as."""
-        return self._handle(_checked_id(id), returns)
+        return self._handle(_checked_id(id), returns, started=False)
 
     async def cancel(self, id: str) -> bool:
         """Cancel an execution or a promise; return False if it had settled otherwise before. Raise `NotFound`."""
@@ -520,7 +526,7 @@ class Resonate:
     def _param(self, call: Call, signature: Signature, at: str) -> Value:
         param = self._session.codec.encode_call(call, signature, at=at)
         called = call.func if call.version is None else f"{call.func}@{call.version}"
-        return Identity(Kind.RPC, called, fingerprint(param.data)).on(param, {})
+        return Identity(Kind.RPC, called, fingerprint(param.data)).on(param, self._session.opened.handed_on())
 
     def _other_version(self, fn: Any) -> Function | None:
         """Return what has the name of `fn` in the version that the options ask for; None if `fn` has no name here."""
@@ -557,9 +563,20 @@ class Resonate:
         check_call(function, args, kwargs)
         return Call(func=function.name, args=args, kwargs=kwargs, version=version), function.signature
 
-    def _handle(self, id: str, returns: Any, *, settled: PromiseRecord | None = None) -> Handle[Any]:
+    def _handle(
+        self, id: str, returns: Any, *, settled: PromiseRecord | None = None, started: bool = True
+    ) -> Handle[Any]:
         parts, codec = self._session.opened, self._session.codec
-        return Handle(id, returns, store=parts.store, watcher=parts.watcher, codec=codec, settled=settled)
+        return Handle(
+            id,
+            returns,
+            store=parts.store,
+            watcher=parts.watcher,
+            codec=codec,
+            settle=parts.settle,
+            settled=settled,
+            heard=parts.heard if started else None,
+        )
 
     def _check_same(self, stored: PromiseRecord, wanted: PromiseCreate, signature: Signature) -> None:
         """Raise `Conflict` if `stored` was made by another call than `wanted`; a call's version does not count."""
@@ -647,11 +664,7 @@ class Promises:
         return self._session.settings.codec
 
     async def _settle(self, id: str, state: PromiseState, value: Value) -> PromiseRecord:
-        parts = self._session.opened
-        reply = await parts.store.send(PromiseSettle(id=_checked_id(id), state=state, value=value))
-        record = promise_of(reply, id)
-        parts.watcher.told(record)
-        return record
+        return await self._session.opened.settle(PromiseSettle(id=_checked_id(id), state=state, value=value))
 
 
 class Retention:
