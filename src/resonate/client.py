@@ -43,7 +43,8 @@ from resonate.core.protocol.requests import (
     TaskCreate,
 )
 from resonate.core.retry import RetryPolicy
-from resonate.core.values import UNTYPED, Call, Codec, Signature
+from resonate.core.sameness import same_call
+from resonate.core.values import UNTYPED, Call, Codec, Signature, place_of_param
 from resonate.errors import (
     ApplicationError,
     CodecError,
@@ -420,11 +421,12 @@ class Resonate:
                 cron=_cron(cron),
                 promise_id="{{.id}}-{{.timestamp}}",
                 promise_timeout=self._session.settings.timeout_ms if timeout_ms is None else timeout_ms,
-                promise_param=self._param(call, signature),
+                promise_param=self._param(call, signature, id),
                 promise_tags={
                     **(self._options.tags or {}),
                     Tag.TARGET: parts.env.address(self._options.target),
                     Tag.SCOPE: "global",
+                    Tag.SCHEDULE: id,  # where the param is bound to; some servers in the field do not write it
                 },
             )
         )
@@ -441,56 +443,57 @@ class Resonate:
         function = self._registered(fn)
         check_call(function, args, kwargs)
         call = Call(func=function.name, args=args, kwargs=kwargs, version=function.version)
-        returns = function.signature.returns
-        param = self._param(call, function.signature)
+        signature, returns = function.signature, function.signature.returns
+        param = self._param(call, signature, id)
         if not parts.worker.has_room:
-            await self._create(self._creation(id, param, parts.store.anycast(), function.timeout_ms))
+            await self._create(self._creation(id, param, parts.store.anycast(), function.timeout_ms), signature)
             return self._handle(id, returns)
         request = self._creation(id, param, parts.store.prefer(), function.timeout_ms)
         asked = settings.clock.now()
         with parts.worker.claiming(id):
             reply = await parts.store.send(TaskCreate(pid=settings.pid, ttl=settings.limits.ttl_ms, action=request))
             if isinstance(reply, ClaimReply):
-                return await self._claimed(parts, reply, request, returns, asked)
+                return await self._claimed(parts, reply, request, signature, asked)
         if reply.status not in {Status.CONFLICT, Status.UNPROCESSABLE}:
             raise _refused(id, reply)
-        self._check_same(promise_of(await parts.store.send(PromiseGet(id)), id), request)
+        self._check_same(promise_of(await parts.store.send(PromiseGet(id)), id), request, signature)
         if reply.status == Status.CONFLICT and not parts.worker.drives(id):
             await parts.worker.recover(id)
         return self._handle(id, returns)
 
     async def _claimed(
-        self, parts: wiring.Parts, claim: ClaimReply, request: PromiseCreate, returns: Any, asked: int
+        self, parts: wiring.Parts, claim: ClaimReply, request: PromiseCreate, signature: Signature, asked: int
     ) -> Handle[Any]:
         """Drive what was claimed, unless it is over, or another call's: that one goes back to its workers."""
         pending = claim.promise.state is PromiseState.PENDING
         try:
-            self._check_same(claim.promise, request)
+            self._check_same(claim.promise, request, signature)
         except Conflict:
             if pending:
                 await parts.worker.give_back(claim)
             raise
         if not pending:
-            return self._handle(request.id, returns, settled=claim.promise)
+            return self._handle(request.id, signature.returns, settled=claim.promise)
         if parts.worker.may_drive(asked):
             parts.worker.adopt(claim, asked)
         else:  # this client was closed meanwhile, or the answer came late
             await parts.worker.give_back(claim)
-        return self._handle(request.id, returns)
+        return self._handle(request.id, signature.returns)
 
     async def _begin_rpc(self, id: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Handle[Any]:
         parts = self._session.opened
         ids.check_root_id(id, parts.store.dialect.separator)
         call, signature = self._call(fn, args, kwargs)
         address = parts.env.address(self._options.target)
-        await self._create(self._creation(id, self._param(call, signature), address, None))
+        request = self._creation(id, self._param(call, signature, id), address, None)
+        await self._create(request, signature)
         return self._handle(id, signature.returns)
 
-    async def _create(self, request: PromiseCreate) -> None:
+    async def _create(self, request: PromiseCreate, signature: Signature) -> None:
         reply = await self._session.opened.store.send(request)
         if isinstance(reply, Rejection):
             raise _refused(request.id, reply)
-        self._check_same(reply.promise, request)
+        self._check_same(reply.promise, request, signature)
 
     def _creation(self, id: str, param: Value, address: str, timeout_ms: int | None) -> PromiseCreate:
         settings, chosen = self._session.settings, self._options
@@ -509,8 +512,8 @@ class Resonate:
             },
         )
 
-    def _param(self, call: Call, signature: Signature) -> Value:
-        param = self._session.codec.encode_call(call, signature)
+    def _param(self, call: Call, signature: Signature, at: str) -> Value:
+        param = self._session.codec.encode_call(call, signature, at=at)
         called = call.func if call.version is None else f"{call.func}@{call.version}"
         return Identity(Kind.RPC, called, fingerprint(param.data)).on(param, {})
 
@@ -553,21 +556,25 @@ class Resonate:
         parts, codec = self._session.opened, self._session.codec
         return Handle(id, returns, store=parts.store, watcher=parts.watcher, codec=codec, settled=settled)
 
-    def _check_same(self, stored: PromiseRecord, wanted: PromiseCreate) -> None:
-        """Raise `Conflict` if `stored` was made by another call than `wanted`."""
-        if stored.param.data == wanted.param.data:
+    def _check_same(self, stored: PromiseRecord, wanted: PromiseCreate, signature: Signature) -> None:
+        """Raise `Conflict` if `stored` was made by another call than `wanted`; a call's version does not count."""
+        asked, found, at, stored_at = wanted.param, stored.param, wanted.id, place_of_param(stored)
+        if found.data == asked.data:
             return
-        found, asked = self._call_in(stored.param), self._call_in(wanted.param)
-        if found is not None and asked is not None and _same_but_for_version(found, asked):
-            return  # another version of the same call: attach to it
-        msg = f"The id {wanted.id} belongs to {_shown(found)}; it was asked for with {_shown(asked)}."
-        raise Conflict(msg, hint="Use another id, or make the same call to attach to it.", execution=wanted.id)
+        codec = self._session.codec
+        if any(
+            same_call(codec, asked, found, types, at=at, stored_at=stored_at) for types in (signature, UNTYPED)
+        ):  # the types may have changed since it was stored, and then the bare JSON decides
+            return
+        owner, caller = self._shown(found, stored_at), self._shown(asked, at)
+        msg = f"The id {at} belongs to {owner}; it was asked for with {caller}."
+        raise Conflict(msg, hint="Use another id, or make the same call to attach to it.", execution=at)
 
-    def _call_in(self, param: Value) -> Call | None:
+    def _shown(self, param: Value, at: str) -> str:
         try:
-            return self._session.codec.decode_call(param, lambda _name, _version: UNTYPED)
+            return _text_of(self._session.codec.decode_call(param, lambda _name, _version: UNTYPED, at=at))
         except CodecError:
-            return None
+            return "a promise that is no call"
 
 
 class Promises:
@@ -583,7 +590,7 @@ class Promises:
         parts, settings = self._session.opened, self._session.settings
         ids.check_root_id(id, parts.store.dialect.separator)
         timeout_ms = settings.timeout_ms if timeout is None else milliseconds(timeout, "timeout")
-        param = NO_VALUE if value is None else settings.codec.encode(value, Any)
+        param = NO_VALUE if value is None else settings.codec.encode(value, Any, at=id)
         chosen = options(tags=tags).tags or {}
         request = PromiseCreate(
             id=id,
@@ -599,14 +606,14 @@ class Promises:
 
     async def resolve(self, id: str, value: object = None, *, type: Any = Any) -> PromiseRecord:
         """Settle a promise with a value, written as `type`. If it had settled before, that outcome is returned."""
-        return await self._settle(id, PromiseState.RESOLVED, self._session.codec.encode(value, type))
+        return await self._settle(id, PromiseState.RESOLVED, self._session.codec.encode(value, type, at=id))
 
     async def reject(self, id: str, error: BaseException | str) -> PromiseRecord:
         """Settle a promise with a failure. If it had settled before, that outcome is returned."""
         failure: Any = ApplicationError(error) if isinstance(error, str) else error
         if not isinstance(failure, BaseException):
             raise UsageError(f"A promise is rejected with an error or a text, not {type(failure).__name__}.")
-        return await self._settle(id, PromiseState.REJECTED, self._session.codec.encode_error(failure))
+        return await self._settle(id, PromiseState.REJECTED, self._session.codec.encode_error(failure, at=id))
 
     async def cancel(self, id: str) -> PromiseRecord:
         """Settle a promise as canceled. If it had settled before, that outcome is returned."""
@@ -756,13 +763,7 @@ def _wanted(tags: Any) -> dict[str, str]:
     return dict(tags)
 
 
-def _same_but_for_version(one: Call, other: Call) -> bool:
-    return (one.func, one.args, dict(one.kwargs)) == (other.func, other.args, dict(other.kwargs))
-
-
-def _shown(call: Call | None) -> str:
-    if call is None:
-        return "a promise that is no call"
+def _text_of(call: Call) -> str:
     args = [repr(arg) for arg in call.args] + [f"{name}={value!r}" for name, value in call.kwargs.items()]
     return f"{call.func}({', '.join(args)})"
 

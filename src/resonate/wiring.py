@@ -25,6 +25,7 @@ from resonate.core.retry import STEP_RETRY, RetryPolicy, check_policy
 from resonate.core.values import Codec
 from resonate.errors import UsageError
 from resonate.ports.clock import Clock
+from resonate.ports.codec import check_codec
 from resonate.ports.network import Token
 from resonate.ports.store import Backend, Store
 from resonate.ports.tracer import Tracer
@@ -112,7 +113,7 @@ def settings(
         backend=chosen,
         group=_name(group if group is not None else os.environ.get("RESONATE_GROUP", "default"), "group"),
         pid=_name(pid if pid is not None else _some_pid(), "pid"),
-        codec=JsonCodec() if codec is None else _having(codec, "codec", "encode", "decode"),
+        codec=JsonCodec() if codec is None else check_codec(codec),
         clock=_having(clock or getattr(chosen, "clock", None) or SystemClock(), "clock", "now", "sleep_until"),
         tracers=tuple(_having(tracer, "a tracer", "record") for tracer in _each(tracers, "tracers")),
         limits=Limits(

@@ -42,7 +42,7 @@ from resonate.core.protocol.requests import (
     TaskRelease,
     TaskReply,
 )
-from resonate.core.values import Signature
+from resonate.core.values import Signature, place_of_param
 from resonate.errors import (
     AuthError,
     DecodingError,
@@ -412,7 +412,7 @@ class Worker:
             return self._env.registry.get(name, version).signature
 
         try:
-            call = self._env.codec.decode_call(promise.param, signature_of)
+            call = self._env.codec.decode_call(promise.param, signature_of, at=place_of_param(promise))
             function = self._env.registry.get(call.func, call.version)
             check_call(function, call.args, call.kwargs)
         except FunctionNotRegistered as error:
@@ -442,7 +442,8 @@ class Worker:
         promise = claim.promise
         if isinstance(error, DecodingError):
             self._report(trace.CodecFailed(id=promise.id, path=error.path, message=str(error)))
-        action = PromiseSettle(id=promise.id, state=PromiseState.REJECTED, value=self._env.codec.encode_error(error))
+        value = self._env.codec.encode_error(error, at=promise.id)
+        action = PromiseSettle(id=promise.id, state=PromiseState.REJECTED, value=value)
         await self._tools.store.send(TaskFulfill(id=promise.id, version=claim.task.version, action=action))
 
     def _lost(self, task_id: str, version: int, reason: str) -> None:

@@ -55,6 +55,8 @@ from resonate.core.protocol.due import NEVER
 from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, Tag, Value
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 from resonate.core.registry import Function
+from resonate.core.sameness import same_call
+from resonate.core.values import place_of_param
 from resonate.errors import (
     ApplicationError,
     CodecError,
@@ -67,7 +69,7 @@ from resonate.errors import (
 
 if TYPE_CHECKING:
     from resonate.core.engine.environment import Environment
-    from resonate.core.values import Call
+    from resonate.core.values import Call, Signature
 
 ACK, RESULT = 0, 1
 SLACK = 64
@@ -254,14 +256,13 @@ class Execution:
         retry: Any = None,
         returns: Any = Any,
         convert: Any = None,
-        branch: Branch | None = None,
+        signature: Signature | None = None,
     ) -> Child:
         """Make the child for a durable call: found in the history, or asked for.
 
-        It counts on `branch`, or on that of the task that calls.
+        Its id is `id`, or the next one of the task that calls; `signature` has the types of a call in `param`.
         """
-        calling = self._calling_branch()
-        branch = branch or calling
+        branch = self._calling_branch()
         child_id = branch.next_id() if id is None else id
         child = Child(
             id=child_id,
@@ -274,6 +275,8 @@ class Execution:
             returns=returns,
         )
         child.convert = convert
+        child.param = param
+        child.signature = signature
         future: Durable[Any] = Durable(loop=self.loop)
         future.bind(child, self)
         child.future = future
@@ -313,6 +316,14 @@ class Execution:
                 execution=self.id,
                 step=scope.id,
             )
+
+    def draw_id(self, branch: Branch | None = None) -> str:
+        """Return the id for a call whose param must know it; it counts on `branch`, or on that of the task that calls.
+
+        A call that then can't be encoded has used it up.
+        """
+        calling = self._calling_branch()
+        return (branch or calling).next_id()
 
     def acknowledge(self, child: Child) -> Future[Any]:
         """Return a future that has the child's own future once its promise is durable."""
@@ -537,23 +548,13 @@ class Execution:
 
     def _recognize(self, child: Child, record: PromiseRecord) -> None:
         """Match a child that was asked for with what the store has at its id."""
-        difference = child.identity.difference(record)
-        if (
-            difference is not None
-            and child.role is Role.DETACHED
-            and record.param.headers.get(CALLER) != child.scope.id
-        ):
-            if not child.identity.same_call(record):  # an id that anybody may use, and somebody did for something else
-                taken = f"The id {child.id} belongs to another call: {difference}"
-                self._write_refused(child.id, Conflict(taken, hint="Use another id.", step=child.id))
-                return
-        elif difference is not None:
-            self._stop(difference)
+        if child.identity.difference(record) is not None and self._is_another_call(child, record):
             return
         if record.param.headers.get(HEADER) != child.written:
             self.deliveries.learn(record.param.headers)  # an earlier attempt's write
         self.deliveries.learn(record.value.headers)
         child.record = record
+        child.param = NO_VALUE
         self._announce(child)
         if child.acknowledged is not None:
             self._offer(record.created_at, child, ACK)
@@ -567,6 +568,32 @@ class Execution:
         else:
             self._emit(trace.Dedup(child.id, record.state))
             self._settled(child, record)
+
+    def _is_another_call(self, child: Child, record: PromiseRecord) -> bool:
+        """Say whether the store has another call at a child's id, and then refuse the child, or stop.
+
+        It is the same one if only the bytes of its arguments differ, as those of another codec or key do.
+        """
+        same = child.signature is not None and same_call(
+            self.env.codec,
+            child.param,
+            record.param,
+            child.signature,
+            at=child.id,
+            stored_at=place_of_param(record),
+        )
+        difference = child.identity.difference(record, same_args=same)
+        if difference is None:
+            return False
+        if child.role is Role.DETACHED and record.param.headers.get(CALLER) != child.scope.id:
+            if child.identity.same_call(record, same_args=same):
+                return False
+            # Anybody may use an id, and somebody did, for something else.
+            taken = f"The id {child.id} belongs to another call: {difference}"
+            self._write_refused(child.id, Conflict(taken, hint="Use another id.", step=child.id))
+        else:
+            self._stop(difference)
+        return True
 
     def _open(self, child: Child, record: PromiseRecord) -> None:
         if child.role in LOCAL and record.timeout_at < child.scope.timeout_at:
@@ -602,7 +629,9 @@ class Execution:
         assert function is not None
         child.running = True
         try:
-            call = self.env.codec.decode_call(record.param, lambda _name, _version: function.signature)
+            call = self.env.codec.decode_call(
+                record.param, lambda _name, _version: function.signature, at=place_of_param(record)
+            )
         except CodecError as error:
             child.move(Change.FINISHED)
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
@@ -626,7 +655,9 @@ class Execution:
         scope = Scope(id=child.id, function=function, timeout_at=record.timeout_at, child=child)
         child.running = scope
         try:
-            call = self.env.codec.decode_call(record.param, lambda _name, _version: function.signature)
+            call = self.env.codec.decode_call(
+                record.param, lambda _name, _version: function.signature, at=place_of_param(record)
+            )
         except CodecError as error:
             child.move(Change.FINISHED)
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
@@ -694,7 +725,7 @@ class Execution:
         if child is None:
             return
         try:
-            encoded = self.env.codec.encode(value, child.returns)
+            encoded = self.env.codec.encode(value, child.returns, at=child_id)
         except CodecError as error:
             error.execution, error.step = self.id, child_id
             self._emit(trace.CodecFailed(id=child_id, path=getattr(error, "path", ""), message=str(error)))
@@ -719,7 +750,7 @@ class Execution:
     def _encode_error(self, step: str, error: BaseException) -> Value:
         if isinstance(error, ResonateError) and error.step is None:
             error.execution, error.step = self.id, step
-        return self.env.codec.encode_error(error)
+        return self.env.codec.encode_error(error, at=step)
 
     def _settle(self, child: Child, state: PromiseState, value: Value, *, by_workflow: bool = False) -> None:
         self._writes.settle(child, state, value, carries=by_workflow)
@@ -883,6 +914,9 @@ class Execution:
         if child.convert is not None:
             future.set_result(child.convert(record))
             return
+        if child.role is Role.TIMER and record.state is PromiseState.RESOLVED:
+            future.set_result(None)  # the server settles it, and writes no value that a codec could read
+            return
         value, error = outcome_of(self.env.codec, record, child.returns)
         if error is None:
             future.set_result(value)
@@ -942,7 +976,7 @@ class Execution:
         error = scope.error
         if error is None:
             try:
-                value = self.env.codec.encode(scope.outcome, scope.function.signature.returns)
+                value = self.env.codec.encode(scope.outcome, scope.function.signature.returns, at=scope.id)
             except CodecError as failed:
                 failed.execution, failed.step = self.id, scope.id
                 self._emit(trace.CodecFailed(id=scope.id, path=getattr(failed, "path", ""), message=str(failed)))
@@ -986,7 +1020,7 @@ class Execution:
         self._ended = True
         late = PromiseTimedOut(f"The execution {self.id} passed its deadline.", execution=self.id, step=self.id)
         return do.Fulfill(
-            PromiseSettle(id=self.id, state=PromiseState.REJECTED, value=self.env.codec.encode_error(late))
+            PromiseSettle(id=self.id, state=PromiseState.REJECTED, value=self.env.codec.encode_error(late, at=self.id))
         )
 
     def _look(self) -> do.Look | None:

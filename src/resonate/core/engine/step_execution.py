@@ -73,7 +73,7 @@ class StepExecution:
 
     def _returned(self, value: object) -> do.Fulfill:
         try:
-            encoded = self.env.codec.encode(value, self.function.signature.returns)
+            encoded = self.env.codec.encode(value, self.function.signature.returns, at=self.id)
         except CodecError as error:
             error.execution = error.step = self.id
             self._emit(trace.CodecFailed(id=self.id, path=getattr(error, "path", ""), message=str(error)))
@@ -82,7 +82,7 @@ class StepExecution:
 
     def _failed(self, error: BaseException) -> do.Fulfill:
         state = PromiseState.REJECTED_CANCELED if isinstance(error, CancelledError) else PromiseState.REJECTED
-        return self._fulfill(state, self.env.codec.encode_error(error))
+        return self._fulfill(state, self.env.codec.encode_error(error, at=self.id))
 
     def _fulfill(self, state: PromiseState, value: Value) -> do.Fulfill:
         self._emit(trace.Return(self.id, state))
