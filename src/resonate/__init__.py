@@ -5,7 +5,14 @@ Every public name is here; each is documented where it is defined.
 
 from __future__ import annotations
 
+from resonate.adapters.codecs.blobs import DirectoryBlobs
+from resonate.adapters.codecs.compressed import Compressed
+from resonate.adapters.codecs.encrypted import Encrypted
 from resonate.adapters.codecs.json import JsonCodec
+from resonate.adapters.codecs.keys import Keyring
+from resonate.adapters.codecs.limited import Limited
+from resonate.adapters.codecs.offloaded import Offloaded
+from resonate.adapters.codecs.pickle import PickleCodec
 from resonate.adapters.memory import MemoryServer
 from resonate.adapters.sqlite import SqliteServer
 from resonate.client import Resonate
@@ -44,13 +51,16 @@ __all__ = [
     "ApplicationError",
     "AuthError",
     "CodecError",
+    "Compressed",
     "Conflict",
     "Constant",
     "Context",
     "DecodingError",
     "DeterminismError",
+    "DirectoryBlobs",
     "Durable",
     "EncodingError",
+    "Encrypted",
     "EngineBug",
     "Exponential",
     "FunctionNotRegistered",
@@ -58,7 +68,9 @@ __all__ = [
     "Health",
     "Info",
     "JsonCodec",
+    "Keyring",
     "LeaseLost",
+    "Limited",
     "Linear",
     "MemoryServer",
     "NetworkError",
@@ -66,6 +78,8 @@ __all__ = [
     "NonRetryableError",
     "NondeterminismError",
     "NotFound",
+    "Offloaded",
+    "PickleCodec",
     "PromiseCanceled",
     "PromiseRecord",
     "PromiseState",

@@ -17,6 +17,8 @@ from attrs import frozen
 from resonate.adapters import sqlite
 from resonate.adapters.clock import SystemClock
 from resonate.adapters.codecs.json import JsonCodec
+from resonate.adapters.codecs.limited import limited
+from resonate.adapters.codecs.offloaded import Offloaded
 from resonate.adapters.memory import MemoryServer
 from resonate.core.durations import Duration, milliseconds
 from resonate.core.engine.environment import Dependencies, Environment
@@ -34,6 +36,7 @@ from resonate.runtime.driver import Tools
 from resonate.runtime.lease import LeaseKeeper
 from resonate.runtime.logs import workflow_logger
 from resonate.runtime.observers import Observers
+from resonate.runtime.offloading import Moves, Offloading
 from resonate.runtime.patience import Patient
 from resonate.runtime.steps import Steps
 from resonate.runtime.watcher import Watcher
@@ -52,6 +55,8 @@ class Settings:
     group: str
     pid: str
     codec: Codec
+    moves: Moves | None
+    """How large values are moved out of the promises, if they are."""
     clock: Clock
     tracers: tuple[Tracer, ...]
     limits: Limits
@@ -107,13 +112,16 @@ def settings(
 ) -> Settings:
     """Check and complete what a user asked for. Raise `UsageError` for what can't be."""
     chosen = _backend(backend, clock, token)
+    written_with = JsonCodec() if codec is None else check_codec(codec)
+    moves = written_with if isinstance(written_with, Offloaded) else None
     if retry is not None:
         check_policy(retry)
     return Settings(
         backend=chosen,
         group=_name(group if group is not None else os.environ.get("RESONATE_GROUP", "default"), "group"),
         pid=_name(pid if pid is not None else _some_pid(), "pid"),
-        codec=JsonCodec() if codec is None else check_codec(codec),
+        codec=limited(written_with) if moves is None else moves.reading(),
+        moves=moves,
         clock=_having(clock or getattr(chosen, "clock", None) or SystemClock(), "clock", "now", "sleep_until"),
         tracers=tuple(_having(tracer, "a tracer", "record") for tracer in _each(tracers, "tracers")),
         limits=Limits(
@@ -141,7 +149,8 @@ def parts(chosen: Settings, store: Store) -> Parts:
 
     The store has been started, since it may have to ask its server how it speaks.
     """
-    patient = Patient(store, chosen.clock, random.random)
+    asked = store if chosen.moves is None else Offloading(store, chosen.moves, chosen.clock)
+    patient = Patient(asked, chosen.clock, random.random)
     observe = Observers(chosen.tracers).observe
     alarms = Alarms(chosen.clock)
     pool = ThreadPoolExecutor(chosen.threads, thread_name_prefix="resonate-step")

@@ -17,6 +17,7 @@ from resonate.adapters.codecs.wrapper import (
     Wrapper,
     as_bytes,
     as_text,
+    count_of,
     outermost,
     stored_bytes,
     unwrapped,
@@ -53,7 +54,7 @@ class Compressed(Wrapper):
         self,
         inner: Codec,
         *,
-        format: Literal["zstd", "gzip"] | None = None,  # noqa: A002 - what it is called elsewhere
+        format: Literal["zstd", "gzip"] | None = None,
         above: int = ABOVE,
         max_unpacked: int = MAX_UNPACKED,
     ) -> None:
@@ -63,8 +64,8 @@ class Compressed(Wrapper):
         if format == ZSTD and zstd() is None:
             raise UsageError("There is no zstd in this Python.", hint=f"{_INSTALL} Or take format='gzip'.")
         self._format = format or (GZIP if zstd() is None else ZSTD)
-        self._above = _count(above, "above", least=0)
-        self._limit = _count(max_unpacked, "max_unpacked", least=1)
+        self._above = count_of(above, "above", least=0)
+        self._limit = count_of(max_unpacked, "max_unpacked", least=1)
 
     def __repr__(self) -> str:
         return f"Compressed({self.inner!r}, format={self._format!r})"
@@ -136,12 +137,6 @@ def _zstd_unpacker(limit: int) -> tuple[Any, type[Exception]]:
     # Data may ask for a window of any size to be set aside; one as large as the limit is all it can need.
     window = min(max(limit.bit_length(), _LEAST_WINDOW), _LARGEST_WINDOW)
     return library.ZstdDecompressor(options={library.DecompressionParameter.window_log_max: window}), library.ZstdError
-
-
-def _count(value: Any, what: str, *, least: int) -> int:
-    if type(value) is not int or value < least:
-        raise UsageError(f"{what} is a whole number of bytes from {least}, not {value!r:.80}.")
-    return value
 
 
 if TYPE_CHECKING:

@@ -19,8 +19,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from resonate.adapters.codecs.keys import CHECK_SIZE, Key, Keys, framed_texts, keyring
 from resonate.adapters.codecs.wrapper import (
-    CONTENT_ENCODING,
-    CONTENT_TYPE,
     Purpose,
     Wrapper,
     as_bytes,
@@ -31,7 +29,7 @@ from resonate.adapters.codecs.wrapper import (
     wrapped,
 )
 from resonate.core.protocol.records import Value
-from resonate.core.values import Codec
+from resonate.core.values import CONTENT_ENCODING, CONTENT_TYPE, Codec
 from resonate.errors import DecodingError, UsageError
 
 WORD: Final = "aes-gcm"
@@ -66,7 +64,7 @@ class Encrypted(Wrapper):
 
     def reads(self, headers: Mapping[str, str]) -> bool:
         """See the port."""
-        return outermost(headers) == WORD
+        return outermost(headers) == WORD and self.inner.reads(unwrapped(headers))
 
     def key_id(self, value: Value) -> str | None:
         """Return the id of the key that a stored value was encrypted with; None if it is not encrypted."""

@@ -2,15 +2,15 @@
 
 Law 1: no text, `repr` or error shows a key.
 Law 2: the first key writes, all of them read.
-Law 3: a given key is never used as such: each use has keys derived from it (HKDF-SHA256, RFC 5869), so that the same key
-    given to two codecs is two keys.
+Law 3: a given key is never used as such: each use has keys derived from it (HKDF-SHA256, RFC 5869), so that the same
+    key given to two codecs is two keys.
 """
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeGuard
 
 from attrs import field, frozen
 
@@ -46,8 +46,8 @@ class Key:
 class Keyring:
     """Keys by id, as `{"2026-11": key, "2025-03": older}`: the first writes, all read.
 
-    To rotate, put a new key in front once every worker has it among its keys, and take the old one out once nothing that
-    it wrote is needed any more.
+    To rotate, put a new key in front once every worker has it among its keys, and take the old one out once nothing
+    that it wrote is needed any more.
 
     Args:
         keys: keys of 16, 24 or 32 random bytes by their ids; or one key, whose id is then "default".
@@ -55,10 +55,9 @@ class Keyring:
 
     def __init__(self, keys: Mapping[str, bytes] | bytes) -> None:
         given: Any = {ONLY: keys} if isinstance(keys, bytes | bytearray | str) else keys
-        if not isinstance(given, Mapping) or not given:
+        if not _is_mapping(given) or not given:
             raise UsageError("Keys are bytes by id, at least one.", hint=f"Write {{'2026-11': key}}. {_MAKE}")
-        pairs: Mapping[Any, Any] = given
-        self._keys = {id: _key(id, key) for id, key in pairs.items()}
+        self._keys = {id: _key(id, key) for id, key in given.items()}
         self.current = next(iter(self._keys.values()))
 
     @property
@@ -81,6 +80,10 @@ Keys: TypeAlias = Keyring | Mapping[str, bytes] | bytes
 def keyring(keys: Keys) -> Keyring:
     """Return keys as a keyring. Raise `UsageError`."""
     return keys if isinstance(keys, Keyring) else Keyring(keys)
+
+
+def _is_mapping(value: Any) -> TypeGuard[Mapping[Any, Any]]:
+    return isinstance(value, Mapping)
 
 
 def _key(id: Any, key: Any) -> Key:

@@ -12,14 +12,12 @@ import binascii
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from resonate.core.protocol.records import Value
-from resonate.core.values import Call, Codec, Signature
+from resonate.core.values import CONTENT_ENCODING, Call, Codec, Signature
 from resonate.errors import ApplicationError, DecodingError, EncodingError, UsageError
-
-CONTENT_TYPE: Final = "content-type"
-CONTENT_ENCODING: Final = "content-encoding"
+from resonate.ports.codec import RegistersErrors, check_codec
 
 E = TypeVar("E", bound=type[Exception])
 
@@ -40,13 +38,7 @@ class Wrapper(ABC):
     """
 
     def __init__(self, inner: Codec) -> None:
-        given: Any = inner  # the types say so, the caller may not
-        if not callable(getattr(given, "encode", None)) or isinstance(given, type):
-            raise UsageError(
-                f"{type(self).__name__} goes around a codec, not {given!r:.80}.",
-                hint=f"Write {type(self).__name__}(JsonCodec(), ...).",
-            )
-        self.inner = inner
+        self.inner = check_codec(inner)
 
     @abstractmethod
     def wrap(self, value: Value, purpose: Purpose, at: str) -> Value:
@@ -62,11 +54,9 @@ class Wrapper(ABC):
 
     def register_error(self, cls: E) -> E:
         """Let failures of this class come back as themselves; see the inner codec. Usable as a decorator."""
-        register: Any = getattr(self.inner, "register_error", None)
-        if register is None:
-            raise UsageError(f"{type(self.inner).__name__} has no register_error.")
-        register(cls)
-        return cls
+        if not isinstance(self.inner, RegistersErrors):
+            raise UsageError(f"{type(self.inner).__name__} has no way to register errors: it lacks register_error.")
+        return self.inner.register_error(cls)
 
     # ------------------------------------------------------------ the port
 
@@ -82,9 +72,7 @@ class Wrapper(ABC):
         """See the port."""
         return self.wrap(self.inner.encode_call(call, signature, at=at), Purpose.CALL, at)
 
-    def decode_call(
-        self, value: Value, signature_of: Callable[[str, int | None], Signature], *, at: str = ""
-    ) -> Call:
+    def decode_call(self, value: Value, signature_of: Callable[[str, int | None], Signature], *, at: str = "") -> Call:
         """See the port."""
         return self.inner.decode_call(self.unwrap(value, Purpose.CALL, at), signature_of, at=at)
 
@@ -143,6 +131,13 @@ def as_bytes(text: str) -> bytes | None:
 def as_text(raw: bytes) -> str:
     """Return bytes as base64."""
     return binascii.b2a_base64(raw, newline=False).decode("ascii")
+
+
+def count_of(value: Any, what: str, *, least: int) -> int:
+    """Return a number that an option of a codec was given. Raise `UsageError`."""
+    if type(value) is not int or value < least:
+        raise UsageError(f"{what} is a whole number from {least}, not {value!r:.80}.")
+    return value
 
 
 def stored_bytes(value: Value, what: str) -> bytes:
