@@ -17,7 +17,7 @@ import hmac
 import json
 import pickle
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from resonate.adapters.codecs.json import HEADERS, JsonCodec
 from resonate.adapters.codecs.keys import Key, Keyring, Keys, framed, framed_texts, keyring
@@ -114,10 +114,7 @@ class PickleCodec:
         head, _line, body = self._read(value, Purpose.CALL, at).partition(b"\n")
         func, version = _callee(head)
         signature_of(func, version)  # may say that it is not known here, before anything is unpickled
-        both: Any = _unpickled(body)
-        if not _are_arguments(both):
-            raise DecodingError("a pickle holds no arguments, where those of a call are expected.")
-        args, kwargs = both
+        args, kwargs = _arguments(body)
         return Call(func=func, args=args, kwargs=kwargs, version=version)
 
     def encode_error(self, error: BaseException, *, at: str = "") -> Value:
@@ -237,8 +234,18 @@ def _unpickled(body: bytes) -> Any:
         ) from error
 
 
-def _are_arguments(value: Any) -> TypeGuard[tuple[tuple[Any, ...], dict[str, Any]]]:
-    return type(value) is tuple and len(value) == 2 and type(value[0]) is tuple and type(value[1]) is dict
+def _arguments(body: bytes) -> tuple[Any, Any]:
+    try:
+        args, kwargs = _unpickled(body)
+    except (TypeError, ValueError):
+        args = kwargs = None
+    if not _is(args, tuple) or not _is(kwargs, dict):
+        raise DecodingError("a pickle holds no arguments, where those of a call are expected.")
+    return args, kwargs
+
+
+def _is(value: object, cls: type) -> bool:
+    return type(value) is cls
 
 
 def _callee(head: bytes) -> tuple[str, int | None]:
