@@ -1,7 +1,8 @@
 """Values made shorter: zstd or gzip around another codec's values.
 
 Law 1: what would not get shorter, and what is short anyway, is left as it is.
-Law 2: reading takes no more memory than `max_unpacked` bytes and the data itself, whatever the data claims.
+Law 2: reading takes no more memory than the data, `max_unpacked` bytes and a window of that size (of zstd, 8 MiB at
+    least), whatever the data claims.
 Law 3: what reading would refuse as too large, writing refuses.
 Law 4: the same value is the same bytes in every process that has the same library.
 """
@@ -34,7 +35,7 @@ ABOVE: Final = 1024
 MAX_UNPACKED: Final = 64 * 1024 * 1024
 _LEVELS: Final = {ZSTD: 3, GZIP: 6}
 _GZIP_BITS: Final = 16 + zlib.MAX_WBITS  # a gzip header instead of zlib's; without a time or a name in it
-_LEAST_WINDOW, _LARGEST_WINDOW = 10, 31  # of zstd, as powers of two
+_LEAST_WINDOW, _LARGEST_WINDOW = 23, 31  # of zstd, as powers of two; 8 MiB is what any reader should grant
 _INSTALL: Final = "Install resonate-durable[zstd]."
 
 

@@ -63,7 +63,7 @@ class Offloaded(Wrapper):
         if not callable(getattr(given, "put", None)) or not callable(getattr(given, "get", None)):
             raise UsageError(f"Blobs have put and get; {given!r:.80} has not.", hint="See resonate.ports.blobs.Blobs.")
         self.blobs = blobs
-        self.threshold = None if threshold is None else count_of(threshold, "threshold", least=_LONGEST_REFERENCE)
+        self.threshold = None if threshold is None else count_of(threshold, "threshold", least=0)
         self._largest = count_of(largest, "largest", least=1)
 
     def __repr__(self) -> str:

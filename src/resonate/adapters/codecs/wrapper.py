@@ -42,7 +42,10 @@ class Wrapper(ABC):
 
     @abstractmethod
     def wrap(self, value: Value, purpose: Purpose, at: str) -> Value:
-        """Return what is stored for a value of the inner codec. Raise `EncodingError`."""
+        """Return what is stored for a value of the inner codec. Raise `EncodingError`.
+
+        What hides a value raises nothing: a failure that is refused, even in brief, is stored as the inner codec has it.
+        """
 
     @abstractmethod
     def unwrap(self, value: Value, purpose: Purpose, at: str) -> Value:
@@ -84,7 +87,11 @@ class Wrapper(ABC):
             brief = ApplicationError(
                 f"a failure was left out, since it could not be written: {refused.message}", name=type(error).__name__
             )
-            return self.wrap(self.inner.encode_error(brief, at=at), Purpose.ERROR, at)
+            written = self.inner.encode_error(brief, at=at)
+            try:
+                return self.wrap(written, Purpose.ERROR, at)
+            except EncodingError:
+                return written
 
     def decode_error(self, value: Value, *, at: str = "") -> Exception:
         """See the port."""
@@ -143,7 +150,7 @@ def count_of(value: Any, what: str, *, least: int) -> int:
 def stored_bytes(value: Value, what: str) -> bytes:
     """Return the bytes of what a wrapper wrote. Raise `DecodingError`."""
     if not value.data:
-        raise DecodingError(f"stored data is missing, where {what} is expected.")
+        raise DecodingError(f"stored data is missing, where {what} is expected")
     try:
         return binascii.a2b_base64(value.data, strict_mode=True)
     except ValueError:
