@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from copy import copy
 from datetime import datetime, timedelta
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, overload
 
 from attrs import define
@@ -122,6 +122,7 @@ class Resonate:
         tracers: who hears of lifecycle events.
         concurrency: how many executions are driven at once; suspended ones do not count.
         continuations: how many suspended workflows are kept in memory to go on in place; 0 replays each time.
+        continuation_age: how long one of them is kept that nothing resumes; None for as long as there is room.
         threads: how many `def` steps run at once.
         ttl: length of a task's lease: how long after a crash another worker takes over.
         grace: how long `async with` waits at its end for what runs before it gives it to other workers.
@@ -142,6 +143,7 @@ class Resonate:
         tracers: Iterable[Tracer] = (),
         concurrency: int = 1_000,
         continuations: int = 1_000,
+        continuation_age: Duration | None = None,
         threads: int | None = None,
         ttl: Duration = 60.0,
         grace: Duration = 10.0,
@@ -159,6 +161,7 @@ class Resonate:
             tracers=tracers,
             concurrency=concurrency,
             continuations=continuations,
+            continuation_age=continuation_age,
             threads=threads,
             ttl=ttl,
             grace=grace,
@@ -502,14 +505,16 @@ class Resonate:
             id=id,
             timeout_at=settings.clock.now() + (settings.timeout_ms if wanted is None else wanted),
             param=param,
-            tags={
-                **(chosen.tags or {}),
-                Tag.TARGET: address,
-                Tag.SCOPE: "global",
-                Tag.ORIGIN: id,
-                Tag.BRANCH: id,
-                Tag.PARENT: id,
-            },
+            tags=MappingProxyType(
+                {
+                    **(chosen.tags or {}),
+                    Tag.TARGET: address,
+                    Tag.SCOPE: "global",
+                    Tag.ORIGIN: id,
+                    Tag.BRANCH: id,
+                    Tag.PARENT: id,
+                }
+            ),
         )
 
     def _param(self, call: Call, signature: Signature, at: str) -> Value:

@@ -177,16 +177,18 @@ async def test_a_value_that_was_moved_to_another_promise_is_refused(place):
         return await promise
 
     ids: list[str] = []
+    both = asyncio.Event()
 
-    def tell(id: str) -> None:
+    async def tell(id: str) -> None:
         ids.append(id)
+        if len(ids) == 2:
+            both.set()
 
     client = ready(place, "one", sealed({"1": OLD}))
     client.register(waits)
     await place.open(client)
     one, two = [await client.begin_run(name, waits) for name in ("one", "two")]
-    while len(ids) < 2:
-        await asyncio.sleep(0.001)
+    await both.wait()
     await client.promises.resolve(ids[0], "paid", type=str)
     assert await one.result() == "paid"
     copied = (await client.promises.get(ids[0])).value

@@ -44,7 +44,7 @@ class Wrapper(ABC):
     def wrap(self, value: Value, purpose: Purpose, at: str) -> Value:
         """Return what is stored for a value of the inner codec. Raise `EncodingError`.
 
-        What hides a value raises nothing: a failure that is refused, even in brief, is stored as the inner codec has it.
+        What hides a value raises nothing: a failure that is refused even in brief is stored as the inner codec has it.
         """
 
     @abstractmethod

@@ -9,7 +9,7 @@ Law 4: where a replay can't be given all that was ever written before it starts,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from attrs import define
@@ -32,7 +32,7 @@ class Creation:
     child: Child
     param: Value
     timeout_at: int
-    tags: dict[str, str]
+    tags: Mapping[str, str]
     after: int | None = None
     carries: ClassVar[bool] = True
 
@@ -99,7 +99,7 @@ class Writes:
         """Whether the store has yet to answer one."""
         return bool(self._under_way)
 
-    def create(self, child: Child, param: Value, timeout_at: int, tags: dict[str, str]) -> None:
+    def create(self, child: Child, param: Value, timeout_at: int, tags: Mapping[str, str]) -> None:
         """Ask for a child's promise to be created."""
         self._drafts[child.id] = Creation(child, param, timeout_at, tags)
 
@@ -144,9 +144,14 @@ class Writes:
         out: list[do.Command] = []
         header = self._deliveries.header()
         drafts, self._drafts = self._drafts, {}
+        if header is None:
+            for promise_id, draft in drafts.items():
+                self._under_way[promise_id] = NOTHING
+                out.append(do.Write(draft.sealed(None)))
+            return out
         alone, mark, ahead = self._deliveries.pending > FEW, self._deliveries.mark, False
         for promise_id, draft in drafts.items():
-            if header is None or not draft.carries:
+            if not draft.carries:
                 self._under_way[promise_id] = NOTHING
                 out.append(do.Write(draft.sealed(None)))
             elif alone and ahead:
