@@ -55,6 +55,7 @@ from resonate.errors import (
     UsageError,
 )
 from resonate.ports.clock import Clock
+from resonate.ports.codec import RegistersErrors
 from resonate.ports.network import Token
 from resonate.ports.store import Backend, Prunes
 from resonate.ports.tracer import Tracer
@@ -64,6 +65,7 @@ from resonate.runtime.health import Health, examine
 T = TypeVar("T")
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
+E = TypeVar("E", bound=type[Exception])
 
 
 @define(eq=False)
@@ -275,6 +277,20 @@ class Resonate:
             return function
 
         return add if fn is None else add(fn)
+
+    def register_error(self, cls: E, /) -> E:
+        """Let failures of this class come back as themselves, so that `except` finds them here. Usable as a decorator.
+
+        Every process that is to catch them registers the class. Raise `UsageError` for what is no exception class, or
+        if the client's codec knows of no such thing.
+        """
+        codec = self._session.codec
+        if not isinstance(codec, RegistersErrors):
+            raise UsageError(
+                f"{type(codec).__name__} has no register_error.",
+                hint="Give it one; a codec that wraps another hands it on.",
+            )
+        return codec.register_error(cls)
 
     def set_dependency(self, key: str | type, value: object) -> None:
         """Let functions get `value` by `key`: `ctx.get_dependency(key)`, `info.get_dependency(key)`."""

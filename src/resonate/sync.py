@@ -47,6 +47,7 @@ from resonate.runtime.health import Health
 T = TypeVar("T")
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
+E = TypeVar("E", bound=type[Exception])
 
 _OPEN = "Use it inside `with resonate:`, or call open() first."
 
@@ -164,6 +165,10 @@ class Resonate:
         """Make a function callable by name; see `resonate.Resonate.register`. Workflows are `async def` here too."""
         add = self._client.register(name=name, version=version, retry=retry, timeout=timeout)
         return add if fn is None else add(fn)
+
+    def register_error(self, cls: E, /) -> E:
+        """Let failures of this class come back as themselves; see `resonate.Resonate.register_error`."""
+        return self._client.register_error(cls)
 
     def set_dependency(self, key: str | type, value: object) -> None:
         """Let functions get `value` by `key`: `ctx.get_dependency(key)`, `info.get_dependency(key)`."""
