@@ -10,8 +10,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from resonate.adapters.codecs.blobs import DirectoryBlobs
     from resonate.adapters.codecs.choice import Codecs
+    from resonate.adapters.codecs.compressed import Compressed
+    from resonate.adapters.codecs.encrypted import Encrypted
     from resonate.adapters.codecs.json import JsonCodec
+    from resonate.adapters.codecs.keys import Keyring
+    from resonate.adapters.codecs.limited import Limited
+    from resonate.adapters.codecs.offloaded import Offloaded
+    from resonate.adapters.codecs.pickle import PickleCodec
     from resonate.adapters.memory import MemoryServer
     from resonate.adapters.otel import OTel
     from resonate.adapters.sqlite import SqliteServer
@@ -52,13 +59,16 @@ __all__ = [
     "AuthError",
     "CodecError",
     "Codecs",
+    "Compressed",
     "Conflict",
     "Constant",
     "Context",
     "DecodingError",
     "DeterminismError",
+    "DirectoryBlobs",
     "Durable",
     "EncodingError",
+    "Encrypted",
     "EngineBug",
     "Exponential",
     "FunctionNotRegistered",
@@ -66,7 +76,9 @@ __all__ = [
     "Health",
     "Info",
     "JsonCodec",
+    "Keyring",
     "LeaseLost",
+    "Limited",
     "Linear",
     "MemoryServer",
     "NetworkError",
@@ -75,6 +87,8 @@ __all__ = [
     "NondeterminismError",
     "NotFound",
     "OTel",
+    "Offloaded",
+    "PickleCodec",
     "PromiseCanceled",
     "PromiseRecord",
     "PromiseState",
@@ -91,6 +105,13 @@ __all__ = [
 ]
 
 _HOMES = {
+    "resonate.adapters.codecs.pickle": ("PickleCodec",),
+    "resonate.adapters.codecs.offloaded": ("Offloaded",),
+    "resonate.adapters.codecs.limited": ("Limited",),
+    "resonate.adapters.codecs.keys": ("Keyring",),
+    "resonate.adapters.codecs.encrypted": ("Encrypted",),
+    "resonate.adapters.codecs.compressed": ("Compressed",),
+    "resonate.adapters.codecs.blobs": ("DirectoryBlobs",),
     "resonate.adapters.otel": ("OTel",),
     "resonate.adapters.codecs.choice": ("Codecs",),
     "resonate.adapters.codecs.json": ("JsonCodec",),

@@ -41,6 +41,7 @@ from resonate.runtime.lease import LeaseKeeper
 from resonate.runtime.logs import workflow_logger
 from resonate.runtime.measured import Measured
 from resonate.runtime.observers import Observers
+from resonate.runtime.offloading import Moves, Offloading
 from resonate.runtime.patience import Patient
 from resonate.runtime.steps import Steps
 from resonate.runtime.watcher import Watcher
@@ -59,6 +60,8 @@ class Settings:
     group: str
     pid: str
     codec: Codec
+    moves: Moves | None
+    """How large values are moved out of the promises, if they are."""
     clock: Clock
     telemetry: Telemetry | None
     tracers: tuple[Tracer, ...]
@@ -139,13 +142,15 @@ def settings(
 ) -> Settings:
     """Check and complete what a user asked for. Raise `UsageError` for what can't be."""
     chosen = _backend(backend, clock, token)
+    written_with, moves = _codec(codec)
     if retry is not None:
         check_policy(retry)
     return Settings(
         backend=chosen,
         group=_name(group if group is not None else os.environ.get("RESONATE_GROUP", "default"), "group"),
         pid=_name(pid if pid is not None else _some_pid(), "pid"),
-        codec=_json() if codec is None else check_codec(codec),
+        codec=written_with,
+        moves=moves,
         clock=_having(clock or getattr(chosen, "clock", None) or SystemClock(), "clock", "now", "sleep_until"),
         telemetry=None if telemetry is None else _having(telemetry, "telemetry", "open"),
         tracers=tuple(_having(tracer, "a tracer", "record") for tracer in _each(tracers, "tracers")),
@@ -184,7 +189,10 @@ def parts(chosen: Settings, store: Store) -> Parts:
         )
     teller = None if recorder is None else chosen.pid
     observe = Observers(chosen.tracers if recorder is None else (*chosen.tracers, recorder)).observe
-    patient = Patient(store if observe is None else Measured(store, observe), chosen.clock, random.random)
+    asked = store if observe is None else Measured(store, observe)
+    if chosen.moves is not None:
+        asked = Offloading(asked, chosen.moves, chosen.clock)
+    patient = Patient(asked, chosen.clock, random.random)
     alarms = Alarms(chosen.clock)
     pool = ThreadPoolExecutor(chosen.threads, thread_name_prefix="resonate-step")
     env = Environment(
@@ -271,6 +279,18 @@ def _backend(backend: str | Backend | None, clock: Clock | None, token: Token | 
                 hint="Give 'http://host:8001' for a server, 'sqlite:///app.db' for a file, or 'memory://' to keep "
                 "everything in this process's memory.",
             )
+
+
+def _codec(given: Codec | None) -> tuple[Codec, Moves | None]:
+    """Return what writes and reads values, and what moves large ones out, if anything does."""
+    from resonate.adapters.codecs.limited import limited
+
+    if given is None:
+        return limited(_json()), None
+    from resonate.adapters.codecs.offloaded import Offloaded
+
+    codec = check_codec(given)
+    return (codec.reading(), codec) if isinstance(codec, Offloaded) else (limited(codec), None)
 
 
 def _json() -> Codec:
