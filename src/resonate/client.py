@@ -121,6 +121,7 @@ class Resonate:
         tracers: who hears of lifecycle events.
         concurrency: how many executions are driven at once; suspended ones do not count.
         continuations: how many suspended workflows are kept in memory to go on in place; 0 replays each time.
+        continuation_age: how long one of them is kept that nothing resumes; None for as long as there is room.
         threads: how many `def` steps run at once.
         ttl: length of a task's lease: how long after a crash another worker takes over.
         grace: how long `async with` waits at its end for what runs before it gives it to other workers.
@@ -141,6 +142,7 @@ class Resonate:
         tracers: Iterable[Tracer] = (),
         concurrency: int = 1_000,
         continuations: int = 1_000,
+        continuation_age: Duration | None = None,
         threads: int | None = None,
         ttl: Duration = 60.0,
         grace: Duration = 10.0,
@@ -158,6 +160,7 @@ class Resonate:
             tracers=tracers,
             concurrency=concurrency,
             continuations=continuations,
+            continuation_age=continuation_age,
             threads=threads,
             ttl=ttl,
             grace=grace,

@@ -1,4 +1,7 @@
-"""The composition root: the only module that names adapters or reads the environment."""
+"""The composition root: the only module that names adapters or reads the environment.
+
+An adapter is loaded when it is chosen: a process that talks to a server loads no SQLite, one with a file no HTTP.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,7 @@ from urllib.parse import urlsplit
 
 from attrs import frozen
 
-from resonate.adapters import sqlite
 from resonate.adapters.clock import SystemClock
-from resonate.adapters.codecs.json import JsonCodec
-from resonate.adapters.memory import MemoryServer
 from resonate.core.durations import Duration, milliseconds
 from resonate.core.engine.environment import Dependencies, Environment
 from resonate.core.registry import Registry
@@ -97,6 +97,7 @@ def settings(
     tracers: Iterable[Tracer],
     concurrency: int,
     continuations: int,
+    continuation_age: Duration | None,
     threads: int | None,
     ttl: Duration,
     grace: Duration,
@@ -112,12 +113,13 @@ def settings(
         backend=chosen,
         group=_name(group if group is not None else os.environ.get("RESONATE_GROUP", "default"), "group"),
         pid=_name(pid if pid is not None else _some_pid(), "pid"),
-        codec=JsonCodec() if codec is None else _having(codec, "codec", "encode", "decode"),
+        codec=_json() if codec is None else _having(codec, "codec", "encode", "decode"),
         clock=_having(clock or getattr(chosen, "clock", None) or SystemClock(), "clock", "now", "sleep_until"),
         tracers=tuple(_having(tracer, "a tracer", "record") for tracer in _each(tracers, "tracers")),
         limits=Limits(
             concurrency=_count(concurrency, "concurrency", least=1),
             continuations=_count(continuations, "continuations", least=0),
+            continuation_age_ms=None if continuation_age is None else _positive(continuation_age, "continuation_age"),
             ttl_ms=_positive(ttl, "ttl"),
         ),
         threads=_count(threads if threads is not None else min(32, (os.cpu_count() or 1) + 4), "threads", least=1),
@@ -198,11 +200,17 @@ def _backend(backend: str | Backend | None, clock: Clock | None, token: Token | 
         return backend
     match scheme:
         case "memory":
+            from resonate.adapters.memory import MemoryServer
+
             return MemoryServer(clock=clock or SystemClock())
         case "sqlite":
+            from resonate.adapters import sqlite
+
             return sqlite.from_url(backend, clock)
         case "http" | "https":
-            return _server(backend, clock, token)
+            from resonate.adapters.http import HttpBackend
+
+            return HttpBackend(backend, token=token, clock=clock)
         case _:
             raise UsageError(
                 f"There is no backend for {scheme or backend!r} URLs in this version.",
@@ -211,11 +219,10 @@ def _backend(backend: str | Backend | None, clock: Clock | None, token: Token | 
             )
 
 
-def _server(url: str, clock: Clock | None, token: Token | None) -> Backend:
-    # Imported here, since HTTP libraries take a third of a second to load, and many processes use none.
-    from resonate.adapters.http import HttpBackend  # noqa: PLC0415 - as said
+def _json() -> Codec:
+    from resonate.adapters.codecs.json import JsonCodec
 
-    return HttpBackend(url, token=token, clock=clock)
+    return JsonCodec()
 
 
 def _addresses(store: Store) -> Callable[[str | None], str]:

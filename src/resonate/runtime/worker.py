@@ -79,11 +79,13 @@ class Limits:
     Args:
         concurrency: executions driven at once; parked ones do not count.
         continuations: suspended executions kept in memory.
+        continuation_age_ms: how long each of them is kept; None for as long as there is room.
         ttl_ms: length of a lease.
     """
 
     concurrency: int = 1_000
     continuations: int = 1_000
+    continuation_age_ms: int | None = None
     ttl_ms: int = 60_000
 
 
@@ -116,7 +118,7 @@ class Worker:
         self._claiming: dict[asyncio.Future[None], str] = {}  # asked for by this process's client, not answered yet
         self._context = Variables()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._continuations = Continuations(limits.continuations)
+        self._continuations = Continuations(limits.continuations, limits.continuation_age_ms, tools.clock, tools.alarms)
         self._taking = False
         self.trouble: ResonateError | None = None
 

@@ -118,11 +118,18 @@ class MemoryServer:
         return self._now
 
     def _ask(self, request: Request[R]) -> R | Rejection:
-        now = self._tick()
-        reply, effects = handle(request, self._tables, now, self._settings)
+        tables = self._tables
+        self._now = now = max(self._now, self._clock.now())
+        reply, effects = handle(request, tables, now, self._settings)
         if effects:
-            self._tables.apply(effects)
-        self._work(now)
+            tables.apply(effects)
+        if not tables.is_quiet(now):
+            self._work(now)
+            return reply
+        for alarm in self._alarms.values():
+            if alarm.is_lost:
+                self._work(now)
+                break
         return reply
 
     def _work(self, now: int) -> None:

@@ -71,6 +71,11 @@ class Tables:
                 return due[1]
         return None
 
+    def is_quiet(self, now: int) -> bool:
+        """Say whether nothing is due, owed or to be sent, and `next_instant` is no earlier than when it was asked."""
+        agenda = self._agenda
+        return agenda.least > now and not (agenda.sooner or self._owed or self._sends)
+
     def next_instant(self, now: int) -> int | None:
         """Return when the next internal step is due: `now` if drains are owed, None if never."""
         return now if self._owed else self._agenda.next()

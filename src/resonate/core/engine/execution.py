@@ -52,7 +52,7 @@ from resonate.core.engine.scope import LEFT, Scope
 from resonate.core.engine.tags import Place, own_tags, tags_of
 from resonate.core.engine.writes import Writes
 from resonate.core.protocol.due import NEVER
-from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, Tag, Value
+from resonate.core.protocol.records import NO_HEADERS, NO_VALUE, PromiseRecord, PromiseState, Tag, Value
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 from resonate.core.registry import Function
 from resonate.errors import (
@@ -194,7 +194,8 @@ class Execution:
                     self._write_refused(event.id, event.error)
                 case _:
                     assert_never(event)
-        self._fire_due_timers()
+        if self._alarms and self._alarms[0][0] <= now:
+            self._fire_due_timers()
         if redirected and self._offers == offers and not self.env.dialect.delta_preload:
             self._look_at_what_is_open(NEVER)
         return self._turn()
@@ -298,7 +299,8 @@ class Execution:
         known = self._history.pop(child_id, None)
         if known is None:
             self.replaying = self.replaying and self._recall.may_find(child_id)
-            self._recall.asked(child_id)
+            if not self._recall.over:
+                self._recall.asked(child_id)
             self._create(child, param, timeout_ms, tags)
         else:
             self._recognize(child, known)
@@ -552,9 +554,11 @@ class Execution:
             return
         if record.param.headers.get(HEADER) != child.written:
             self.deliveries.learn(record.param.headers)  # an earlier attempt's write
-        self.deliveries.learn(record.value.headers)
+        if record.value.headers is not NO_HEADERS:
+            self.deliveries.learn(record.value.headers)
         child.record = record
-        self._announce(child)
+        if self._observe is not None:
+            self._announce(child)
         if child.acknowledged is not None:
             self._offer(record.created_at, child, ACK)
         if child.role in KNOWN_BY_CREATION:
@@ -565,7 +569,8 @@ class Execution:
             child.move(Change.CREATED)
             self._open(child, record)
         else:
-            self._emit(trace.Dedup(child.id, record.state))
+            if self._observe is not None:
+                self._emit(trace.Dedup(child.id, record.state))
             self._settled(child, record)
 
     def _open(self, child: Child, record: PromiseRecord) -> None:
@@ -573,7 +578,8 @@ class Execution:
             heappush(self._alarms, (record.timeout_at, child.id))  # nobody else would stop it there
         match child.role:
             case Role.STEP:
-                self._emit(trace.Spawn(child.id))
+                if self._observe is not None:
+                    self._emit(trace.Spawn(child.id))
                 self._run_step(child, record)
             case Role.WORKFLOW:
                 self._emit(trace.Spawn(child.id))
@@ -642,9 +648,10 @@ class Execution:
         if child.role in LOCAL:
             self._running.discard(child.id)
             if child.phase is not Phase.ASKED and child.running is not None:
-                self._emit(trace.Return(child.id, record.state))
-            if child.phase is Phase.OPEN and child.running is not None:
-                self._overtaken(child)
+                if self._observe is not None:
+                    self._emit(trace.Return(child.id, record.state))
+                if child.phase is Phase.OPEN:
+                    self._overtaken(child)
         child.move(Change.SETTLES)
         child.record = record
         self._outside.closed(child)
@@ -769,8 +776,9 @@ class Execution:
 
     def _advance(self) -> bool:
         """Let the workflow hear of one thing, the one that the record says is next; return whether there was one."""
-        self._end_scopes()
-        if self._choices > 1 and (expected := self._expected()) is not None:
+        if self._ending:
+            self._end_scopes()
+        if len(self._children) + len(self._lingering) > 1 and (expected := self._expected()) is not None:
             return self._hear_of(expected)
         while self._deliverable:
             instant, _, what, _, child = heappop(self._deliverable)
@@ -778,15 +786,12 @@ class Execution:
             if self._tokens.get(token) is child and token in self._known_tokens:
                 self._deliver(instant, child, what)
                 return True
+        if not self._lingering:
+            return False
         ready = next((scope for scope in self._lingering.values() if not scope.owed), None)
         if ready is not None:
             self._cancel_left(ready)
         return ready is not None
-
-    @property
-    def _choices(self) -> int:
-        """How many things the workflow may hear of next, now or once they are known."""
-        return len(self._children) + len(self._lingering)
 
     def _hear_of(self, expected: str) -> bool:
         """Do what the record says is next; return False if that has to be waited for."""
@@ -853,7 +858,7 @@ class Execution:
         token = child.suffix if what is RESULT else child.suffix + "!"
         if self.replaying and not self._history and self.deliveries.expected() is None:
             self.replaying = False  # all that earlier attempts asked for was asked for again: this is news
-        self.deliveries.delivered(token, free=self._choices == 1)
+        self.deliveries.delivered(token, free=len(self._children) + len(self._lingering) == 1)
         self._known_tokens.discard(token)
         del self._tokens[token]
         self.loop.move_to(instant)
@@ -910,7 +915,7 @@ class Execution:
 
     def _cancel_left(self, scope: Scope) -> None:
         """Cancel the tasks that are left of a scope whose body has ended."""
-        self.deliveries.delivered(scope.token, free=self._choices == 1)
+        self.deliveries.delivered(scope.token, free=len(self._children) + len(self._lingering) == 1)
         scope.cleanups += 1
         self._ending.append(scope)
         for task in self.loop.tasks_of(scope):
@@ -968,9 +973,10 @@ class Execution:
         if self._others:
             out.extend(self._others)
             self._others = []
-        if look := self._look():
+        look = self._look() if self._looks or not self._recall.over else None
+        if look is not None:
             out.append(look)
-        if look or self._writes.under_way:
+        if look is not None or self._writes.under_way:
             return out
         if self._outcome is not None:
             self._ended = True
@@ -1006,7 +1012,8 @@ class Execution:
     def _watch(self, out: list[do.Command], *, lingers: bool = False) -> None:
         """Steps run, so the task can't be suspended, or should not be yet: hear of the rest by other means."""
         self.replaying = False
-        self._recall.end()
+        if not self._recall.over:
+            self._recall.end()
         while self._alarms and self._alarms[0][1] not in self._children:
             heappop(self._alarms)
         wake_at = self._alarms[0][0] if self._alarms else self.promise.timeout_at
@@ -1070,8 +1077,6 @@ class Execution:
     # ------------------------------------------------------------ events
 
     def _announce(self, child: Child) -> None:
-        if self._observe is None:
-            return
         event = trace.Run if child.role in LOCAL else trace.Rpc
         self._emit(event(child.scope.id, child.id))
         if child.awaited == UNREPORTED:

@@ -144,9 +144,14 @@ class Writes:
         out: list[do.Command] = []
         header = self._deliveries.header()
         drafts, self._drafts = self._drafts, {}
+        if header is None:
+            for promise_id, draft in drafts.items():
+                self._under_way[promise_id] = NOTHING
+                out.append(do.Write(draft.sealed(None)))
+            return out
         alone, mark, ahead = self._deliveries.pending > FEW, self._deliveries.mark, False
         for promise_id, draft in drafts.items():
-            if header is None or not draft.carries:
+            if not draft.carries:
                 self._under_way[promise_id] = NOTHING
                 out.append(do.Write(draft.sealed(None)))
             elif alone and ahead:

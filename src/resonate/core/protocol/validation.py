@@ -8,6 +8,7 @@ Law 3: `bool` is no integer, and a plain string is no state.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final, cast
 
 from resonate.core.protocol.records import NO_HEADERS, NO_VALUE, PromiseState, TaskState, Value
@@ -15,6 +16,7 @@ from resonate.core.protocol.requests import PromiseCreate, PromiseRegisterCallba
 
 MAX_INT: Final = 2**53 - 1
 MAX_LIMIT: Final = 1_000
+_MAPPINGS: Final = frozenset({dict, MappingProxyType})
 
 
 def _is_text(text: str) -> bool:
@@ -43,7 +45,7 @@ def int_wrong(name: str, value: object, least: int = 0) -> str | None:
 
 def texts_wrong(name: str, value: object) -> str | None:
     """Refuse what is not a mapping of strings to strings."""
-    if type(value) is dict or isinstance(value, Mapping):  # the first is quick, and nearly always so
+    if type(value) in _MAPPINGS or isinstance(value, Mapping):  # the first is quick, and nearly always so
         for key, text in cast("Mapping[object, object]", value).items():
             if type(key) is not str or type(text) is not str:
                 break
@@ -61,7 +63,7 @@ def value_wrong(name: str, value: object) -> str | None:
     if type(value) is not Value:
         return f"{name} must be a value of headers and data"
     data = value.data
-    if data is not None and (type(data) is not str or not _is_text(data)):
+    if data is not None and (type(data) is not str or not (data.isascii() or _is_text(data))):
         return f"{name}.data must be a string"
     return None if value.headers is NO_HEADERS else texts_wrong(f"{name}.headers", value.headers)
 
@@ -99,6 +101,8 @@ def fenced_wrong(action: object) -> str | None:
 
 def ref_wrong(id: object, version: object) -> str | None:
     """Refuse a malformed name of a task at a version."""
+    if type(id) is str and type(version) is int and id.isascii() and 0 <= version <= MAX_INT and id and "\0" not in id:
+        return None  # nearly always
     return id_wrong("id", id) or int_wrong("version", version)
 
 
