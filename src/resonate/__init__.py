@@ -13,6 +13,8 @@ from resonate.core import trace
 from resonate.core.engine.children import Durable
 from resonate.core.engine.context import Context
 from resonate.core.engine.info import Info
+from resonate.core.insight.causes import Cause, CauseKind, Why
+from resonate.core.insight.tree import Node, Tree
 from resonate.core.protocol.records import PromiseRecord, PromiseState, ScheduleRecord
 from resonate.core.retry import Constant, Exponential, Linear, Never, RetryPolicy
 from resonate.errors import (
@@ -43,6 +45,8 @@ from resonate.runtime.health import Health
 __all__ = [
     "ApplicationError",
     "AuthError",
+    "Cause",
+    "CauseKind",
     "CodecError",
     "Conflict",
     "Constant",
@@ -63,6 +67,7 @@ __all__ = [
     "MemoryServer",
     "NetworkError",
     "Never",
+    "Node",
     "NonRetryableError",
     "NondeterminismError",
     "NotFound",
@@ -77,6 +82,8 @@ __all__ = [
     "ServerError",
     "SqliteServer",
     "StoreError",
+    "Tree",
     "UsageError",
+    "Why",
     "trace",
 ]

@@ -74,6 +74,7 @@ class Parts:
     alarms: Alarms
     watcher: Watcher
     worker: Worker
+    steps: Steps
     pool: ThreadPoolExecutor
 
 
@@ -179,7 +180,16 @@ def parts(chosen: Settings, store: Store) -> Parts:
     )
     tools = Tools(store=patient, clock=chosen.clock, alarms=alarms, steps=steps, watcher=watcher)
     worker = Worker(pid=chosen.pid, env=env, tools=tools, leases=leases, limits=chosen.limits)
-    return Parts(store=patient, backing=store, env=env, alarms=alarms, watcher=watcher, worker=worker, pool=pool)
+    return Parts(
+        store=patient,
+        backing=store,
+        env=env,
+        alarms=alarms,
+        watcher=watcher,
+        worker=worker,
+        steps=steps,
+        pool=pool,
+    )
 
 
 def _backend(backend: str | Backend | None, clock: Clock | None, token: Token | None) -> Backend:

@@ -11,12 +11,14 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from resonate.core.engine.commands import Event, RunStep, StepFailed, StepReturned
 from resonate.core.engine.environment import Dependencies
 from resonate.core.engine.info import Info
 from resonate.core.function import Form
+from resonate.core.insight.payloads import brief
+from resonate.core.insight.picture import Retrying
 from resonate.core.retry import before_deadline
 from resonate.core.trace import LifecycleEvent, RetryScheduled, StepFinished, StepOutcome, StepStarted
 from resonate.ports.clock import Clock
@@ -41,6 +43,8 @@ class Steps:
     dependencies: Dependencies
     draw: Callable[[], float]
     observe: Callable[[LifecycleEvent], None] | None = None
+    retrying: dict[str, Retrying] = field(factory=dict[str, Retrying], init=False, eq=False)
+    """Steps that wait for their next attempt, and those under way that have failed before; for who asks why."""
 
     async def run(self, command: RunStep, execution: str) -> Event:
         """Run the step until it returns or has no attempt left, and return the event that says so.
@@ -49,46 +53,52 @@ class Steps:
         already can't be interrupted: its thread goes on and its result is dropped.
         """
         failures = 0
-        while True:
-            started = self._started(command, failures + 1)
-            try:
-                value = await self._attempt(command, execution, failures + 1)
-            except asyncio.CancelledError as error:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
-                    self._finished(command, "interrupted", started)
-                    raise
-                self._finished(command, "rejected", started)
-                return StepFailed(command.id, error)  # the step canceled itself
-            except (KeyboardInterrupt, GeneratorExit):
-                raise  # not the step's own: the process, or the loop, is being stopped
-            except BaseException as error:  # noqa: BLE001 - whatever a step raises is its outcome
-                failures += 1
-                if not isinstance(error, Exception):
+        try:
+            while True:
+                started = self._started(command, failures + 1)
+                try:
+                    value = await self._attempt(command, execution, failures + 1)
+                except asyncio.CancelledError as error:
+                    task = asyncio.current_task()
+                    if task is None or task.cancelling():
+                        self._finished(command, "interrupted", started)
+                        raise
                     self._finished(command, "rejected", started)
-                    return StepFailed(command.id, error)  # SystemExit and its like: meant to be final
-                delay = command.retry.next_delay(failures, error, self.draw())
-                if delay is None or not before_deadline(delay, self.clock.now(), command.deadline):
-                    self._finished(command, "rejected", started)
-                    return StepFailed(command.id, error)
-                self._finished(command, "failed", started)
-                log.warning(
-                    "The step %s (%s) failed with %s: %s. That was attempt %d; the next is in %.1f s.",
-                    command.id,
-                    command.function.name,
-                    type(error).__name__,
-                    error,
-                    failures,
-                    delay / 1000,
-                )
-                if self.observe is not None:
-                    self.observe(
-                        RetryScheduled(id=command.id, failures=failures, delay_ms=delay, error=type(error).__name__)
+                    return StepFailed(command.id, error)  # the step canceled itself
+                except (KeyboardInterrupt, GeneratorExit):
+                    raise  # not the step's own: the process, or the loop, is being stopped
+                except BaseException as error:  # noqa: BLE001 - whatever a step raises is its outcome
+                    failures += 1
+                    if not isinstance(error, Exception):
+                        self._finished(command, "rejected", started)
+                        return StepFailed(command.id, error)  # SystemExit and its like: meant to be final
+                    delay = command.retry.next_delay(failures, error, self.draw())
+                    if delay is None or not before_deadline(delay, self.clock.now(), command.deadline):
+                        self._finished(command, "rejected", started)
+                        return StepFailed(command.id, error)
+                    self._finished(command, "failed", started)
+                    log.warning(
+                        "The step %s (%s) failed with %s: %s. That was attempt %d; the next is in %.1f s.",
+                        command.id,
+                        command.function.name,
+                        type(error).__name__,
+                        error,
+                        failures,
+                        delay / 1000,
                     )
-                await self.clock.sleep_until(self.clock.now() + delay)
-            else:
-                self._finished(command, "resolved", started)
-                return StepReturned(command.id, value)
+                    if self.observe is not None:
+                        self.observe(
+                            RetryScheduled(id=command.id, failures=failures, delay_ms=delay, error=type(error).__name__)
+                        )
+                    again = self.clock.now() + delay
+                    self.retrying[command.id] = Retrying(failures, brief(f"{type(error).__name__}: {error}"), again)
+                    await self.clock.sleep_until(again)
+                else:
+                    self._finished(command, "resolved", started)
+                    return StepReturned(command.id, value)
+        finally:
+            if failures:
+                self.retrying.pop(command.id, None)
 
     async def _attempt(self, command: RunStep, execution: str, attempt: int) -> Any:
         function = command.function
