@@ -106,7 +106,7 @@ def settings(
     retry: RetryPolicy | None,
 ) -> Settings:
     """Check and complete what a user asked for. Raise `UsageError` for what can't be."""
-    chosen = _backend(backend, clock, token)
+    chosen = backend_of(backend, clock, token)
     if retry is not None:
         check_policy(retry)
     return Settings(
@@ -192,7 +192,10 @@ def parts(chosen: Settings, store: Store) -> Parts:
     )
 
 
-def _backend(backend: str | Backend | None, clock: Clock | None, token: Token | None) -> Backend:
+def backend_of(
+    backend: str | Backend | None, clock: Clock | None, token: Token | None, *, patience: Duration = 10.0
+) -> Backend:
+    """Return the backend that a URL names; `patience` is how long to try to reach a server. Raise `UsageError`."""
     if backend is None:
         backend = os.environ.get("RESONATE_URL", "memory://")
     scheme = urlsplit(backend).scheme if isinstance(backend, str) else "a backend of your own"
@@ -212,7 +215,7 @@ def _backend(backend: str | Backend | None, clock: Clock | None, token: Token | 
         case "sqlite":
             return sqlite.from_url(backend, clock)
         case "http" | "https":
-            return _server(backend, clock, token)
+            return _server(backend, clock, token, patience)
         case _:
             raise UsageError(
                 f"There is no backend for {scheme or backend!r} URLs in this version.",
@@ -221,11 +224,11 @@ def _backend(backend: str | Backend | None, clock: Clock | None, token: Token | 
             )
 
 
-def _server(url: str, clock: Clock | None, token: Token | None) -> Backend:
+def _server(url: str, clock: Clock | None, token: Token | None, patience: Duration) -> Backend:
     # Imported here, since HTTP libraries take a third of a second to load, and many processes use none.
     from resonate.adapters.http import HttpBackend  # noqa: PLC0415 - as said
 
-    return HttpBackend(url, token=token, clock=clock)
+    return HttpBackend(url, token=token, clock=clock, patience=patience)
 
 
 def _addresses(store: Store) -> Callable[[str | None], str]:

@@ -52,11 +52,7 @@ async def tree(store: Store, id: str, *, now: int, knows: object = None) -> Tree
 
 
 async def why(store: Store, id: str, *, now: int, knows: object = None, here: Here | None = None) -> Why:
-    """Return why a promise is not settled; see `tree` for the arguments. Raise `StoreError`.
-
-    Args:
-        here: what this process's worker knows.
-    """
+    """Return why a promise is not settled; `here` is what this process's worker knows, the rest is as in `tree`."""
     found = await picture(store, id, now=now, knows=knows, here=here)
     near = () if id in found.records else await like(store, id)
     return why_of(found, id, near)

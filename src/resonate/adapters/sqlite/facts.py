@@ -29,8 +29,7 @@ def read_facts(db: sqlite3.Connection, path: Path, ids: Sequence[str]) -> Facts:
         expires={id: expires_at for id, expires_at, _ in held},
         awaiting={task: tuple(awaited) for task, awaited in awaiting.items()},
         groups={name: tuple(pids) for name, pids in groups.items()},
-        # A connection leaves the file in order, or its process is dead: so who is not there, is neither here.
-        alive={pid: alive.get(pid, False) for _, _, pid in held},
+        alive={pid: alive[pid] for _, _, pid in held if pid in alive},
     )
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from resonate.core import ids
 from resonate.core.insight import words
 from resonate.core.insight.causes import SEVERITY, Cause, CauseKind, Step, Why
 from resonate.core.insight.payloads import brief, callee, failure
@@ -208,12 +207,13 @@ class _Walk:
             )
         on = "" if pid is None else f" in process {pid}"
         since = words.span(self._now - record.created_at)
+        lease = "" if task is None else self._lease_left(task.id)
         known = here is not None and pid == here.pid
         or_between = "" if known else ", or between two attempts (that process's log says which)"
         return Cause(
             kind=CauseKind.STEP_RUNNING,
             id=record.id,
-            text=f"the step {name} has been running for {since}{on}{or_between}.",
+            text=f"the step {name} has been running for {since}{on}{or_between}{lease}.",
             path=path,
             since=record.created_at,
             until=record.timeout_at,
@@ -374,7 +374,7 @@ class _Walk:
                 id=record.id,
                 text=f"the function {function}{asked} of {record.id} is not registered in process {here.pid} "
                 f"of group {group}.",
-                hint="Register it there, or have a worker that has it join the group.",
+                hint=(error and error.hint) or "Register it there, or have a worker that has it join the group.",
                 path=path,
                 group=group,
                 pid=here.pid,

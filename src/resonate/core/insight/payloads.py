@@ -54,13 +54,13 @@ def callee(param: Value) -> tuple[str | None, int | None]:
     """Return the name and the version of the function that a param calls, None where it says none."""
     called = param.headers.get(CALL)
     if called:
-        name, _, version = called.rpartition("@")
-        return (name, int(version)) if name and _is_number(version) else (called, None)
+        name, _, number = called.rpartition("@")
+        return (name, int(number)) if name and _is_number(number) else (called, None)
     found = peek(param)
     if not _is_object(found):
         return None, None
-    name, version = found.get("func"), found.get("version")
-    return name if isinstance(name, str) else None, version if isinstance(version, int) and version > 0 else None
+    func, version = found.get("func"), found.get("version")
+    return func if isinstance(func, str) else None, version if type(version) is int and version > 0 else None
 
 
 def failure(value: Value) -> str:

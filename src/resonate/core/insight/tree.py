@@ -125,7 +125,7 @@ class Node:
 
     def walk(self) -> Iterator[tuple[int, Node]]:
         """Yield this node and all below, each with its depth: parents first, siblings in order."""
-        ahead = [(0, self)]
+        ahead: list[tuple[int, Node]] = [(0, self)]
         while ahead:
             depth, node = ahead.pop()
             yield depth, node

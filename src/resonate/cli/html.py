@@ -1,0 +1,7 @@
+"""placeholder"""
+
+from resonate.core.insight.tree import Tree
+
+
+def page(tree: Tree) -> str:
+    return ""
