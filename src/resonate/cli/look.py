@@ -10,8 +10,8 @@ import typer
 from rich.text import Text
 
 from resonate.cli.door import Door, Exit, command
-from resonate.cli.html import page
 from resonate.cli.output import COLOURS, coloured, safe
+from resonate.cli.picture import page
 from resonate.cli.shapes import listing_shape, tree_shape, why_shape
 from resonate.cli.texts import Id, named, span_ms
 from resonate.core.insight.causes import CauseKind
@@ -104,9 +104,9 @@ async def tree(
 ) -> None:
     """Show what an execution asked for: states, durations, attempts, and the failing step."""
     async with door.reading() as (store, clock):
-        found = await insight.tree(store, id, now=clock.now(), knows=store)
+        found, reason = await insight.tree_and_why(store, id, now=clock.now(), knows=store)
     if html or output is not None:
-        _draw(page(found), output)
+        _draw(page(found, reason), output)
     elif door.out.json:
         door.out.document(tree_shape(found))
     else:

@@ -43,12 +43,17 @@ async def tree(store: Store, id: str, *, now: int, knows: object = None) -> Tree
         now: the instant, in epoch ms.
         knows: the store as it can be looked into, if it is `Knows`.
     """
+    return (await tree_and_why(store, id, now=now, knows=knows))[0]
+
+
+async def tree_and_why(store: Store, id: str, *, now: int, knows: object = None) -> tuple[Tree, Why]:
+    """Return both of one instant; see `tree`. Raise `NotFound`, `StoreError`."""
     found = await picture(store, id, now=now, knows=knows)
     if id not in found.records:
         near = await like(store, id)
         hint = f"Ids like it: {', '.join(near)}." if near else None
         raise NotFound(f"There is no promise {id}.", hint=hint, step=id)
-    return tree_of(found, id)
+    return tree_of(found, id), why_of(found, id)
 
 
 async def why(store: Store, id: str, *, now: int, knows: object = None, here: Here | None = None) -> Why:

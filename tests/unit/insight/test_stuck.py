@@ -94,8 +94,7 @@ async def test_2_nobody_has_settled_a_promise(stage):
     for why in (await stage.why("order"), await worker.why("order")):
         assert why.cause.kind is CauseKind.UNSETTLED
         assert why.line == (
-            "order waits for order:1: the promise order:1 has been settled by nobody for 5 h; "
-            "its deadline is in 1 d 19 h."
+            "order waits for order:1: nobody has settled the promise order:1 in 5 h; its deadline is in 1 d 19 h."
         )
         assert "resonate resolve order:1" in (why.cause.hint or "")
 
@@ -115,7 +114,7 @@ async def test_3_what_it_called_waits_for_somebody(stage):
     await worker.begin_run("order", checkout)
     await stage.passes(minutes=1)
     why = await stage.why("order")
-    assert why.line.startswith("order waits for order:2.1: the promise order:2.1 has been settled by nobody")
+    assert why.line.startswith("order waits for order:2.1: nobody has settled the promise order:2.1 in 1 min")
     assert why.cause.path == ("order", "order:2", "order:2.1")
     assert [step.text for step in why.steps] == [
         "order checkout: waiting",
@@ -135,7 +134,7 @@ async def test_4_no_worker_of_the_group_that_it_calls(stage):
     await stage.passes(minutes=40)
     why = await stage.why("order")
     assert why.line.startswith(
-        "order waits for order:1: the task order:1 (pack) in group warehouse has been taken by no worker "
+        "order waits for order:1: no worker of group warehouse has taken the task order:1 (pack) "
         "since 2025-01-01 00:00:00 UTC (40 min)"
     )
     assert why.cause.group == "warehouse"
@@ -199,7 +198,7 @@ async def test_7_its_function_is_not_registered(stage):
     await stage.passes(minutes=5)
     why = await worker.why("order")
     assert why.cause.kind is CauseKind.FUNCTION_MISSING
-    assert why.line == "the function chekout of order is not registered in process one of group default."
+    assert why.line == "The function chekout of order is not registered in process one of group default."
     stranger = await stage.why("order")
     assert stranger.cause.kind is CauseKind.NO_PROGRESS
     assert stranger.line.startswith("order (chekout) was taken by workers of group default ")
@@ -362,6 +361,5 @@ async def test_15_it_waits_for_many_things_and_the_worst_comes_first(stage):
     await stage.passes(minutes=10)
     why = await stage.why("order")
     assert [cause.kind for cause in why.causes[1:]] == [CauseKind.UNSETTLED, CauseKind.TIMER]
-    assert "(and 2 more): the task" in why.line
-    assert "(pack) in group warehouse" in why.line
+    assert "(and 2 more): no worker of group warehouse has taken the task order:3 (pack)" in why.line
     assert sum("Also:" in line for line in why.lines()) == 1

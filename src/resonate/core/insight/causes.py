@@ -130,7 +130,8 @@ class Why:
         beside = f" (and {more} more)" if more else ""
         cause = self.cause
         if cause.id == self.id:
-            return f"{cause.text}{beside}"
+            text = cause.text if cause.text.startswith(self.id) else cause.text[:1].upper() + cause.text[1:]
+            return f"{text}{beside}"
         return f"{self.id} waits for {cause.id}{beside}: {cause.text}"
 
     def lines(self, shown: int = 5) -> tuple[str, ...]:

@@ -164,7 +164,7 @@ class _Walk:
         return Cause(
             kind=CauseKind.UNSETTLED,
             id=record.id,
-            text=f"the promise {record.id} has been settled by nobody for {waited}; its deadline is in {left}.",
+            text=f"nobody has settled the promise {record.id} in {waited}; its deadline is in {left}.",
             hint=f"Whoever is to settle it has to: resonate resolve {record.id}, or reject.",
             path=path,
             since=record.created_at,
@@ -265,13 +265,13 @@ class _Walk:
         if trouble is not None:
             return trouble
         since = self._since(record, task)
-        what = f"the task {record.id} ({_what(record)}) in group {group}"
+        what = f"the task {record.id} ({_what(record)})"
         facts = self._picture.facts
         if facts is not None and not facts.groups.get(group):
             return Cause(
                 kind=CauseKind.NO_WORKER,
                 id=record.id,
-                text=f"{what} has been taken by no worker {_for(since, self._now)}: none is connected.",
+                text=f"no worker of group {group} has taken {what} {_for(since, self._now)}: none is connected.",
                 hint=f"Start a worker of group {group}.",
                 path=path,
                 since=since,
@@ -284,7 +284,7 @@ class _Walk:
         return Cause(
             kind=CauseKind.NOT_TAKEN,
             id=record.id,
-            text=f"{what} has been taken by no worker {_for(since, self._now)}{members}.",
+            text=f"no worker of group {group} has taken {what} {_for(since, self._now)}{members}.",
             hint=f"See that workers of group {group} run, are not full, and reach the server.",
             path=path,
             since=since,
