@@ -43,6 +43,7 @@ class Page:
         self._socket = socket
         self._numbers = 0
         self._session: str | None = None
+        self._loaded = False
         self.requests: list[str] = []
         """The addresses that it asked for."""
         self.complaints: list[str] = []
@@ -66,6 +67,8 @@ class Page:
         match event.get("method"):
             case "Network.requestWillBeSent":
                 self.requests.append(params["request"]["url"])
+            case "Page.loadEventFired":
+                self._loaded = True
             case "Log.entryAdded":
                 self.complaints.append(params["entry"]["text"])
             case "Runtime.exceptionThrown":
@@ -88,9 +91,10 @@ class Page:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         await self.ask("Emulation.setEmulatedMedia", features=[scheme])
         self.requests.clear()
+        self._loaded = False
         await self.ask("Page.navigate", url=path.as_uri())
-        while await self.run("document.readyState") != "complete" or await self.run("location.protocol") != "file:":
-            await asyncio.sleep(0.01)
+        while not self._loaded:
+            self._heard(json.loads(await self._socket.recv()))
 
     async def run(self, script: str) -> Any:
         """Return the value of a JavaScript expression."""
@@ -101,7 +105,7 @@ class Page:
     async def screenshot(self, path: Path, *, whole: bool = True) -> None:
         """Write a PNG of what is seen, or of the whole page."""
         shot = await self.ask("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
-        path.write_bytes(base64.b64decode(shot["data"]))
+        await asyncio.to_thread(path.write_bytes, base64.b64decode(shot["data"]))
 
 
 @asynccontextmanager

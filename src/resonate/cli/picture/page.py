@@ -93,7 +93,7 @@ def _axis(scale: Scale) -> str:
     for number, tick in enumerate(ticks):
         at = scale.at(scale.start + tick)
         # At the right edge a text would leave the page; on a phone there is room for three.
-        side = "last" if number == last and at > 78 else "" if number in {0, (last + 1) // 2, last} else "wide"
+        side = "last" if number == last and at > 78 else "" if number in {0, last // 2, last} else "wide"
         marks.append(f'<span class="{side}" style="left:{at:.4f}%">{_offset(tick)}</span>')
     return f'<div class="axis"><div class="scale">{"".join(marks)}</div></div>'
 
