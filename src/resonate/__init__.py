@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from resonate.core.engine.children import Durable
     from resonate.core.engine.context import Context
     from resonate.core.engine.info import Info
+    from resonate.core.insight.causes import Cause, CauseKind, Why
+    from resonate.core.insight.tree import Node, Tree
     from resonate.core.protocol.records import PromiseRecord, PromiseState, ScheduleRecord
     from resonate.core.retry import Constant, Exponential, Linear, Never, RetryPolicy
     from resonate.errors import (
@@ -57,6 +59,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ApplicationError",
     "AuthError",
+    "Cause",
+    "CauseKind",
     "CodecError",
     "Codecs",
     "Compressed",
@@ -83,6 +87,7 @@ __all__ = [
     "MemoryServer",
     "NetworkError",
     "Never",
+    "Node",
     "NonRetryableError",
     "NondeterminismError",
     "NotFound",
@@ -100,11 +105,15 @@ __all__ = [
     "ServerError",
     "SqliteServer",
     "StoreError",
+    "Tree",
     "UsageError",
+    "Why",
     "trace",
 ]
 
 _HOMES = {
+    "resonate.core.insight.tree": ("Tree", "Node"),
+    "resonate.core.insight.causes": ("Why", "CauseKind", "Cause"),
     "resonate.adapters.codecs.pickle": ("PickleCodec",),
     "resonate.adapters.codecs.offloaded": ("Offloaded",),
     "resonate.adapters.codecs.limited": ("Limited",),

@@ -27,6 +27,9 @@ from resonate.core.engine.context import (
 from resonate.core.engine.identity import Identity, Kind, fingerprint
 from resonate.core.engine.loop import DurableLoop
 from resonate.core.function import Function, check_call, describe
+from resonate.core.insight.causes import Why
+from resonate.core.insight.picture import Here
+from resonate.core.insight.tree import Tree
 from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, ScheduleRecord, Tag, Value
 from resonate.core.protocol.requests import (
     ClaimReply,
@@ -60,6 +63,7 @@ from resonate.ports.network import Token
 from resonate.ports.store import Backend, Prunes
 from resonate.ports.telemetry import Telemetry
 from resonate.ports.tracer import Tracer
+from resonate.runtime import insight
 from resonate.runtime.handle import Handle, promise_of
 from resonate.runtime.health import Health, examine
 
@@ -425,6 +429,31 @@ class Resonate:
     async def cancel(self, id: str) -> bool:
         """Cancel an execution or a promise; return False if it had settled otherwise before. Raise `NotFound`."""
         return await self.get(id).cancel()
+
+    async def tree(self, id: str) -> Tree:
+        """Return what an execution asked for, and how each of it stands. Raise `NotFound`.
+
+        Executions that it detached are not part of it.
+        """
+        parts, now = self._session.opened, self._session.settings.clock.now()
+        return await insight.tree(parts.store, _checked_id(id), now=now, knows=parts.backing)
+
+    async def why(self, id: str) -> Why:
+        """Return why an execution or a promise is not settled yet: what it waits for, down to the leaves.
+
+        Printed, the first line names the cause. One that is over, or that is not there, is answered, too. Nothing is
+        written, and no task is touched.
+        """
+        parts, settings = self._session.opened, self._session.settings
+        here = Here(
+            pid=settings.pid,
+            group=settings.group,
+            troubles=parts.worker.troubles,
+            retrying=parts.steps.retrying,
+            registered=settings.registry.has,
+        )
+        now = settings.clock.now()
+        return await insight.why(parts.store, _checked_id(id), now=now, knows=parts.backing, here=here)
 
     async def schedule(
         self, id: str, cron: str, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any

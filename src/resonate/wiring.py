@@ -86,6 +86,7 @@ class Parts:
     alarms: Alarms
     watcher: Watcher
     worker: Worker
+    steps: Steps
     pool: ThreadPoolExecutor
     recorder: Recorder | None
     teller: str | None
@@ -141,7 +142,7 @@ def settings(
     retry: RetryPolicy | None,
 ) -> Settings:
     """Check and complete what a user asked for. Raise `UsageError` for what can't be."""
-    chosen = _backend(backend, clock, token)
+    chosen = backend_of(backend, clock, token)
     written_with, moves = _codec(codec)
     if retry is not None:
         check_policy(retry)
@@ -240,13 +241,17 @@ def parts(chosen: Settings, store: Store) -> Parts:
         alarms=alarms,
         watcher=watcher,
         worker=worker,
+        steps=steps,
         pool=pool,
         recorder=recorder,
         teller=teller,
     )
 
 
-def _backend(backend: str | Backend | None, clock: Clock | None, token: Token | None) -> Backend:
+def backend_of(
+    backend: str | Backend | None, clock: Clock | None, token: Token | None, *, patience: Duration = 10.0
+) -> Backend:
+    """Return the backend that a URL names; `patience` is how long to try to reach a server. Raise `UsageError`."""
     if backend is None:
         backend = os.environ.get("RESONATE_URL", "memory://")
     scheme = urlsplit(backend).scheme if isinstance(backend, str) else "a backend of your own"
@@ -272,7 +277,7 @@ def _backend(backend: str | Backend | None, clock: Clock | None, token: Token | 
         case "http" | "https":
             from resonate.adapters.http import HttpBackend
 
-            return HttpBackend(backend, token=token, clock=clock)
+            return HttpBackend(backend, token=token, clock=clock, patience=patience)
         case _:
             raise UsageError(
                 f"There is no backend for {scheme or backend!r} URLs in this version.",

@@ -117,6 +117,7 @@ class Worker:
         self._timers: OrderedDict[str, None] = OrderedDict()  # tasks that nobody is to run: see `timer_made`
         self._again: dict[str, int] = {}  # offered while their last attempt was still ending
         self._holds: dict[str, int] = {}  # how often a task had to be held, for the growing delay
+        self.troubles: dict[str, ResonateError] = {}  # why a task had to be held, for who asks
         self._waiting = 0  # held without being driven
         self._claiming: dict[asyncio.Future[None], str] = {}  # asked for by this process's client, not answered yet
         self._context = Variables()
@@ -336,12 +337,12 @@ class Worker:
             held_on = self.trouble is None
             if held_on:
                 self._tools.watcher.failed(promise.id, error)
-                self._count_hold(promise.id)
+                self._count_hold(promise.id, error)
         except Exception as error:
             log.exception("The execution %s could not be driven.", promise.id)
             bug = EngineBug(f"Driving it failed: {error!r}.", hint="Please report this.", execution=promise.id)
             self._tools.watcher.failed(promise.id, bug)
-            self._count_hold(promise.id)
+            self._count_hold(promise.id, bug)
             held_on = True
         finally:
             if not held_on:
@@ -390,14 +391,14 @@ class Worker:
         match ending:
             case Suspended():
                 self._report(trace.TaskSuspended(id=promise.id, version=version, awaiting=ending.awaiting))
-                self._holds.pop(promise.id, None)
+                self._went_on(promise.id)
                 if isinstance(execution, Execution):
                     self._continuations.park(execution, version)
                 return False
             case Fulfilled():
                 self._report(trace.Settled(ending.promise, ending.promise, version))
                 self._report(trace.TaskFulfilled(id=promise.id, version=version))
-                self._holds.pop(promise.id, None)
+                self._went_on(promise.id)
                 execution.close()
                 self._tools.watcher.told(ending.promise)
                 return False
@@ -409,7 +410,7 @@ class Worker:
                 execution.close()
                 log.error("The execution %s was stopped, and is kept: %s", promise.id, ending.error)
                 self._tools.watcher.failed(promise.id, ending.error)
-                self._count_hold(promise.id)
+                self._count_hold(promise.id, ending.error)
                 return True
             case _:
                 assert_never(ending)
@@ -444,7 +445,7 @@ class Worker:
         )
 
     def _not_registered(self, task_id: str, wanted: list[tuple[str, int | None]], error: ResonateError) -> None:
-        self._count_hold(task_id)
+        self._count_hold(task_id, error)
         name, version = wanted[-1]
         delay = self._hold_delay(task_id)
         self._report(trace.FunctionMissing(id=task_id, name=name, version=version, delay_ms=delay))
@@ -477,8 +478,13 @@ class Worker:
 
     # ------------------------------------------------------------ tasks that can't go on here
 
-    def _count_hold(self, task_id: str) -> None:
+    def _count_hold(self, task_id: str, error: ResonateError) -> None:
         self._holds[task_id] = self._holds.get(task_id, 0) + 1
+        self.troubles[task_id] = error
+
+    def _went_on(self, task_id: str) -> None:
+        self._holds.pop(task_id, None)
+        self.troubles.pop(task_id, None)
 
     def _hold_delay(self, task_id: str) -> int:
         return min(HOLD_MS << min(self._holds.get(task_id, 1) - 1, 16), LONGEST_HOLD_MS)

@@ -184,6 +184,10 @@ class Tables:
         """See `Reads`."""
         return awaiter in self._callbacks.get(awaited, ())
 
+    def awaiters(self, awaited: str) -> tuple[str, ...]:
+        """Return the tasks that a promise will resume."""
+        return tuple(self._callbacks.get(awaited, ()))
+
     def has_listener(self, promise: str, address: str, /) -> bool:
         """See `Reads`."""
         return address in self._listeners.get(promise, ())
