@@ -11,7 +11,7 @@ import random
 import secrets
 import socket
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -37,6 +37,7 @@ from resonate.ports.tracer import Tracer
 from resonate.runtime.alarms import Alarms
 from resonate.runtime.driver import Tools
 from resonate.runtime.handle import promise_of
+from resonate.runtime.host import REAL, VIRTUAL, Host
 from resonate.runtime.lease import LeaseKeeper
 from resonate.runtime.logs import workflow_logger
 from resonate.runtime.measured import Measured
@@ -73,6 +74,7 @@ class Settings:
     retry: RetryPolicy
     registry: Registry
     dependencies: Dependencies
+    host: Host
 
 
 @frozen(kw_only=True)
@@ -87,7 +89,7 @@ class Parts:
     watcher: Watcher
     worker: Worker
     steps: Steps
-    pool: ThreadPoolExecutor
+    pool: Executor
     recorder: Recorder | None
     teller: str | None
     """This process's name if it reports what it settles."""
@@ -146,13 +148,14 @@ def settings(
     written_with, moves = _codec(codec)
     if retry is not None:
         check_policy(retry)
+    kept = _having(clock or getattr(chosen, "clock", None) or SystemClock(), "clock", "now", "sleep_until")
     return Settings(
         backend=chosen,
         group=_name(group if group is not None else os.environ.get("RESONATE_GROUP", "default"), "group"),
         pid=_name(pid if pid is not None else _some_pid(), "pid"),
         codec=written_with,
         moves=moves,
-        clock=_having(clock or getattr(chosen, "clock", None) or SystemClock(), "clock", "now", "sleep_until"),
+        clock=kept,
         telemetry=None if telemetry is None else _having(telemetry, "telemetry", "open"),
         tracers=tuple(_having(tracer, "a tracer", "record") for tracer in _each(tracers, "tracers")),
         limits=Limits(
@@ -168,6 +171,7 @@ def settings(
         retry=retry or STEP_RETRY,
         registry=Registry(),
         dependencies=Dependencies(),
+        host=REAL if isinstance(kept, SystemClock) else VIRTUAL,
     )
 
 
@@ -193,9 +197,9 @@ def parts(chosen: Settings, store: Store) -> Parts:
     asked = store if observe is None else Measured(store, observe)
     if chosen.moves is not None:
         asked = Offloading(asked, chosen.moves, chosen.clock)
-    patient = Patient(asked, chosen.clock, random.random)
+    patient = Patient(asked, chosen.clock, chosen.host.draw)
     alarms = Alarms(chosen.clock)
-    pool = ThreadPoolExecutor(chosen.threads, thread_name_prefix="resonate-step")
+    pool = chosen.host.pool(chosen.threads)
     env = Environment(
         codec=chosen.codec,
         registry=chosen.registry,
@@ -215,11 +219,11 @@ def parts(chosen: Settings, store: Store) -> Parts:
     )
     worker: Worker
     watcher = Watcher(patient, chosen.clock, alarms, lambda promise_id: worker.drives(promise_id))  # noqa: PLW0108 - made further down
-    steps = Steps(
+    steps = chosen.host.steps(
         clock=chosen.clock,
         pool=pool,
         dependencies=chosen.dependencies,
-        draw=random.random,
+        draw=chosen.host.draw,
         observe=observe,
         around=None if recorder is None else recorder.around,
     )
@@ -230,7 +234,7 @@ def parts(chosen: Settings, store: Store) -> Parts:
         ttl_ms=chosen.limits.ttl_ms,
         on_lost=lambda task_id, version, reason: worker.lease_lost(task_id, version, reason),  # noqa: PLW0108 - as above
         on_refused=lambda error: worker.refused(error),  # noqa: PLW0108 - as above
-        own_thread=isinstance(chosen.clock, SystemClock),
+        own_thread=chosen.host.heartbeat_thread,
     )
     tools = Tools(store=patient, clock=chosen.clock, alarms=alarms, steps=steps, watcher=watcher, teller=teller)
     worker = Worker(pid=chosen.pid, env=env, tools=tools, leases=leases, limits=chosen.limits)

@@ -116,24 +116,28 @@ class Steps:
         await self.clock.sleep_until(again)
 
     async def _attempt(self, command: RunStep, execution: str, attempt: int) -> Any:
-        function = command.function
-        args: tuple[Any, ...] = command.args
-        if function.takes_info:
-            info = Info(
-                id=command.id,
-                execution=execution,
-                function=function.name,
-                version=function.version,
-                attempt=attempt,
-                timeout_at=command.deadline,
-                dependencies=self.dependencies,
-            )
-            args = (info, *args)
+        function, args = command.function, self._arguments(command, execution, attempt)
         if function.form is Form.ASYNC:
             return await function.fn(*args, **command.kwargs)
         call = partial(contextvars.copy_context().run, function.fn, *args, **command.kwargs)
         with self.clock.busy():
             return await self._in_thread(call)
+
+    def _arguments(self, command: RunStep, execution: str, attempt: int) -> tuple[Any, ...]:
+        """Return what a step is called with: its arguments, behind an `Info` if it asks for one."""
+        function = command.function
+        if not function.takes_info:
+            return command.args
+        info = Info(
+            id=command.id,
+            execution=execution,
+            function=function.name,
+            version=function.version,
+            attempt=attempt,
+            timeout_at=command.deadline,
+            dependencies=self.dependencies,
+        )
+        return (info, *command.args)
 
     async def _in_thread(self, call: Callable[[], Any]) -> Any:
         """Run `call` in the pool. What `run_in_executor` does, with one thread-safe future less on the way."""

@@ -162,6 +162,10 @@ class Worker:
         self._continuations.clear()
         await self._leases.stop()
 
+    def forget(self) -> None:
+        """Close the bodies of suspended executions, where they stand; for who has killed the process otherwise."""
+        self._continuations.clear()
+
     def drives(self, execution_id: str) -> bool:
         """Say whether this worker runs the execution now, and so hears of its end."""
         return execution_id in self._held
@@ -175,6 +179,11 @@ class Worker:
     def load(self) -> Load:
         """What this worker has to do with. Safe from any thread."""
         return Load(len(self._held) - self._waiting, self._waiting, len(self._continuations.parked))
+
+    @property
+    def parked(self) -> tuple[str, ...]:
+        """The ids of the suspended executions whose bodies are kept here."""
+        return self._continuations.parked
 
     @property
     def has_room(self) -> bool:
