@@ -5,6 +5,7 @@ Every public name is here; each is documented where it is defined.
 
 from __future__ import annotations
 
+from resonate.adapters.codecs.checked import Checked
 from resonate.adapters.codecs.choice import Codecs
 from resonate.adapters.codecs.json import JsonCodec
 from resonate.adapters.memory import MemoryServer
@@ -44,6 +45,7 @@ from resonate.runtime.health import Health
 __all__ = [
     "ApplicationError",
     "AuthError",
+    "Checked",
     "CodecError",
     "Codecs",
     "Conflict",
