@@ -27,6 +27,7 @@ _DICTS: Final[dict[Any, Any]] = {
 }  # fmt: skip
 
 
+_FUNCTIONS: Final[frozenset[Any]] = frozenset({abc.Callable})
 _NO_NAMES: Final[Mapping[str, type]] = types.MappingProxyType({})
 
 
@@ -156,18 +157,18 @@ class PlanBook:
             return classes.object_plan(type_, name, self.find)
         if classes.is_named_tuple(cls):
             return classes.named_tuple_plan(type_, name, self.find)
-        if cls is abc.Callable:
-            return refused_plan("no way to write a function is known", "Store its name, or what it is made of.")
-        if inspect.isabstract(cls) and not (self._foreign is not None and self._foreign.knows(cls)):
-            return refused_plan(
-                f"{name} is an abstract class: no value is of exactly this class",
-                "Declare the class, or the union of the classes, that the values are of.",
-            )
         return self._unfamiliar(cls, name)
 
     def _unfamiliar(self, cls: Any, name: str) -> Plan:
         if self._foreign is not None and self._foreign.knows(cls):
             return self._foreign.plan(cls, name)
+        if cls in _FUNCTIONS:
+            return refused_plan("no way to write a function is known", "Store its name, or what it is made of.")
+        if inspect.isabstract(cls):
+            return refused_plan(
+                f"{name} is an abstract class: no value is of exactly this class",
+                "Declare the class, or the union of the classes, that the values are of.",
+            )
         return unknown_plan(name)
 
 

@@ -31,6 +31,7 @@ from attrs import frozen
 from resonate.adapters.codecs.containers import in_columns
 from resonate.adapters.codecs.plan import Fields, Find, Misfit, Plan, is_list, is_object, wrong
 
+_SELF: Final[Any] = getattr(typing, "Self")  # noqa: B009 - a special form, of which type checkers make no value
 _OBJECT: Final[frozenset[type]] = frozenset({dict})
 
 
@@ -90,7 +91,7 @@ def field_types(type_: Any) -> dict[str, Any]:
 
 def with_self(type_: Any, cls: Any) -> Any:
     """Put a class in the place of `Self`."""
-    if type_ is typing.Self:
+    if type_ is _SELF:
         return cls
     args = get_args(type_)
     put = tuple(with_self(arg, cls) for arg in args)

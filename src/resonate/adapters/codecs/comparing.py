@@ -83,11 +83,10 @@ def _compared(value: Any) -> Sequence[str] | None:
     if hasattr(cls, "__struct_fields__"):  # msgspec's
         fields: tuple[str, ...] = cls.__struct_fields__
         return fields
+    attributes: dict[str, Any] = getattr(value, "__dict__", {})
     if hasattr(cls, "__pydantic_fields__"):
-        return [*vars(value), "__pydantic_extra__", "__pydantic_private__"]
-    if not _has_eq(cls) and hasattr(value, "__dict__"):
-        return list(vars(value))
-    return None
+        return [*attributes, "__pydantic_extra__", "__pydantic_private__"]
+    return list(attributes) if attributes and not _has_eq(cls) else None
 
 
 def _has_eq(cls: Any) -> bool:
