@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from resonate.adapters.codecs.blobs import DirectoryBlobs
+    from resonate.adapters.codecs.checked import Checked
     from resonate.adapters.codecs.choice import Codecs
     from resonate.adapters.codecs.compressed import Compressed
     from resonate.adapters.codecs.encrypted import Encrypted
@@ -61,6 +62,7 @@ __all__ = [
     "AuthError",
     "Cause",
     "CauseKind",
+    "Checked",
     "CodecError",
     "Codecs",
     "Compressed",
@@ -112,6 +114,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "resonate.adapters.codecs.checked": ("Checked",),
     "resonate.core.insight.tree": ("Tree", "Node"),
     "resonate.core.insight.causes": ("Why", "CauseKind", "Cause"),
     "resonate.adapters.codecs.pickle": ("PickleCodec",),

@@ -58,7 +58,7 @@ from resonate.errors import (
     UsageError,
 )
 from resonate.ports.clock import Clock
-from resonate.ports.codec import RegistersErrors
+from resonate.ports.codec import register_error
 from resonate.ports.network import Token
 from resonate.ports.store import Backend, Prunes
 from resonate.ports.telemetry import Telemetry
@@ -294,13 +294,7 @@ class Resonate:
         Every process that is to catch them registers the class. Raise `UsageError` for what is no exception class, or
         if the client's codec knows of no such thing.
         """
-        codec = self._session.codec
-        if not isinstance(codec, RegistersErrors):
-            raise UsageError(
-                f"{type(codec).__name__} has no register_error.",
-                hint="Give it one; a codec that wraps another hands it on.",
-            )
-        return codec.register_error(cls)
+        return register_error(self._session.codec, cls)
 
     def set_dependency(self, key: str | type, value: object) -> None:
         """Let functions get `value` by `key`: `ctx.get_dependency(key)`, `info.get_dependency(key)`."""

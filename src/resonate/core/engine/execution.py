@@ -45,7 +45,7 @@ from resonate.core.engine.loop import (
     TimerHandle,
     current_branch,
 )
-from resonate.core.engine.outcome import outcome_of
+from resonate.core.engine.outcome import converted, outcome_of, placed
 from resonate.core.engine.outside import Outside
 from resonate.core.engine.recall import Recall
 from resonate.core.engine.reports import Reports
@@ -751,7 +751,8 @@ class Execution:
         try:
             encoded = self.env.codec.encode(event.value, child.returns, at=child.id)
         except CodecError as error:
-            error.execution, error.step = self.id, child.id
+            assert child.function is not None
+            placed(error, f"the result of {child.function.name}", execution=self.id, step=child.id)
             self._emit(trace.CodecFailed(id=child.id, path=getattr(error, "path", ""), message=str(error)))
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
             return
@@ -935,13 +936,13 @@ class Execution:
             self._emit(trace.Resume(child.scope.id, child.id))
         if future.done():
             return
-        if child.convert is not None:
-            future.set_result(child.convert(record))
-            return
         if child.role is Role.TIMER and record.state is PromiseState.RESOLVED:
             future.set_result(None)  # the server settles it, and writes no value that a codec could read
             return
-        value, error = outcome_of(self.env.codec, record, child.returns)
+        if child.convert is not None:
+            value, error = converted(child.convert, record)
+        else:
+            value, error = outcome_of(self.env.codec, record, child.returns)
         if error is None:
             future.set_result(value)
         elif isinstance(error, StopIteration | StopAsyncIteration):  # a future can't hold these
@@ -1002,7 +1003,7 @@ class Execution:
             try:
                 value = self.env.codec.encode(scope.outcome, scope.function.signature.returns, at=scope.id)
             except CodecError as failed:
-                failed.execution, failed.step = self.id, scope.id
+                placed(failed, f"the result of {scope.function.name}", execution=self.id, step=scope.id)
                 self._emit(trace.CodecFailed(id=scope.id, path=getattr(failed, "path", ""), message=str(failed)))
                 error = failed
             else:
