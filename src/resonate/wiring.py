@@ -228,11 +228,11 @@ def _backend(backend: str | Backend | None, clock: Clock | None, token: Token | 
 
 def _codec(given: Codec | None) -> tuple[Codec, Moves | None]:
     """Return what writes and reads values, and what moves large ones out, if anything does."""
-    from resonate.adapters.codecs.limited import limited  # noqa: PLC0415 - as the others, loaded where it is used
+    from resonate.adapters.codecs.limited import limited
 
     if given is None:
         return limited(_json()), None
-    from resonate.adapters.codecs.offloaded import Offloaded  # noqa: PLC0415 - as above
+    from resonate.adapters.codecs.offloaded import Offloaded
 
     codec = check_codec(given)
     return (codec.reading(), codec) if isinstance(codec, Offloaded) else (limited(codec), None)
