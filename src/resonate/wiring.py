@@ -198,6 +198,7 @@ def parts(chosen: Settings, store: Store) -> Parts:
         step_timeout_ms=chosen.step_timeout_ms,
         step_retry=chosen.retry,
         carried=None if recorder is None else recorder.carried,
+        shortly_ms=0 if recorder is None else recorder.delay_ms,
         enter=None if recorder is None else recorder.enter,
         timer_made=lambda task_id: worker.timer_made(task_id),  # noqa: PLW0108 - the worker is made further down
     )

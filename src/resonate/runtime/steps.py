@@ -91,7 +91,13 @@ class Steps:
                 )
                 if self.observe is not None:
                     self.observe(
-                        RetryScheduled(id=command.id, failures=failures, delay_ms=delay, error=type(error).__name__)
+                        RetryScheduled(
+                            id=command.id,
+                            failures=failures,
+                            delay_ms=delay,
+                            error=type(error).__name__,
+                            function=command.function.name,
+                        )
                     )
                 await self.clock.sleep_until(self.clock.now() + delay)
             else:
@@ -136,7 +142,8 @@ class Steps:
 
     def _finished(self, command: RunStep, outcome: StepOutcome, started: int) -> None:
         if self.observe is not None:
-            self.observe(StepFinished(id=command.id, outcome=outcome, duration_ms=self.clock.now() - started))
+            taken, function = self.clock.now() - started, command.function.name
+            self.observe(StepFinished(id=command.id, outcome=outcome, duration_ms=taken, function=function))
 
 
 def _call_and_tell(call: Callable[[], Any], loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[Any]) -> None:

@@ -70,6 +70,7 @@ class Environment:
         timer_made: is told the id of each targeted timer: its task will be offered, and nobody is to run it.
         carried: what a promise that others settle takes along in its headers (the execution's promise, the id of
             whoever calls); None when no spans are made: then nothing is reported as settled, either.
+        shortly_ms: for how long before it was cut off what an attempt reported may be lost, and is reported again.
         enter: called in the context in which a workflow's body will run (execution id, promise id, is it replaying).
         many: an execution with more promises than this is reported, and warned of, once.
     """
@@ -88,5 +89,6 @@ class Environment:
     warn: Callable[[str], None] = _keep_quiet
     timer_made: Callable[[str], None] = _keep_quiet
     carried: Callable[[PromiseRecord, str], Mapping[str, str]] | None = None
+    shortly_ms: int = 0
     enter: Callable[[str, str, Callable[[], bool]], None] | None = None
     many: int = 1000

@@ -150,7 +150,7 @@ class Execution:
         self._stretches = 0  # promises that carry the record of deliveries, where it is written apart
         self._reports: Reports | None = None
         if env.carried is not None and env.observe is not None:
-            self._reports = Reports(promise, dialect.separator, self._suffix, env.observe)
+            self._reports = Reports(promise, dialect.separator, self._suffix, env.observe, env.shortly_ms)
         apart = None if dialect.whole_preload or dialect.searches else self._apart
         self._writes = Writes(self.deliveries, apart, self._reports)
         self._recall = Recall(self._separator, whole=whole)
@@ -309,6 +309,8 @@ class Execution:
             self._recall.asked(child_id)
             self._create(child, param, timeout_ms, tags)
         else:
+            if self._reports is not None and role is Role.STEP and known.state is PromiseState.PENDING:
+                self._reports.cut_off()
             self._recognize(child, known)
         return child
 
