@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import secrets
@@ -14,6 +13,7 @@ from urllib.parse import urlsplit
 
 from attrs import evolve, frozen
 
+from resonate import logs
 from resonate.adapters import sqlite
 from resonate.adapters.clock import SystemClock
 from resonate.adapters.codecs.json import JsonCodec
@@ -37,7 +37,6 @@ from resonate.runtime.alarms import Alarms
 from resonate.runtime.driver import Tools
 from resonate.runtime.handle import promise_of
 from resonate.runtime.lease import LeaseKeeper
-from resonate.runtime.logs import workflow_logger
 from resonate.runtime.measured import Measured
 from resonate.runtime.observers import Observers
 from resonate.runtime.patience import Patient
@@ -47,7 +46,7 @@ from resonate.runtime.worker import Limits, Worker
 
 T = TypeVar("T")
 
-log = logging.getLogger("resonate")
+log = logs.Log("resonate")
 
 
 @frozen(kw_only=True)
@@ -189,7 +188,7 @@ def parts(chosen: Settings, store: Store) -> Parts:
         registry=chosen.registry,
         address=_addresses(store),
         random=random.Random,
-        logger=workflow_logger,
+        logger=logs.WorkflowLog,
         observe=observe,
         warn=log.warning,
         dialect=store.dialect,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, suppress
@@ -20,9 +19,10 @@ from resonate.core.engine.tries import NO_FAILURES, Failure
 from resonate.core.function import Form
 from resonate.core.retry import before_deadline
 from resonate.core.trace import LifecycleEvent, RetryScheduled, StepFinished, StepOutcome, StepStarted
+from resonate.logs import Log, know
 from resonate.ports.clock import Clock
 
-log = logging.getLogger("resonate.steps")
+log = Log("resonate.steps")
 
 
 @frozen(kw_only=True)
@@ -50,7 +50,10 @@ class Steps:
 
         Cancelling the caller interrupts an `async def` step at its next await; a `def` step that runs
         already can't be interrupted: its thread goes on and its result is dropped.
+
+        Called in a task of its own, whose log lines then say which step they are of.
         """
+        know(lambda: _facts(command, execution))
         failed = NO_FAILURES
         while True:
             started = self._started(command, failed.count + 1)
@@ -144,6 +147,11 @@ class Steps:
         if self.observe is not None:
             taken, function = self.clock.now() - started, command.function.name
             self.observe(StepFinished(id=command.id, outcome=outcome, duration_ms=taken, function=function))
+
+
+def _facts(command: RunStep, execution: str) -> dict[str, object]:
+    function = command.function
+    return {"execution": execution, "step": command.id, "function": function.name, "version": function.version}
 
 
 def _call_and_tell(call: Callable[[], Any], loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[Any]) -> None:

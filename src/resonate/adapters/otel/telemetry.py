@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import Token
@@ -23,10 +22,11 @@ from resonate.core import trace
 from resonate.core.protocol.records import PromiseRecord
 from resonate.core.trace import LifecycleEvent
 from resonate.core.values import Codec
+from resonate.logs import Log
 from resonate.ports.clock import Clock
 from resonate.ports.telemetry import Load
 
-log = logging.getLogger("resonate.telemetry")
+log = Log("resonate.telemetry")
 
 SCOPE: Final = "resonate"
 MOST_WAITING: Final = 20_000

@@ -61,7 +61,7 @@ class Environment:
         registry: finds functions.
         address: turns a target (a group's name or an address; None for this worker's group) into an address.
         random: makes a generator from a seed; equal seeds, equal streams, in every process.
-        logger: makes the logger of a scope (function, execution id, promise id, is it replaying).
+        logger: makes the logger of a scope (function, what is known of it now, is it replaying).
         observe: hears of every lifecycle event, or None when nobody listens.
         timeout_ms: how long an execution may take unless its options say otherwise.
         step_timeout_ms: how long a step may take, with all its attempts, unless its options say otherwise.
@@ -79,7 +79,7 @@ class Environment:
     registry: Registry
     address: Callable[[str | None], str]
     random: Callable[[str], Any]
-    logger: Callable[[str, str, Callable[[], bool]], Any]
+    logger: Callable[[str, Callable[[], Mapping[str, object]], Callable[[], bool]], Any]
     observe: Callable[[LifecycleEvent], None] | None = None
     dialect: Dialect = OURS
     dependencies: Dependencies = field(factory=Dependencies)

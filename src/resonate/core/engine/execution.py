@@ -241,6 +241,16 @@ class Execution:
         self._dead = True
         self.loop.close()
 
+    def facts(self, scope: Scope) -> dict[str, object]:
+        """Return what a line of a log says of where it was written."""
+        return {
+            "id": scope.id,
+            "execution": self.id,
+            "function": scope.function.name,
+            "version": scope.function.version,
+            "attempt": self.version,
+        }
+
     @property
     def awaiting(self) -> tuple[str, ...]:
         """Ids of the promises whose results the workflow does not have yet."""
