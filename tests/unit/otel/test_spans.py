@@ -304,7 +304,9 @@ async def test_spans_of_a_step_s_code_lie_below_the_step(client, backend):
     await client.run("a", order)
     await client.run("b", client.register(on_loop, name="alone"))
     await closed(client)
-    below = {(s.parent.span_id, s.name) for s in backend.exporter.get_finished_spans() if "a " in s.name or "on " in s.name}
+    below = {
+        (s.parent.span_id, s.name) for s in backend.exporter.get_finished_spans() if "a " in s.name or "on " in s.name
+    }
     spans = backend.spans
     assert below >= {
         (spans["a:1"].context.span_id, "in a thread"),
