@@ -147,7 +147,7 @@ class Homes:
         except Exception as error:
             self._sampler = None
             text = "The sampler failed, and is asked no more which traces to pass on. Executions go on."
-            log.error(text, exc_info=error)
+            log.warning(text, exc_info=error)
             return place
         flags = SAMPLED if kept.decision.is_sampled() else SILENT
         return evolve(place, own=_local(place.own.trace_id, place.own.span_id, flags, kept.trace_state))
