@@ -5,7 +5,6 @@ An adapter is loaded when it is chosen: a process that talks to a server loads n
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import secrets
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 from attrs import evolve, frozen
 
+from resonate import logs
 from resonate.adapters.clock import SystemClock
 from resonate.core.durations import Duration, milliseconds
 from resonate.core.engine.environment import Dependencies, Environment
@@ -39,7 +39,6 @@ from resonate.runtime.driver import Tools
 from resonate.runtime.handle import promise_of
 from resonate.runtime.host import REAL, VIRTUAL, Host
 from resonate.runtime.lease import LeaseKeeper
-from resonate.runtime.logs import workflow_logger
 from resonate.runtime.measured import Measured
 from resonate.runtime.observers import Observers
 from resonate.runtime.offloading import Moves, Offloading
@@ -50,7 +49,7 @@ from resonate.runtime.worker import Limits, Worker
 
 T = TypeVar("T")
 
-log = logging.getLogger("resonate")
+log = logs.Log("resonate")
 
 
 @frozen(kw_only=True)
@@ -205,7 +204,7 @@ def parts(chosen: Settings, store: Store) -> Parts:
         registry=chosen.registry,
         address=_addresses(store),
         random=random.Random,
-        logger=workflow_logger,
+        logger=logs.WorkflowLog,
         observe=observe,
         warn=log.warning,
         dialect=store.dialect,
@@ -214,6 +213,7 @@ def parts(chosen: Settings, store: Store) -> Parts:
         step_timeout_ms=chosen.step_timeout_ms,
         step_retry=chosen.retry,
         carried=None if recorder is None else recorder.carried,
+        shortly_ms=0 if recorder is None else recorder.delay_ms,
         enter=None if recorder is None else recorder.enter,
         timer_made=lambda task_id: worker.timer_made(task_id),  # noqa: PLW0108 - the worker is made further down
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, suppress
@@ -22,9 +21,10 @@ from resonate.core.insight.payloads import brief
 from resonate.core.insight.picture import Retrying
 from resonate.core.retry import before_deadline
 from resonate.core.trace import LifecycleEvent, RetryScheduled, StepFinished, StepOutcome, StepStarted
+from resonate.logs import Log, know
 from resonate.ports.clock import Clock
 
-log = logging.getLogger("resonate.steps")
+log = Log("resonate.steps")
 
 
 @frozen(kw_only=True)
@@ -54,7 +54,10 @@ class Steps:
 
         Cancelling the caller interrupts an `async def` step at its next await; a `def` step that runs
         already can't be interrupted: its thread goes on and its result is dropped.
+
+        Called in a task of its own, whose log lines then say which step they are of.
         """
+        know(lambda: _facts(command, execution))
         failed = NO_FAILURES
         try:
             while True:
@@ -110,7 +113,15 @@ class Steps:
             last.delay_ms / 1000,
         )
         if self.observe is not None:
-            self.observe(RetryScheduled(id=command.id, failures=failed.count, delay_ms=last.delay_ms, error=last.error))
+            self.observe(
+                RetryScheduled(
+                    id=command.id,
+                    failures=failed.count,
+                    delay_ms=last.delay_ms,
+                    error=last.error,
+                    function=command.function.name,
+                )
+            )
         again = last.at + last.delay_ms
         self.retrying[command.id] = Retrying(failed.count, brief(f"{last.error}: {last.message}"), again)
         await self.clock.sleep_until(again)
@@ -157,7 +168,13 @@ class Steps:
 
     def _finished(self, command: RunStep, outcome: StepOutcome, started: int) -> None:
         if self.observe is not None:
-            self.observe(StepFinished(id=command.id, outcome=outcome, duration_ms=self.clock.now() - started))
+            taken, function = self.clock.now() - started, command.function.name
+            self.observe(StepFinished(id=command.id, outcome=outcome, duration_ms=taken, function=function))
+
+
+def _facts(command: RunStep, execution: str) -> dict[str, object]:
+    function = command.function
+    return {"execution": execution, "step": command.id, "function": function.name, "version": function.version}
 
 
 def _call_and_tell(call: Callable[[], Any], loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[Any]) -> None:

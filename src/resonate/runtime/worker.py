@@ -14,7 +14,6 @@ becomes of the task: nothing when it is fulfilled or lost, parked when it is sus
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import OrderedDict
 from collections.abc import Coroutine, Generator, Iterable
 from contextlib import contextmanager, suppress
@@ -28,10 +27,11 @@ from resonate.core import trace
 from resonate.core.engine.context import Context
 from resonate.core.engine.environment import Environment
 from resonate.core.engine.execution import Execution
+from resonate.core.engine.identity import CALL
 from resonate.core.engine.reports import signed
 from resonate.core.engine.step_execution import StepExecution
 from resonate.core.function import FunctionKind, check_call
-from resonate.core.protocol.records import Execute, PromiseState, Tag, TaskState, Unblock
+from resonate.core.protocol.records import Execute, PromiseRecord, PromiseState, Tag, TaskState, Unblock
 from resonate.core.protocol.requests import (
     ClaimReply,
     PromiseReply,
@@ -54,6 +54,7 @@ from resonate.errors import (
     StoreError,
     UsageError,
 )
+from resonate.logs import Log, know
 from resonate.ports.store import Dropped, Reconnected
 from resonate.ports.telemetry import Load
 from resonate.runtime.continuations import Continuations, Parked
@@ -61,7 +62,7 @@ from resonate.runtime.driver import Driver, Fulfilled, Lost, Stopped, Suspended,
 from resonate.runtime.history import history_of
 from resonate.runtime.lease import LeaseKeeper
 
-log = logging.getLogger("resonate.worker")
+log = Log("resonate.worker")
 
 HOLD_MS = 1_000
 LONGEST_HOLD_MS = 60_000
@@ -331,6 +332,7 @@ class Worker:
 
     async def _drive(self, claim: ClaimReply, parked: Parked | None, asked: int) -> None:
         promise, version = claim.promise, claim.task.version
+        know(lambda: _facts(promise, version))
         held = self._held[promise.id] = _Held(version, asyncio.current_task())
         self._leases.hold(promise.id, version, asked)
         self._report(trace.TaskAcquired(promise.id, version, promise))
@@ -348,7 +350,9 @@ class Worker:
                 self._tools.watcher.failed(promise.id, error)
                 self._count_hold(promise.id, error)
         except Exception as error:
-            log.exception("The execution %s could not be driven.", promise.id)
+            log.exception(
+                "The execution %s could not be driven, and is kept. This is a bug: please report it.", promise.id
+            )
             bug = EngineBug(f"Driving it failed: {error!r}.", hint="Please report this.", execution=promise.id)
             self._tools.watcher.failed(promise.id, bug)
             self._count_hold(promise.id, bug)
@@ -583,6 +587,17 @@ class Worker:
         for task in doomed:
             task.cancel()
         await asyncio.gather(*doomed, return_exceptions=True)
+
+
+def _facts(promise: PromiseRecord, version: int) -> dict[str, object]:
+    """Return what log lines say of an execution: its function as far as its promise says it in plain."""
+    function, _, number = promise.param.headers.get(CALL, "").partition("@")
+    found: dict[str, object] = {"execution": promise.id, "attempt": version}
+    if function:
+        found["function"] = function
+    if number.isdecimal():
+        found["version"] = int(number)
+    return found
 
 
 async def _all_done(futures: Iterable[asyncio.Future[None]]) -> None:

@@ -152,7 +152,7 @@ class Execution:
         self._stretches = 0  # promises that carry the record of deliveries, where it is written apart
         self._reports: Reports | None = None
         if env.carried is not None and env.observe is not None:
-            self._reports = Reports(promise, dialect.separator, self._suffix, env.observe)
+            self._reports = Reports(promise, dialect.separator, self._suffix, env.observe, env.shortly_ms)
         apart = None if dialect.whole_preload or dialect.searches else self._apart
         self._writes = Writes(self.deliveries, apart, self._reports)
         self._recall = Recall(self._separator, whole=whole)
@@ -244,6 +244,16 @@ class Execution:
         self._dead = True
         self.loop.close()
 
+    def facts(self, scope: Scope) -> dict[str, object]:
+        """Return what a line of a log says of where it was written."""
+        return {
+            "id": scope.id,
+            "execution": self.id,
+            "function": scope.function.name,
+            "version": scope.function.version,
+            "attempt": self.version,
+        }
+
     @property
     def awaiting(self) -> tuple[str, ...]:
         """Ids of the promises whose results the workflow does not have yet."""
@@ -314,6 +324,8 @@ class Execution:
                 self._recall.asked(child_id)
             self._create(child, param, timeout_ms, tags)
         else:
+            if self._reports is not None and role is Role.STEP and known.state is PromiseState.PENDING:
+                self._reports.cut_off()
             self._recognize(child, known)
         return child
 
