@@ -57,8 +57,10 @@ from resonate.ports.clock import Clock
 from resonate.ports.network import Token
 from resonate.ports.store import Backend, Prunes
 from resonate.ports.tracer import Tracer
+from resonate.runtime import recorder
 from resonate.runtime.handle import Handle, promise_of
 from resonate.runtime.health import Health, examine
+from resonate.runtime.recording import Recording
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -402,6 +404,14 @@ class Resonate:
     async def cancel(self, id: str) -> bool:
         """Cancel an execution or a promise; return False if it had settled otherwise before. Raise `NotFound`."""
         return await self.get(id).cancel()
+
+    async def record(self, id: str) -> Recording:
+        """Return an execution with its history as they are stored now, to be saved and replayed.
+
+        Nothing is written, and no task is touched. Executions that it detached are not part of it. Raise `NotFound`.
+        """
+        parts = self._session.opened
+        return await recorder.record(parts.store, _checked_id(id), self._session.settings.clock.now())
 
     async def schedule(
         self, id: str, cron: str, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any

@@ -43,6 +43,7 @@ from resonate.ports.store import Backend
 from resonate.ports.tracer import Tracer
 from resonate.runtime import handle
 from resonate.runtime.health import Health
+from resonate.runtime.recording import Recording
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -278,6 +279,10 @@ class Resonate:
     def cancel(self, id: str) -> bool:
         """Cancel an execution or a promise; return False if it had settled otherwise before. Raise `NotFound`."""
         return self._door.call(lambda: self._client.cancel(id))
+
+    def record(self, id: str) -> Recording:
+        """Return an execution with its history, to be saved and replayed; see `resonate.Resonate.record`."""
+        return self._door.call(lambda: self._client.record(id))
 
     def schedule(
         self, id: str, cron: str, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any
