@@ -10,8 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from resonate.adapters.codecs.blobs import DirectoryBlobs
+    from resonate.adapters.codecs.choice import Codecs
+    from resonate.adapters.codecs.compressed import Compressed
+    from resonate.adapters.codecs.encrypted import Encrypted
     from resonate.adapters.codecs.json import JsonCodec
+    from resonate.adapters.codecs.keys import Keyring
+    from resonate.adapters.codecs.limited import Limited
+    from resonate.adapters.codecs.offloaded import Offloaded
+    from resonate.adapters.codecs.pickle import PickleCodec
     from resonate.adapters.memory import MemoryServer
+    from resonate.adapters.otel import OTel
     from resonate.adapters.sqlite import SqliteServer
     from resonate.client import Resonate
     from resonate.core import trace
@@ -50,13 +59,17 @@ __all__ = [
     "ApplicationError",
     "AuthError",
     "CodecError",
+    "Codecs",
+    "Compressed",
     "Conflict",
     "Constant",
     "Context",
     "DecodingError",
     "DeterminismError",
+    "DirectoryBlobs",
     "Durable",
     "EncodingError",
+    "Encrypted",
     "EngineBug",
     "Exponential",
     "FunctionNotRegistered",
@@ -64,7 +77,9 @@ __all__ = [
     "Health",
     "Info",
     "JsonCodec",
+    "Keyring",
     "LeaseLost",
+    "Limited",
     "Linear",
     "MemoryServer",
     "NetworkError",
@@ -72,6 +87,9 @@ __all__ = [
     "NonRetryableError",
     "NondeterminismError",
     "NotFound",
+    "OTel",
+    "Offloaded",
+    "PickleCodec",
     "PromiseCanceled",
     "PromiseRecord",
     "PromiseState",
@@ -89,6 +107,15 @@ __all__ = [
 ]
 
 _HOMES = {
+    "resonate.adapters.codecs.pickle": ("PickleCodec",),
+    "resonate.adapters.codecs.offloaded": ("Offloaded",),
+    "resonate.adapters.codecs.limited": ("Limited",),
+    "resonate.adapters.codecs.keys": ("Keyring",),
+    "resonate.adapters.codecs.encrypted": ("Encrypted",),
+    "resonate.adapters.codecs.compressed": ("Compressed",),
+    "resonate.adapters.codecs.blobs": ("DirectoryBlobs",),
+    "resonate.adapters.otel": ("OTel",),
+    "resonate.adapters.codecs.choice": ("Codecs",),
     "resonate.adapters.codecs.json": ("JsonCodec",),
     "resonate.adapters.memory": ("MemoryServer",),
     "resonate.adapters.sqlite": ("SqliteServer",),

@@ -40,6 +40,7 @@ from resonate.errors import UsageError
 from resonate.ports.clock import Clock
 from resonate.ports.network import Token
 from resonate.ports.store import Backend
+from resonate.ports.telemetry import Telemetry
 from resonate.ports.tracer import Tracer
 from resonate.runtime import handle
 from resonate.runtime.health import Health
@@ -48,6 +49,7 @@ from resonate.runtime.recording import Recording
 T = TypeVar("T")
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
+E = TypeVar("E", bound=type[Exception])
 
 _OPEN = "Use it inside `with resonate:`, or call open() first."
 
@@ -68,6 +70,7 @@ class Resonate:
         pid: str | None = None,
         codec: Codec | None = None,
         clock: Clock | None = None,
+        telemetry: Telemetry | None = None,
         tracers: Iterable[Tracer] = (),
         concurrency: int = 1_000,
         continuations: int = 1_000,
@@ -86,6 +89,7 @@ class Resonate:
             pid=pid,
             codec=codec,
             clock=clock,
+            telemetry=telemetry,
             tracers=tracers,
             concurrency=concurrency,
             continuations=continuations,
@@ -165,6 +169,10 @@ class Resonate:
         """Make a function callable by name; see `resonate.Resonate.register`. Workflows are `async def` here too."""
         add = self._client.register(name=name, version=version, retry=retry, timeout=timeout)
         return add if fn is None else add(fn)
+
+    def register_error(self, cls: E, /) -> E:
+        """Let failures of this class come back as themselves; see `resonate.Resonate.register_error`."""
+        return self._client.register_error(cls)
 
     def set_dependency(self, key: str | type, value: object) -> None:
         """Let functions get `value` by `key`: `ctx.get_dependency(key)`, `info.get_dependency(key)`."""

@@ -14,12 +14,14 @@ from typing import Any, Protocol, TypeAlias, assert_never
 from attrs import frozen
 
 from resonate.core.engine import commands as do
+from resonate.core.engine.reports import TELLER, signed
 from resonate.core.protocol.records import PromiseRecord
 from resonate.core.protocol.requests import (
     FenceReply,
     PromiseGet,
     PromiseRegisterCallback,
     PromiseReply,
+    PromiseSettle,
     Rejection,
     Request,
     Status,
@@ -88,13 +90,17 @@ class Drivable(Protocol):
 
 @frozen(kw_only=True)
 class Tools:
-    """What all drivers of a worker share."""
+    """What all drivers of a worker share.
+
+    `teller` is this process's name if it reports what it settles, else None.
+    """
 
     store: Store
     clock: Clock
     alarms: Alarms
     steps: Steps
     watcher: Watcher
+    teller: str | None = None
 
 
 BREATH = 32
@@ -243,15 +249,25 @@ class Driver:
                 return Stopped(error)
 
     async def _fulfill(self, command: do.Fulfill) -> Ending:
-        me = self._execution.id
-        reply = await self._tools.store.send(TaskFulfill(id=me, version=self._version, action=command.action))
+        me, action, teller = self._execution.id, command.action, self._tools.teller
+        if teller is not None:
+            action = PromiseSettle(id=me, state=action.state, value=signed(action.value, teller))
+        reply = await self._tools.store.send(TaskFulfill(id=me, version=self._version, action=action))
         match reply:
             case PromiseReply():
                 return Fulfilled(reply.promise)
             case Rejection(status=Status.CONFLICT | Status.NOT_FOUND):
+                if teller is not None and (settled := await self._settled_by(teller)) is not None:
+                    return Fulfilled(settled)
                 raise _LeaseGone(reply.message)
             case Rejection():
                 return Stopped(StoreError(f"The store refused the outcome: {reply.message}.", execution=me))
+
+    async def _settled_by(self, teller: str) -> PromiseRecord | None:
+        """Return the execution's promise if it was this process that settled it: an answer may have been lost."""
+        reply = await self._tools.store.send(PromiseGet(self._execution.id))
+        ours = isinstance(reply, PromiseReply) and reply.promise.value.headers.get(TELLER) == teller
+        return reply.promise if isinstance(reply, PromiseReply) and ours else None
 
     # ------------------------------------------------------------ what happens meanwhile
 

@@ -7,7 +7,7 @@ import contextvars
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from attrs import frozen
 from resonate.core.engine.commands import Event, RunStep, StepFailed, StepReturned
 from resonate.core.engine.environment import Dependencies
 from resonate.core.engine.info import Info
+from resonate.core.engine.tries import NO_FAILURES, Failure
 from resonate.core.function import Form
 from resonate.core.retry import before_deadline
 from resonate.core.trace import LifecycleEvent, RetryScheduled, StepFinished, StepOutcome, StepStarted
@@ -34,6 +35,7 @@ class Steps:
         dependencies: what steps may ask for.
         draw: gives numbers from 0 to 1, for jitter.
         observe: hears of attempts and retries, or None.
+        around: surrounds each attempt (execution id, promise id), or None.
     """
 
     clock: Clock
@@ -41,6 +43,7 @@ class Steps:
     dependencies: Dependencies
     draw: Callable[[], float]
     observe: Callable[[LifecycleEvent], None] | None = None
+    around: Callable[[str, str], AbstractContextManager[object]] | None = None
 
     async def run(self, command: RunStep, execution: str) -> Event:
         """Run the step until it returns or has no attempt left, and return the event that says so.
@@ -48,29 +51,34 @@ class Steps:
         Cancelling the caller interrupts an `async def` step at its next await; a `def` step that runs
         already can't be interrupted: its thread goes on and its result is dropped.
         """
-        failures = 0
+        failed = NO_FAILURES
         while True:
-            started = self._started(command, failures + 1)
+            started = self._started(command, failed.count + 1)
             try:
-                value = await self._attempt(command, execution, failures + 1)
+                if self.around is None:
+                    value = await self._attempt(command, execution, failed.count + 1)
+                else:
+                    with self.around(execution, command.id):
+                        value = await self._attempt(command, execution, failed.count + 1)
             except asyncio.CancelledError as error:
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
                     self._finished(command, "interrupted", started)
                     raise
                 self._finished(command, "rejected", started)
-                return StepFailed(command.id, error)  # the step canceled itself
+                return StepFailed(command.id, error, failed)  # the step canceled itself
             except (KeyboardInterrupt, GeneratorExit):
                 raise  # not the step's own: the process, or the loop, is being stopped
             except BaseException as error:  # noqa: BLE001 - whatever a step raises is its outcome
-                failures += 1
+                failures = failed.count + 1
                 if not isinstance(error, Exception):
                     self._finished(command, "rejected", started)
-                    return StepFailed(command.id, error)  # SystemExit and its like: meant to be final
-                delay = command.retry.next_delay(failures, error, self.draw())
-                if delay is None or not before_deadline(delay, self.clock.now(), command.deadline):
+                    return StepFailed(command.id, error, failed)  # SystemExit and its like: meant to be final
+                delay, now = command.retry.next_delay(failures, error, self.draw()), self.clock.now()
+                if delay is None or not before_deadline(delay, now, command.deadline):
                     self._finished(command, "rejected", started)
-                    return StepFailed(command.id, error)
+                    return StepFailed(command.id, error, failed)
+                failed = failed.more(Failure(now, type(error).__name__, str(error), delay))
                 self._finished(command, "failed", started)
                 log.warning(
                     "The step %s (%s) failed with %s: %s. That was attempt %d; the next is in %.1f s.",
@@ -88,7 +96,7 @@ class Steps:
                 await self.clock.sleep_until(self.clock.now() + delay)
             else:
                 self._finished(command, "resolved", started)
-                return StepReturned(command.id, value)
+                return StepReturned(command.id, value, failed)
 
     async def _attempt(self, command: RunStep, execution: str, attempt: int) -> Any:
         function = command.function

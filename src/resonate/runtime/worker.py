@@ -28,11 +28,13 @@ from resonate.core import trace
 from resonate.core.engine.context import Context
 from resonate.core.engine.environment import Environment
 from resonate.core.engine.execution import Execution
+from resonate.core.engine.reports import signed
 from resonate.core.engine.step_execution import StepExecution
 from resonate.core.function import FunctionKind, check_call
 from resonate.core.protocol.records import Execute, PromiseState, Tag, TaskState, Unblock
 from resonate.core.protocol.requests import (
     ClaimReply,
+    PromiseReply,
     PromiseSettle,
     Rejection,
     Status,
@@ -42,7 +44,7 @@ from resonate.core.protocol.requests import (
     TaskRelease,
     TaskReply,
 )
-from resonate.core.values import Signature
+from resonate.core.values import Signature, place_of_param
 from resonate.errors import (
     AuthError,
     DecodingError,
@@ -53,6 +55,7 @@ from resonate.errors import (
     UsageError,
 )
 from resonate.ports.store import Dropped, Reconnected
+from resonate.ports.telemetry import Load
 from resonate.runtime.continuations import Continuations, Parked
 from resonate.runtime.driver import Driver, Fulfilled, Lost, Stopped, Suspended, Tools
 from resonate.runtime.history import history_of
@@ -140,6 +143,7 @@ class Worker:
         running: list[asyncio.Future[None]] = [*self._acquiring.values(), *self._claiming]
         running += [held.running for held in self._held.values() if held.running is not None and not held.back]
         if running:
+            log.info("Waiting up to %.1f s for %d executions to finish or suspend.", grace_ms / 1000, len(running))
             await self._patience(running, grace_ms)
         left = dict(self._held)
         await self._cancel(held.running for held in left.values() if held.running is not None)
@@ -165,6 +169,11 @@ class Worker:
     def executions(self) -> int:
         """How many executions are held here."""
         return len(self._held)
+
+    @property
+    def load(self) -> Load:
+        """What this worker has to do with. Safe from any thread."""
+        return Load(len(self._held) - self._waiting, self._waiting, len(self._continuations.parked))
 
     @property
     def has_room(self) -> bool:
@@ -314,7 +323,7 @@ class Worker:
         promise, version = claim.promise, claim.task.version
         held = self._held[promise.id] = _Held(version, asyncio.current_task())
         self._leases.hold(promise.id, version, asked)
-        self._report(trace.TaskAcquired(id=promise.id, version=version))
+        self._report(trace.TaskAcquired(promise.id, version, promise))
         held_on = False
         try:
             held_on = await self._attempt(claim, parked)
@@ -386,6 +395,7 @@ class Worker:
                     self._continuations.park(execution, version)
                 return False
             case Fulfilled():
+                self._report(trace.Settled(ending.promise, ending.promise, version))
                 self._report(trace.TaskFulfilled(id=promise.id, version=version))
                 self._holds.pop(promise.id, None)
                 execution.close()
@@ -414,7 +424,7 @@ class Worker:
             return self._env.registry.get(name, version).signature
 
         try:
-            call = self._env.codec.decode_call(promise.param, signature_of)
+            call = self._env.codec.decode_call(promise.param, signature_of, at=place_of_param(promise))
             function = self._env.registry.get(call.func, call.version)
             check_call(function, call.args, call.kwargs)
         except FunctionNotRegistered as error:
@@ -427,6 +437,8 @@ class Worker:
         if function.kind is FunctionKind.STEP:
             return StepExecution(self._env, promise, function, call)
         history = await history_of(self._tools.store, claim)
+        if claim.task.version > 1:
+            self._report(trace.Replayed(promise.id, len(history.records)))
         return Execution(
             self._env, Context, promise, function, call, history.records, claim.task.version, whole=history.whole
         )
@@ -444,8 +456,13 @@ class Worker:
         promise = claim.promise
         if isinstance(error, DecodingError):
             self._report(trace.CodecFailed(id=promise.id, path=error.path, message=str(error)))
-        action = PromiseSettle(id=promise.id, state=PromiseState.REJECTED, value=self._env.codec.encode_error(error))
-        await self._tools.store.send(TaskFulfill(id=promise.id, version=claim.task.version, action=action))
+        value, version = self._env.codec.encode_error(error, at=promise.id), claim.task.version
+        if self._tools.teller is not None:
+            value = signed(value, self._tools.teller)
+        action = PromiseSettle(id=promise.id, state=PromiseState.REJECTED, value=value)
+        reply = await self._tools.store.send(TaskFulfill(id=promise.id, version=version, action=action))
+        if isinstance(reply, PromiseReply):
+            self._report(trace.Settled(reply.promise, reply.promise, version))
 
     def _lost(self, task_id: str, version: int, reason: str) -> None:
         self._report(trace.LeaseLost(id=task_id, version=version, reason=reason))

@@ -11,6 +11,7 @@ from typing import Any
 from attrs import field, frozen
 
 from resonate.core.protocol.dialect import OURS, Dialect
+from resonate.core.protocol.records import PromiseRecord
 from resonate.core.registry import Registry
 from resonate.core.retry import STEP_RETRY, RetryPolicy
 from resonate.core.trace import LifecycleEvent
@@ -67,6 +68,9 @@ class Environment:
         step_retry: the policy of steps that name none.
         warn: tells the developer something, as a sentence, once; a log, for example.
         timer_made: is told the id of each targeted timer: its task will be offered, and nobody is to run it.
+        carried: what a promise that others settle takes along in its headers (the execution's promise, the id of
+            whoever calls); None when no spans are made: then nothing is reported as settled, either.
+        enter: called in the context in which a workflow's body will run (execution id, promise id, is it replaying).
         many: an execution with more promises than this is reported, and warned of, once.
     """
 
@@ -83,4 +87,6 @@ class Environment:
     step_retry: RetryPolicy = STEP_RETRY
     warn: Callable[[str], None] = _keep_quiet
     timer_made: Callable[[str], None] = _keep_quiet
+    carried: Callable[[PromiseRecord, str], Mapping[str, str]] | None = None
+    enter: Callable[[str, str, Callable[[], bool]], None] | None = None
     many: int = 1000

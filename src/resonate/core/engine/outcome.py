@@ -14,14 +14,14 @@ def outcome_of(codec: Codec, record: PromiseRecord, returns: Any) -> tuple[objec
     match record.state:
         case PromiseState.RESOLVED:
             try:
-                return codec.decode(record.value, returns), None
+                return codec.decode(record.value, returns, at=record.id), None
             except CodecError as error:
                 error.step = record.id
                 return None, error
             except Exception as error:  # noqa: BLE001 - a user's hook failed; it must not take the engine with it
                 return None, DecodingError(f"The result can't be read: {error!r}.", step=record.id)
         case PromiseState.REJECTED:
-            return None, codec.decode_error(record.value)
+            return None, codec.decode_error(record.value, at=record.id)
         case PromiseState.REJECTED_CANCELED:
             return None, PromiseCanceled(f"The promise {record.id} was canceled.", step=record.id)
         case _:
