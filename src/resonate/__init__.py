@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     )
     from resonate.runtime.handle import Handle
     from resonate.runtime.health import Health
+    from resonate.runtime.recording import Recording
 
 __all__ = [
     "ApplicationError",
@@ -100,6 +101,7 @@ __all__ = [
     "PromiseRecord",
     "PromiseState",
     "PromiseTimedOut",
+    "Recording",
     "Resonate",
     "ResonateError",
     "RetryPolicy",
@@ -170,6 +172,7 @@ _HOMES = {
     ),
     "resonate.runtime.handle": ("Handle",),
     "resonate.runtime.health": ("Health",),
+    "resonate.runtime.recording": ("Recording",),
 }
 
 _MODULES = frozenset({"errors", "sync"})

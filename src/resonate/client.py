@@ -63,9 +63,10 @@ from resonate.ports.network import Token
 from resonate.ports.store import Backend, Prunes
 from resonate.ports.telemetry import Telemetry
 from resonate.ports.tracer import Tracer
-from resonate.runtime import insight
+from resonate.runtime import insight, recorder
 from resonate.runtime.handle import Handle, promise_of
 from resonate.runtime.health import Health, examine
+from resonate.runtime.recording import Recording
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -448,6 +449,14 @@ class Resonate:
         )
         now = settings.clock.now()
         return await insight.why(parts.store, _checked_id(id), now=now, knows=parts.backing, here=here)
+
+    async def record(self, id: str) -> Recording:
+        """Return an execution with its history as they are stored now, to be saved and replayed.
+
+        Nothing is written, and no task is touched. Executions that it detached are not part of it. Raise `NotFound`.
+        """
+        parts = self._session.opened
+        return await recorder.record(parts.store, _checked_id(id), self._session.settings.clock.now())
 
     async def schedule(
         self, id: str, cron: str, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any

@@ -46,6 +46,7 @@ from resonate.ports.telemetry import Telemetry
 from resonate.ports.tracer import Tracer
 from resonate.runtime import handle
 from resonate.runtime.health import Health
+from resonate.runtime.recording import Recording
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -296,6 +297,10 @@ class Resonate:
     def why(self, id: str) -> Why:
         """Return why an execution or a promise is not settled yet; see `resonate.Resonate.why`."""
         return self._door.call(lambda: self._client.why(id))
+
+    def record(self, id: str) -> Recording:
+        """Return an execution with its history, to be saved and replayed; see `resonate.Resonate.record`."""
+        return self._door.call(lambda: self._client.record(id))
 
     def schedule(
         self, id: str, cron: str, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any
