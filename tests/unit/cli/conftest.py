@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -86,11 +87,17 @@ async def waiting(client: Resonate, id: str) -> bool:
     return (await client.tree(id)).root.status.value == "waiting"
 
 
-@pytest.fixture
-def file(tmp_path) -> Path:
-    path = tmp_path / "shop.db"
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("shop") / "shop.db"
     asyncio.run(fill(f"sqlite:///{path}"))
     return path
+
+
+@pytest.fixture
+def file(filled, tmp_path) -> Path:
+    """A file of its own for each test."""
+    return Path(shutil.copy(filled, tmp_path / "shop.db"))
 
 
 @pytest.fixture
