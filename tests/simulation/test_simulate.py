@@ -1,4 +1,4 @@
-"""Thousands of runs in which everything goes wrong, of workflows of every shape; and each is the same when run again."""
+"""Thousands of runs in which everything goes wrong, of workflows of every shape; each is the same when run again."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def digest(name: str, seeds: int = AGAIN) -> str:
     case = SIMULATED[name]
 
     def read(run):
-        told.update("\n".join(run.timeline).encode())
+        told.update("\n".join(map(str, run.timeline)).encode())
 
     simulate(case.fn, *case.args, seeds=seeds, record=True, invariant=read, **case.settings)
     return told.hexdigest()

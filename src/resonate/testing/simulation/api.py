@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from types import EllipsisType
 from typing import Any, Final
@@ -19,7 +19,9 @@ from resonate.testing.simulation.failure import SimulationFailed
 from resonate.testing.simulation.faults import Fault, Faults, Kind, Plan
 from resonate.testing.simulation.oracles import Finding
 from resonate.testing.simulation.shrink import shrink
+from resonate.testing.simulation.timeline import Listener
 
+LOGGER: Final = logging.getLogger("resonate")
 NOTHING: Final = Plan()
 SAME: Final = "as without faults"
 _RESULT: Final = "the result is as without faults"
@@ -94,6 +96,7 @@ def simulate(
     within: Duration = timedelta(hours=1),
     options: Mapping[str, Any] | None = None,
     record: bool = False,
+    shrinks: bool = True,
     **kwargs: Any,
 ) -> Report:
     """Run a workflow many times in a world where everything goes wrong, and see that nothing comes of it.
@@ -126,6 +129,7 @@ def simulate(
         within: how long it may take to settle after the last fault, beyond twice what it takes without any.
         options: of each client: see `Resonate`.
         record: keep the timeline of each run for `invariant` to see; that of a failure is there anyway.
+        shrinks: look for the fewest faults with which a run goes wrong, which takes some hundred runs.
         kwargs: the workflow's own.
     """
     chosen = _faults(faults)
@@ -153,7 +157,7 @@ def simulate(
             run = judge.run(one, chosen, record=record)
             report.add(run)
             if run.findings:
-                raise judge.failure(one, run)
+                raise judge.failure(one, run, shrinks=shrinks)
     return report
 
 
@@ -207,7 +211,8 @@ class _Judge:
         """Run it once, and note in the run what is wrong with it."""
         cluster = Cluster(self.scenario, seed, faults, record=record)
         try:
-            run = cluster.play()
+            with _heard(cluster) if record else nullcontext():
+                run = cluster.play()
             if self.result is SAME and self.expected is None:
                 self.expected = run.outcome
             self._judge(run)
@@ -215,7 +220,7 @@ class _Judge:
             cluster.close()
         return run
 
-    def failure(self, seed: int, run: Run) -> SimulationFailed:
+    def failure(self, seed: int, run: Run, *, shrinks: bool = True) -> SimulationFailed:
         """Return the error for a run that went wrong, with as few faults as it takes."""
         wrong = {finding.oracle for finding in run.findings}
 
@@ -225,8 +230,8 @@ class _Judge:
         plan = run.faults
         shown = self.run(seed, plan, record=True)
         if wrong & {finding.oracle for finding in shown.findings}:
-            plan = shrink(plan, fails)
-            shown = self.run(seed, plan, record=True)
+            plan = shrink(plan, fails) if shrinks else plan
+            shown = self.run(seed, plan, record=True) if shrinks else shown
         else:
             shown = run
         named = f"simulate({', '.join([self.scenario.name, *map(repr, self.scenario.args)])}, ..."
@@ -292,10 +297,24 @@ def _stub(stub: Any) -> Function:
 @contextmanager
 def _silence() -> Generator[None]:
     """Let nothing be logged that a simulation does on purpose."""
-    logger = logging.getLogger("resonate")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL + 1)
+    level, propagates = LOGGER.level, LOGGER.propagate
+    LOGGER.setLevel(logging.CRITICAL + 1)
+    LOGGER.propagate = False
     try:
         yield
     finally:
-        logger.setLevel(level)
+        LOGGER.setLevel(level)
+        LOGGER.propagate = propagates
+
+
+@contextmanager
+def _heard(cluster: Cluster) -> Generator[None]:
+    """Let what is logged be a part of a run's timeline."""
+    handler = Listener(cluster.logged)
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        LOGGER.setLevel(logging.CRITICAL + 1)
+        LOGGER.removeHandler(handler)

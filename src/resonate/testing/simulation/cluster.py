@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol, TypeAlias
@@ -20,12 +21,13 @@ from resonate.testing.simulation.faults import Fate, Fault, Faults, Kind, Plan
 from resonate.testing.simulation.network import Network
 from resonate.testing.simulation.oracles import Finding, Ledger, Watch, unsettled
 from resonate.testing.simulation.steps import OnLoop, SimulatedSteps
+from resonate.testing.simulation.timeline import Line
 from resonate.testing.simulation.world import START, Process, Spinning, World
 from resonate.wiring import Parts
 
 ROOT: Final = "root"
 """The id of the execution that is simulated."""
-MOST_STEPS: Final = 400_000
+MOST_STEPS: Final = 60_000
 HOUR_MS: Final = 3_600_000
 LONG_WAIT_MS: Final = 2 * HOUR_MS
 """Whoever waits longer than this is told of lost messages by its network, and need not ask each minute."""
@@ -111,7 +113,7 @@ class Run:
     requests: int = 0
     actions: int = 0
     ran: Counter[Function] = field(factory=Counter[Function])
-    timeline: list[str] = field(factory=list[str])
+    timeline: list[Line] = field(factory=list[Line])
     stored: Snapshot = field(default=Snapshot(now=START))
 
     @property
@@ -161,7 +163,7 @@ class Cluster:
         self.world = World(seed)
         self._record = record
         self._fate = Fate(faults, seed)
-        self._ledger = Ledger(self._found)
+        self._ledger = Ledger(self._found, well=lambda: not self._fate.dealt)
         self._claims: dict[tuple[str, int], Process] = {}
         self._watches: list[Watch] = []
         self._slots: dict[Process, _Slot] = {}
@@ -266,7 +268,8 @@ class Cluster:
             await self._call(client, process)
 
     def _client(self, slot: _Slot, process: Process) -> Resonate:
-        watch = Watch(process, self._ledger, self._claims, self._found, self._tell if self._record else None)
+        tell = self._tell_detail if self._record else None
+        watch = Watch(process, self._ledger, self._claims, self._found, tell)
         self._watches.append(watch)
         options: dict[str, Any] = {"grace": 5.0, **self._options}
         client = Resonate(
@@ -277,10 +280,10 @@ class Cluster:
             tracers=[watch],
             **options,
         )
-        tell = self._tell if self._record else None
+        say = self._tell if self._record else None
 
         def steps(**parts: Any) -> SimulatedSteps:
-            return SimulatedSteps(process=process, ran=self.run.ran, stubs=self._scenario.stubs, tell=tell, **parts)
+            return SimulatedSteps(process=process, ran=self.run.ran, stubs=self._scenario.stubs, tell=say, **parts)
 
         host = Host(
             pool=lambda _count: OnLoop(),
@@ -422,7 +425,7 @@ class Cluster:
     def _found(self, finding: Finding) -> None:
         self.run.findings.append(finding)
         if self._record:
-            self.run.timeline.append(f"{self._instant()}  !!! {finding.text}")
+            self.run.timeline.append(Line(self.world.now - START, "", f"!!! {finding.text}"))
 
     # ------------------------------------------------------------ the timeline
 
@@ -431,16 +434,13 @@ class Cluster:
             self._tell(process, text)
 
     def _tell(self, process: Process, text: str) -> None:
-        self.run.timeline.append(f"{self._instant()}  {process.name:<12} {text}")
+        self.run.timeline.append(Line(self.world.now - START, process.name, text))
 
-    def _instant(self) -> str:
-        return instant(self.world.now - START)
+    def logged(self, text: str) -> None:
+        """Take note of what a process has logged."""
+        process = asyncio._get_running_loop()  # noqa: SLF001 - it is public, and None where none runs
+        if isinstance(process, Process):
+            self._tell(process, text)
 
-
-def instant(ms: int) -> str:
-    """Write how much time has gone by: `1d 02:03:04.005`."""
-    seconds, rest = divmod(ms, 1_000)
-    minutes, seconds = divmod(seconds, 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    return f"{f'{days}d ' if days else ''}{hours:02}:{minutes:02}:{seconds:02}.{rest:03}"
+    def _tell_detail(self, process: Process, text: str) -> None:
+        self.run.timeline.append(Line(self.world.now - START, process.name, f"    {text}", detail=True))

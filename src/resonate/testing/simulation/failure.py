@@ -44,7 +44,7 @@ class SimulationFailed(ResonateError, AssertionError):
         if self.run is not None:
             lines += ["", "What went wrong:", *(f"  {finding.text}" for finding in self.run.findings[:10])]
             lines += ["", "The faults that it takes:", *_listed([fault.told for fault in self.faults.faults])]
-            lines += ["", "What happened:", *_cut(self.run.timeline)]
+            lines += ["", "What happened:", *_cut([str(line) for line in self.run.timeline if not line.detail])]
         if self.replay:
             lines += ["", "Run it again by:", f"  {self.replay}"]
         return "\n".join(lines)

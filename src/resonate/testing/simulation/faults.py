@@ -82,7 +82,8 @@ class Fault:
 
     def __str__(self) -> str:
         """Write it as `Plan.parse` reads it."""
-        return f"{self.kind.value} {self.at}{self.ms:+d}" if self.ms else f"{self.kind.value} {self.at}"
+        when = " before" if self.kind is Kind.KILL and self.ms < 0 else f"{self.ms:+d}" if self.ms else ""
+        return f"{self.kind.value} {self.at}{when}"
 
     @property
     def told(self) -> str:
@@ -91,7 +92,10 @@ class Fault:
         return _ABOUT[self.kind].format(at=self.at, ms=self.ms, when=when)
 
 
-_WRITTEN: Final = re.compile(r"([a-z-]+) (\d+)([+-]\d+)?")
+QUIET: Final = 0.1
+"""The share of runs of a swarm in which nothing goes wrong, so that what must not happen then can be looked for."""
+
+_WRITTEN: Final = re.compile(r"([a-z-]+) (\d+)(?: (before)|([+-]\d+))?")
 
 
 @frozen
@@ -111,11 +115,11 @@ class Plan:
         for part in (part.strip() for part in text.split(",")):
             match = _WRITTEN.fullmatch(part)
             if match is not None and match[1] in Kind._value2member_map_:
-                found.append(Fault(Kind(match[1]), int(match[2]), int(match[3] or 0)))
+                found.append(Fault(Kind(match[1]), int(match[2]), -1 if match[3] else int(match[4] or 0)))
             elif part:
                 raise UsageError(
                     f"There is no fault {part!r}.",
-                    hint='Faults are written as in "kill 12+40, lose-reply 20": kind, number, milliseconds.',
+                    hint='Faults are written as in "kill 12+40, kill 15 before, lose-reply 20": kind, number, milliseconds.',
                 )
         return cls(tuple(found))
 
@@ -166,7 +170,7 @@ class Faults:
         skew: the process's clock is off.
         lose_message: a message of the server does not arrive.
         double_message: a message of the server arrives twice.
-        swarm: in each run each kind is likelier, less likely or left out, as the seed has it.
+        swarm: in each run each kind is likelier, less likely or left out, as the seed has it; in some all are.
     """
 
     lose: Chance = field(default=Chance(), converter=_chance)
@@ -233,10 +237,11 @@ class Fate:
             for fault in faults.faults:
                 self._planned.setdefault(_place(fault.kind, fault.at), []).append(fault)
         else:
+            quiet = faults.swarm and self._random.random() < QUIET
             for kind in Kind:
                 chance = faults.of(kind)
                 if faults.swarm:
-                    share = min(1.0, chance.share * self._random.choice((0.0, 0.4, 1.0, 1.0, 2.5)))
+                    share = 0.0 if quiet else min(1.0, chance.share * self._random.choice((0.0, 0.4, 1.0, 1.0, 2.5)))
                     chance = evolve(chance, share=share)
                 self._chances[kind] = chance
                 self._left[kind] = chance.most

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from attrs import define, field, frozen
 
+from resonate.core import ids
 from resonate.core.protocol.effects import (
     AddCallback,
     AddListener,
@@ -31,16 +32,18 @@ from resonate.core.protocol.effects import (
 )
 from resonate.core.protocol.projection import project
 from resonate.core.protocol.properties import Cause, violated_by, violated_state
-from resonate.core.protocol.records import Execute, PromiseState, TaskState
-from resonate.core.protocol.requests import Request
+from resonate.core.protocol.records import Execute, PromiseState, Tag, TaskState
+from resonate.core.protocol.requests import Request, TaskFence, TaskFulfill, TaskRelease, TaskSuspend
 from resonate.core.protocol.settings import DEFAULT_SETTINGS
 from resonate.core.protocol.snapshot import PromiseSnapshot, Snapshot, TaskSnapshot
-from resonate.core.protocol.steps import InternalStep
+from resonate.core.protocol.steps import InternalStep, LeaseTimeout, PromiseTimeout, RetryDispatch
 from resonate.core.trace import LifecycleEvent, StepStarted, TaskAcquired
 from resonate.testing.attempts import Attempts
 from resonate.testing.model import Model
 from resonate.testing.simulation.world import Process
 
+SKEW_MS: Final = 60_000
+"""No clock is further ahead than this."""
 WHOLE: Final = 64
 """Each so many steps the whole state is checked."""
 
@@ -64,7 +67,10 @@ class Ledger:
 
     report: Callable[[Finding], None]
     model: Model = field(factory=lambda: Model(DEFAULT_SETTINGS))
+    well: Callable[[], bool] = lambda: False
+    """Whether nothing has gone wrong so far."""
     actions: int = 0
+    started: set[tuple[str, int]] = field(factory=set[tuple[str, int]])
     settled: dict[str, int] = field(factory=dict[str, int])
     granted: dict[tuple[str, int], int] = field(factory=dict[tuple[str, int], int])
     _rungs: dict[str, dict[str, None]] = field(factory=dict[str, dict[str, None]])
@@ -72,6 +78,7 @@ class Ledger:
     def __call__(self, cause: Request[Any] | InternalStep, effects: Sequence[Effect], now: int) -> None:
         """Take note of a step of the server."""
         self.actions += 1
+        self._check_cause(cause, now)
         touched = self._touched(effects)
         before = self._part(touched, now)
         self.model.apply(effects)
@@ -82,6 +89,8 @@ class Ledger:
         self.model.deliver(tuple(self.model.outbox))
         if self.actions % WHOLE == 0:
             violated += violated_state(self.model.snapshot(now))
+        if isinstance(cause, TaskFulfill) and cause.action.state is PromiseState.RESOLVED:
+            self._check_children(cause.id, now)
         for name in violated:
             self.report(Finding(name, f"the server violates {name} by {type(cause).__name__} of {', '.join(touched)}"))
 
@@ -96,43 +105,79 @@ class Ledger:
 
     # ------------------------------------------------------------ inside
 
+    def _check_cause(self, cause: Request[Any] | InternalStep, now: int) -> None:
+        """Check that what was done was to be done: by who holds the task, or when it was due."""
+        match cause:
+            case TaskFence() | TaskFulfill() | TaskSuspend() | TaskRelease():
+                task = self.model.tasks[cause.id]
+                if task.version != cause.version or task.state is not TaskState.ACQUIRED:
+                    text = f"{cause.kind} of {cause.id} is done at version {cause.version}, and the task is"
+                    self.report(Finding("stale writes are refused", f"{text} {task.state.value} at {task.version}"))
+            case RetryDispatch(id=id):
+                self._check_due(cause, self.model.tasks[id].retry_at, now)
+            case LeaseTimeout(id=id):
+                self._check_due(cause, self.model.tasks[id].expires_at, now)
+                if self.well():
+                    text = f"the lease of the task {id} runs out, though nothing has gone wrong"
+                    self.report(Finding("leases are kept", text))
+            case PromiseTimeout(id=id):
+                self._check_due(cause, self.model.promises[id].record.timeout_at, now)
+            case _:
+                pass
+
+    def _check_due(self, cause: InternalStep, due: int | None, now: int) -> None:
+        if self.well() and due != now:
+            late = "no instant" if due is None else f"{now - due} ms after its instant"
+            self.report(Finding("what is due is done", f"{cause} is done at {late}, though nothing has gone wrong"))
+
+    def _check_children(self, execution: str, now: int) -> None:
+        """Check that what an execution has started has come to its end when it has, but for what others settle."""
+        for id, promise in self.model.promises.items():
+            record = promise.record
+            if record.tags.get(Tag.TIMER) == "true" and record.timeout_at < now + SKEW_MS:
+                continue  # the worker's clock is ahead: to it, this one has rung
+            theirs = Tag.TARGET in record.tags or record.tags.get(Tag.EXTERNAL) == "true"
+            if record.state is PromiseState.PENDING and not theirs and ids.is_below(id, execution):
+                text = f"{execution} has come to its end, and {id}, which it has started, has not"
+                self.report(Finding("nothing outlives its workflow", text))
+
     def _touched(self, effects: Iterable[Effect]) -> tuple[str, ...]:
         """Return the ids of what the effects write, and of what that is tied to."""
-        ids: dict[str, None] = {}
+        found: dict[str, None] = {}
         for effect in effects:
             match effect:
                 case PutPromise(promise):
-                    ids[promise.record.id] = None
+                    found[promise.record.id] = None
                 case PutTask(task):
-                    ids[task.id] = None
+                    found[task.id] = None
                 case AddCallback(awaited, awaiter) | RemoveCallback(awaited, awaiter):
-                    ids[awaited] = ids[awaiter] = None
+                    found[awaited] = found[awaiter] = None
                 case AddListener(id, _) | RemoveListener(id, _) | AddResume(id, _) | ClearResumes(id):
-                    ids[id] = None
+                    found[id] = None
                 case Send(_, message):
-                    ids[message.id if isinstance(message, Execute) else message.promise.id] = None
+                    found[message.id if isinstance(message, Execute) else message.promise.id] = None
                 case PutSchedule() | DeleteSchedule():
                     pass
-        for id in tuple(ids):
-            ids.update(self._rungs.get(id, {}))
-        self._tie(ids)
-        return tuple(ids)
+        for id in tuple(found):
+            found.update(self._rungs.get(id, {}))
+        self._tie(found)
+        return tuple(found)
 
-    def _tie(self, ids: dict[str, None]) -> None:
+    def _tie(self, found: dict[str, None]) -> None:
         """Add what stands in a relation to what is there: who waits for it, and what that waits for in turn."""
         model = self.model
-        new = list(ids)
+        new = list(found)
         while new:
             id = new.pop()
             promise, task = model.promises.get(id), model.tasks.get(id)
             ties: list[str] = list(promise.callbacks) if promise is not None else []
             if task is not None and task.state is TaskState.SUSPENDED:
                 rungs = self._rungs.get(id, {})
-                if not any(rung in ids for rung in rungs):
+                if not any(rung in found for rung in rungs):
                     ties += [next(iter(rungs))] if rungs else []
             for tie in ties:
-                if tie not in ids:
-                    ids[tie] = None
+                if tie not in found:
+                    found[tie] = None
                     new.append(tie)
 
     def _part(self, ids: Iterable[str], now: int) -> Snapshot:
@@ -179,7 +224,6 @@ class Watch:
     report: Callable[[Finding], None]
     tell: Callable[[Process, str], None] | None = None
     attempts: Attempts = field(factory=Attempts)
-    _seen: int = 0
 
     def record(self, event: LifecycleEvent) -> None:
         """Take note of an event, as the tracer port says."""
@@ -190,12 +234,13 @@ class Watch:
                 if driver is not self.process:
                     text = f"the task {id} is driven at version {version} by {driver.name} and by {self.process.name}"
                     self.report(Finding("one valid claim", text))
-            case StepStarted(id=id):
+            case StepStarted(id=id, attempt=attempt):
                 self._check_new(id)
+                self._check_once(id, attempt)
             case _:
                 pass
         if self.tell is not None:
-            self.tell(self.process, f"    {_told(event)}")
+            self.tell(self.process, _told(event))
 
     def check(self) -> None:
         """Check the attempts that have ended since the last time."""
@@ -204,6 +249,14 @@ class Watch:
             for law in attempt.broken:
                 text = f"attempt {attempt.version} of {attempt.execution}, in {self.process.name}, breaks {law}"
                 self.report(Finding(law, text))
+
+    def _check_once(self, step_id: str, attempt: int) -> None:
+        """Check that nothing is done twice while nothing goes wrong."""
+        started = self.ledger.started
+        if (step_id, attempt) in started and self.ledger.well():
+            text = f"attempt {attempt} at the step {step_id} is made twice, though nothing has gone wrong"
+            self.report(Finding("steps run once", text))
+        started.add((step_id, attempt))
 
     def _check_new(self, step_id: str) -> None:
         """Check that a step that starts was not recorded before its attempt was granted."""
