@@ -15,9 +15,11 @@ from typing import Any, Final, TypeAlias, TypeVar
 from resonate.adapters.clock import SystemClock
 from resonate.adapters.embedded.alarm import IDLE, Alarm
 from resonate.adapters.embedded.mail import Member
+from resonate.adapters.memory.facts import facts_of
 from resonate.adapters.memory.post import PostOffice
 from resonate.adapters.memory.store import MemoryStore
 from resonate.adapters.memory.tables import Tables
+from resonate.core.insight.picture import Facts
 from resonate.core.protocol.effects import Effect
 from resonate.core.protocol.machine import fire, handle
 from resonate.core.protocol.records import Execute, Message, TaskState
@@ -105,6 +107,11 @@ class MemoryServer:
         """Do many requests, each with what it makes due, with nobody else's in between."""
         with self._lock:
             return [self._ask(request) for request in requests]
+
+    def facts(self, ids: Sequence[str]) -> Facts:
+        """Return what is known about these promises and tasks, and who is connected."""
+        with self._lock:
+            return facts_of(self._tables, self._post, ids)
 
     def attach(self, group: str, pid: str) -> Member:
         """Connect on the running loop; what was kept for somebody like this is delivered at once."""
