@@ -86,8 +86,7 @@ class World:
         Raise `Spinning` after `limit` of them, or past the instant that `latest` gives.
         """
         agenda = self._agenda
-        limit += self.steps
-        bound = 0
+        last, bound = self.steps + limit, 0
         while not until():
             if not agenda:
                 return False
@@ -98,7 +97,7 @@ class World:
                 raise Spinning("it did not come to its end in time after the last fault")
             self.now = instant
             self.steps += 1
-            if self.steps > limit:
+            if self.steps > last:
                 raise Spinning(f"it did not come to its end in {limit:,} steps")
             if not isinstance(what, Handle):
                 what()
