@@ -184,9 +184,8 @@ def children_by_id(picture: Picture) -> dict[str, list[str]]:
 def _reach(ahead: list[str], below: dict[str, list[str]], reached: set[str]) -> None:
     while ahead:
         id = ahead.pop()
-        if id not in reached:
-            reached.add(id)
-            ahead.extend(below.get(id, ()))
+        reached.add(id)
+        ahead.extend(below.get(id, ()))
 
 
 def group_of(target: str) -> str:
