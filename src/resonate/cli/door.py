@@ -84,7 +84,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Print the traceback of what goes wrong.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
-_COMMON = {"url": (Url, None), "token": (Token, None), "json": (Json, False), "debug": (Debug, False)}
+COMMON = {"url": (Url, None), "token": (Token, None), "json": (Json, False), "debug": (Debug, False)}
+"""The options of every command, with their defaults."""
 
 
 @frozen(kw_only=True)
@@ -188,7 +189,7 @@ def command(app: typer.Typer, name: str | None = None) -> Callable[[F], F]:
     def add(function: F) -> F:
         @wraps(function)
         def called(*args: Any, **kwargs: Any) -> None:
-            common = {key: kwargs.pop(key) for key in _COMMON}
+            common = {key: kwargs.pop(key) for key in COMMON}
             door = Door(
                 url=common["url"], token=common["token"], out=Output(json=common["json"]), debug=common["debug"]
             )
@@ -198,7 +199,7 @@ def command(app: typer.Typer, name: str | None = None) -> Callable[[F], F]:
         parameters = [*signature.parameters.values()][1:]
         parameters += [
             inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-            for key, (kind, default) in _COMMON.items()
+            for key, (kind, default) in COMMON.items()
         ]
         setattr(called, "__signature__", signature.replace(parameters=parameters))  # noqa: B010 - typer reads it
         called.__annotations__ = {each.name: each.annotation for each in parameters}
