@@ -42,13 +42,16 @@ from resonate.errors import UsageError
 from resonate.ports.clock import Clock
 from resonate.ports.network import Token
 from resonate.ports.store import Backend
+from resonate.ports.telemetry import Telemetry
 from resonate.ports.tracer import Tracer
 from resonate.runtime import handle
 from resonate.runtime.health import Health
+from resonate.runtime.recording import Recording
 
 T = TypeVar("T")
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
+E = TypeVar("E", bound=type[Exception])
 
 _OPEN = "Use it inside `with resonate:`, or call open() first."
 
@@ -69,9 +72,11 @@ class Resonate:
         pid: str | None = None,
         codec: Codec | None = None,
         clock: Clock | None = None,
+        telemetry: Telemetry | None = None,
         tracers: Iterable[Tracer] = (),
         concurrency: int = 1_000,
         continuations: int = 1_000,
+        continuation_age: Duration | None = None,
         threads: int | None = None,
         ttl: Duration = 60.0,
         grace: Duration = 10.0,
@@ -86,9 +91,11 @@ class Resonate:
             pid=pid,
             codec=codec,
             clock=clock,
+            telemetry=telemetry,
             tracers=tracers,
             concurrency=concurrency,
             continuations=continuations,
+            continuation_age=continuation_age,
             threads=threads,
             ttl=ttl,
             grace=grace,
@@ -164,6 +171,10 @@ class Resonate:
         """Make a function callable by name; see `resonate.Resonate.register`. Workflows are `async def` here too."""
         add = self._client.register(name=name, version=version, retry=retry, timeout=timeout)
         return add if fn is None else add(fn)
+
+    def register_error(self, cls: E, /) -> E:
+        """Let failures of this class come back as themselves; see `resonate.Resonate.register_error`."""
+        return self._client.register_error(cls)
 
     def set_dependency(self, key: str | type, value: object) -> None:
         """Let functions get `value` by `key`: `ctx.get_dependency(key)`, `info.get_dependency(key)`."""
@@ -286,6 +297,10 @@ class Resonate:
     def why(self, id: str) -> Why:
         """Return why an execution or a promise is not settled yet; see `resonate.Resonate.why`."""
         return self._door.call(lambda: self._client.why(id))
+
+    def record(self, id: str) -> Recording:
+        """Return an execution with its history, to be saved and replayed; see `resonate.Resonate.record`."""
+        return self._door.call(lambda: self._client.record(id))
 
     def schedule(
         self, id: str, cron: str, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any

@@ -68,12 +68,14 @@ class MemoryStore(Connection):
 
     async def send(self, request: Request[R]) -> R | Rejection:
         """Do one request. Raise `UsageError` before `start`, `StoreError` after `stop`."""
-        self._check_open()
+        if not self._open:
+            raise self._closed()
         return self._server.ask(request)
 
     async def send_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
         """Do many requests at once, in order. Raise as `send` does."""
-        self._check_open()
+        if not self._open:
+            raise self._closed()
         return self._server.ask_all(requests)
 
     async def facts(self, ids: Sequence[str]) -> Facts:

@@ -43,6 +43,9 @@ class Tables:
     def __init__(self) -> None:
         self._promises: dict[str, Promise] = {}
         self._tasks: dict[str, Task] = {}
+        self.promise = self._promises.get
+        """See `Reads`, as `task`. The dictionaries' own methods: each request asks several times."""
+        self.task = self._tasks.get
         self._schedules: dict[str, ScheduleRecord] = {}
         self._callbacks: dict[str, dict[str, None]] = {}
         self._listeners: dict[str, dict[str, None]] = {}
@@ -70,6 +73,11 @@ class Tables:
             if due is not None:
                 return due[1]
         return None
+
+    def is_quiet(self, now: int) -> bool:
+        """Say whether nothing is due, owed or to be sent, and `next_instant` is no earlier than when it was asked."""
+        agenda = self._agenda
+        return agenda.least > now and not (agenda.sooner or self._owed or self._sends)
 
     def next_instant(self, now: int) -> int | None:
         """Return when the next internal step is due: `now` if drains are owed, None if never."""
@@ -154,14 +162,6 @@ class Tables:
             self._agenda.put((_SCHEDULE, schedule.id), instant)
 
     # ------------------------------------------------------------ the machine's reads
-
-    def promise(self, id: str, /) -> Promise | None:
-        """See `Reads`."""
-        return self._promises.get(id)
-
-    def task(self, id: str, /) -> Task | None:
-        """See `Reads`."""
-        return self._tasks.get(id)
 
     def schedule(self, id: str, /) -> ScheduleRecord | None:
         """See `Reads`."""
