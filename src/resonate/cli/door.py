@@ -213,7 +213,8 @@ def command(app: typer.Typer, name: str | None = None) -> Callable[[F], F]:
 async def _checked(function: Callable[..., Coroutine[Any, Any, None]], door: Door, arguments: dict[str, Any]) -> None:
     """Call a command, once its arguments are texts that a store can carry. Raise `UsageError`."""
     for name, value in arguments.items():
-        for text in value if isinstance(value, list) else (value,):
+        texts: list[Any] = value if isinstance(value, list) else [value]
+        for text in texts:
             if isinstance(text, str) and ("\0" in text or not is_unicode(text)):
                 raise UsageError(f"{name} holds what is no text in UTF-8: {text!a}.")
     if arguments.get("id") == "":
