@@ -22,6 +22,7 @@ import typer
 from attrs import frozen
 
 from resonate import wiring
+from resonate.adapters.codecs.plan import is_list
 from resonate.cli.output import Output
 from resonate.client import Resonate
 from resonate.core.ids import is_unicode
@@ -213,8 +214,7 @@ def command(app: typer.Typer, name: str | None = None) -> Callable[[F], F]:
 async def _checked(function: Callable[..., Coroutine[Any, Any, None]], door: Door, arguments: dict[str, Any]) -> None:
     """Call a command, once its arguments are texts that a store can carry. Raise `UsageError`."""
     for name, value in arguments.items():
-        texts: list[Any] = value if isinstance(value, list) else [value]
-        for text in texts:
+        for text in value if is_list(value) else [value]:
             if isinstance(text, str) and ("\0" in text or not is_unicode(text)):
                 raise UsageError(f"{name} holds what is no text in UTF-8: {text!a}.")
     if arguments.get("id") == "":
