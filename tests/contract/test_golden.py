@@ -87,11 +87,8 @@ FROM_PYTHON = BOTH | {
     "a decimal": (Decimal("19.90"), Decimal),
     "a dataclass": (Item("b-12", 1990), Item),
 }
-CASES = [
-    (sdk, name, *case)
-    for sdk, known in (("typescript", FROM_TYPESCRIPT), ("python", FROM_PYTHON))
-    for name, case in known.items()
-]
+KNOWN = {"typescript": FROM_TYPESCRIPT, "python": FROM_PYTHON}
+CASES = [(sdk, name, *case) for sdk, known in KNOWN.items() for name, case in known.items()]
 
 
 @pytest.mark.parametrize(("sdk", "name", "value", "type_"), CASES, ids=[f"{case[0]}, {case[1]}" for case in CASES])
