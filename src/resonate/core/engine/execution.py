@@ -48,11 +48,13 @@ from resonate.core.engine.loop import (
 from resonate.core.engine.outcome import converted, outcome_of, placed
 from resonate.core.engine.outside import Outside
 from resonate.core.engine.recall import Recall
+from resonate.core.engine.reports import Reports
 from resonate.core.engine.scope import LEFT, Scope
 from resonate.core.engine.tags import Place, own_tags, tags_of
+from resonate.core.engine.tries import with_failures
 from resonate.core.engine.writes import Writes
 from resonate.core.protocol.due import NEVER
-from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, Tag, Value
+from resonate.core.protocol.records import NO_HEADERS, NO_VALUE, PromiseRecord, PromiseState, Tag, Value
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 from resonate.core.registry import Function
 from resonate.core.sameness import same_call
@@ -81,6 +83,8 @@ LINGER_MS = 1_000
 resumption then cost a request for each of it, so there is at most one of them in this time."""
 AGAIN_MS = 1_000
 """When to ask again for a promise that is past its deadline by our clock, and not by the store's."""
+TOLD_OF: Final = frozenset({Role.REMOTE, Role.PROMISE, Role.DETACHED})
+"""What others settle, and are told on whose behalf."""
 UNREPORTED = -1
 """Awaited before the call itself was reported."""
 _COUNTED: Final = re.compile(r"[1-9][0-9]*(?:\.[1-9][0-9]*)*")
@@ -146,7 +150,11 @@ class Execution:
         self._timers: dict[int, Child] = {}
         self._alarms: list[tuple[int, str]] = []
         self._stretches = 0  # promises that carry the record of deliveries, where it is written apart
-        self._writes = Writes(self.deliveries, None if dialect.whole_preload or dialect.searches else self._apart)
+        self._reports: Reports | None = None
+        if env.carried is not None and env.observe is not None:
+            self._reports = Reports(promise, dialect.separator, self._suffix, env.observe, env.shortly_ms)
+        apart = None if dialect.whole_preload or dialect.searches else self._apart
+        self._writes = Writes(self.deliveries, apart, self._reports)
         self._recall = Recall(self._separator, whole=whole)
         self._looks: dict[str, None] = {}  # to be asked for at the end of this turn
         self._suspending = False  # asked to be suspended; stepped again, it was redirected
@@ -189,14 +197,15 @@ class Execution:
                 case do.PromiseKnown():
                     self._promise_known(event.promise)
                 case do.StepReturned():
-                    self._step_returned(event.id, event.value)
+                    self._step_returned(event)
                 case do.StepFailed():
-                    self._step_failed(event.id, event.error)
+                    self._step_failed(event)
                 case do.WriteRefused():
                     self._write_refused(event.id, event.error)
                 case _:
                     assert_never(event)
-        self._fire_due_timers()
+        if self._alarms and self._alarms[0][0] <= now:
+            self._fire_due_timers()
         if redirected and self._offers == offers and not self.env.dialect.delta_preload:
             self._look_at_what_is_open(NEVER)
         return self._turn()
@@ -234,6 +243,16 @@ class Execution:
         """Give the execution up: its tasks are closed where they stand, and its durable calls refuse from now on."""
         self._dead = True
         self.loop.close()
+
+    def facts(self, scope: Scope) -> dict[str, object]:
+        """Return what a line of a log says of where it was written."""
+        return {
+            "id": scope.id,
+            "execution": self.id,
+            "function": scope.function.name,
+            "version": scope.function.version,
+            "attempt": self.version,
+        }
 
     @property
     def awaiting(self) -> tuple[str, ...]:
@@ -301,9 +320,12 @@ class Execution:
         known = self._history.pop(child_id, None)
         if known is None:
             self.replaying = self.replaying and self._recall.may_find(child_id)
-            self._recall.asked(child_id)
+            if not self._recall.over:
+                self._recall.asked(child_id)
             self._create(child, param, timeout_ms, tags)
         else:
+            if self._reports is not None and role is Role.STEP and known.state is PromiseState.PENDING:
+                self._reports.cut_off()
             self._recognize(child, known)
         return child
 
@@ -356,8 +378,10 @@ class Execution:
 
     def _create(self, child: Child, param: Value, timeout_ms: int | None, tags: Mapping[str, str] | None) -> None:
         tagged = tags_of(child, self._place, tags)
+        if self.env.carried is not None and child.role in TOLD_OF:
+            param = Value({**param.headers, **self.env.carried(self.promise, child.scope.id)}, param.data)
         if child.role is Role.TIMER and self.env.dialect.targeted_timers:
-            tagged |= self._targeted(child.id)
+            tagged = {**tagged, **self._targeted(child.id)}
         self._writes.create(child, param, self._deadline(child, timeout_ms), tagged)
 
     def _targeted(self, timer_id: str) -> dict[str, str]:
@@ -512,6 +536,8 @@ class Execution:
 
     def _learn(self, records: Iterable[PromiseRecord]) -> None:
         for record in records:
+            if self._reports is not None:
+                self._reports.learn(record)
             if ids.is_own(self.id, record.id, self._separator):
                 self._stretches += HEADER in record.param.headers
             else:
@@ -521,6 +547,8 @@ class Execution:
 
     def _promise_known(self, record: PromiseRecord) -> None:
         self._writes.acknowledged(record)
+        if self._reports is not None:
+            self._reports.learn(record)
         child = self._children.get(record.id)
         if child is not None:
             if child.phase is Phase.ASKED:
@@ -552,10 +580,12 @@ class Execution:
             return
         if record.param.headers.get(HEADER) != child.written:
             self.deliveries.learn(record.param.headers)  # an earlier attempt's write
-        self.deliveries.learn(record.value.headers)
+        if record.value.headers is not NO_HEADERS:
+            self.deliveries.learn(record.value.headers)
         child.record = record
         child.param = NO_VALUE
-        self._announce(child)
+        if self._observe is not None:
+            self._announce(child)
         if child.acknowledged is not None:
             self._offer(record.created_at, child, ACK)
         if child.role in KNOWN_BY_CREATION:
@@ -566,7 +596,8 @@ class Execution:
             child.move(Change.CREATED)
             self._open(child, record)
         else:
-            self._emit(trace.Dedup(child.id, record.state))
+            if self._observe is not None:
+                self._emit(trace.Dedup(child.id, record.state))
             self._settled(child, record)
 
     def _is_another_call(self, child: Child, record: PromiseRecord) -> bool:
@@ -600,7 +631,8 @@ class Execution:
             heappush(self._alarms, (record.timeout_at, child.id))  # nobody else would stop it there
         match child.role:
             case Role.STEP:
-                self._emit(trace.Spawn(child.id))
+                if self._observe is not None:
+                    self._emit(trace.Spawn(child.id))
                 self._run_step(child, record)
             case Role.WORKFLOW:
                 self._emit(trace.Spawn(child.id))
@@ -666,16 +698,20 @@ class Execution:
         self._begin(scope, Branch(child.id, scope, self._separator), call)
 
     def _begin(self, scope: Scope, branch: Branch, call: Call) -> None:
-        task = self.loop.spawn(body_of(scope.function, self._context_of(self, scope), call), branch)
+        body = body_of(scope.function, self._context_of(self, scope), call)
+        enter = self.env.enter
+        within = None if enter is None else lambda: enter(self.id, scope.id, lambda: self.replaying)
+        task = self.loop.spawn(body, branch, within)
         scope.body = task.get_coro()
 
     def _settled(self, child: Child, record: PromiseRecord) -> None:
         if child.role in LOCAL:
             self._running.discard(child.id)
             if child.phase is not Phase.ASKED and child.running is not None:
-                self._emit(trace.Return(child.id, record.state))
-            if child.phase is Phase.OPEN and child.running is not None:
-                self._overtaken(child)
+                if self._observe is not None:
+                    self._emit(trace.Return(child.id, record.state))
+                if child.phase is Phase.OPEN:
+                    self._overtaken(child)
         child.move(Change.SETTLES)
         child.record = record
         self._outside.closed(child)
@@ -720,25 +756,25 @@ class Execution:
 
     # ------------------------------------------------------------ what steps say
 
-    def _step_returned(self, child_id: str, value: object) -> None:
-        child = self._finished(child_id)
+    def _step_returned(self, event: do.StepReturned) -> None:
+        child = self._finished(event.id)
         if child is None:
             return
         try:
-            encoded = self.env.codec.encode(value, child.returns, at=child_id)
+            encoded = self.env.codec.encode(event.value, child.returns, at=child.id)
         except CodecError as error:
             assert child.function is not None
-            placed(error, f"the result of {child.function.name}", execution=self.id, step=child_id)
-            self._emit(trace.CodecFailed(id=child_id, path=getattr(error, "path", ""), message=str(error)))
-            self._settle(child, PromiseState.REJECTED, self._encode_error(child_id, error))
+            placed(error, f"the result of {child.function.name}", execution=self.id, step=child.id)
+            self._emit(trace.CodecFailed(id=child.id, path=getattr(error, "path", ""), message=str(error)))
+            self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
             return
-        self._settle(child, PromiseState.RESOLVED, encoded)
+        self._settle(child, PromiseState.RESOLVED, with_failures(encoded, event.failures))
 
-    def _step_failed(self, child_id: str, error: BaseException) -> None:
-        child = self._finished(child_id)
+    def _step_failed(self, event: do.StepFailed) -> None:
+        child = self._finished(event.id)
         if child is not None:
-            state = PromiseState.REJECTED_CANCELED if isinstance(error, CancelledError) else PromiseState.REJECTED
-            self._settle(child, state, self._encode_error(child_id, error))
+            state = PromiseState.REJECTED_CANCELED if isinstance(event.error, CancelledError) else PromiseState.REJECTED
+            self._settle(child, state, with_failures(self._encode_error(child.id, event.error), event.failures))
 
     def _finished(self, child_id: str) -> Child | None:
         child = self._children.get(child_id)
@@ -771,16 +807,18 @@ class Execution:
                 self._looks[child_id] = None
                 heappush(self._alarms, (self.now + AGAIN_MS, child_id))
             else:
-                self._settled(
-                    child,
-                    PromiseRecord(
-                        id=child_id,
-                        state=PromiseState.REJECTED_TIMEDOUT if child.role is Role.STEP else PromiseState.RESOLVED,
-                        timeout_at=due,
-                        created_at=child.record.created_at,
-                        settled_at=due,
-                    ),
+                rung = PromiseRecord(
+                    id=child_id,
+                    state=PromiseState.RESOLVED,
+                    param=child.record.param,
+                    tags=child.record.tags,
+                    timeout_at=due,
+                    created_at=child.record.created_at,
+                    settled_at=due,
                 )
+                if self._reports is not None:
+                    self._reports.learn(rung)
+                self._settled(child, rung)
 
     def _out_of_time(self, child: Child) -> None:
         """Stop what runs here past its deadline. The store has the last word on how it ended."""
@@ -801,8 +839,9 @@ class Execution:
 
     def _advance(self) -> bool:
         """Let the workflow hear of one thing, the one that the record says is next; return whether there was one."""
-        self._end_scopes()
-        if self._choices > 1 and (expected := self._expected()) is not None:
+        if self._ending:
+            self._end_scopes()
+        if len(self._children) + len(self._lingering) > 1 and (expected := self._expected()) is not None:
             return self._hear_of(expected)
         while self._deliverable:
             instant, _, what, _, child = heappop(self._deliverable)
@@ -810,15 +849,12 @@ class Execution:
             if self._tokens.get(token) is child and token in self._known_tokens:
                 self._deliver(instant, child, what)
                 return True
+        if not self._lingering:
+            return False
         ready = next((scope for scope in self._lingering.values() if not scope.owed), None)
         if ready is not None:
             self._cancel_left(ready)
         return ready is not None
-
-    @property
-    def _choices(self) -> int:
-        """How many things the workflow may hear of next, now or once they are known."""
-        return len(self._children) + len(self._lingering)
 
     def _hear_of(self, expected: str) -> bool:
         """Do what the record says is next; return False if that has to be waited for."""
@@ -885,7 +921,7 @@ class Execution:
         token = child.suffix if what is RESULT else child.suffix + "!"
         if self.replaying and not self._history and self.deliveries.expected() is None:
             self.replaying = False  # all that earlier attempts asked for was asked for again: this is news
-        self.deliveries.delivered(token, free=self._choices == 1)
+        self.deliveries.delivered(token, free=len(self._children) + len(self._lingering) == 1)
         self._known_tokens.discard(token)
         del self._tokens[token]
         self.loop.move_to(instant)
@@ -945,7 +981,7 @@ class Execution:
 
     def _cancel_left(self, scope: Scope) -> None:
         """Cancel the tasks that are left of a scope whose body has ended."""
-        self.deliveries.delivered(scope.token, free=self._choices == 1)
+        self.deliveries.delivered(scope.token, free=len(self._children) + len(self._lingering) == 1)
         scope.cleanups += 1
         self._ending.append(scope)
         for task in self.loop.tasks_of(scope):
@@ -1003,24 +1039,29 @@ class Execution:
         if self._others:
             out.extend(self._others)
             self._others = []
-        if look := self._look():
+        look = self._look() if self._looks or not self._recall.over else None
+        if look is not None:
             out.append(look)
-        if look or self._writes.under_way:
+        if look is not None or self._writes.under_way:
             return out
         if self._outcome is not None:
-            self._ended = True
-            out.append(do.Fulfill(self._outcome))
+            out.append(self._fulfill(self._outcome))
         elif self._running:
             self._watch(out)
         else:
             self._block(out)
         return out
 
+    def _fulfill(self, outcome: PromiseSettle) -> do.Command:
+        self._ended = True
+        if self._reports is not None:
+            self._reports.flush()
+        return do.Fulfill(outcome)
+
     def _expire(self) -> do.Command:
         """End past the execution's own deadline: its promise has timed out, and no write is taken any more."""
-        self._ended = True
         late = PromiseTimedOut(f"The execution {self.id} passed its deadline.", execution=self.id, step=self.id)
-        return do.Fulfill(
+        return self._fulfill(
             PromiseSettle(id=self.id, state=PromiseState.REJECTED, value=self.env.codec.encode_error(late, at=self.id))
         )
 
@@ -1041,7 +1082,8 @@ class Execution:
     def _watch(self, out: list[do.Command], *, lingers: bool = False) -> None:
         """Steps run, so the task can't be suspended, or should not be yet: hear of the rest by other means."""
         self.replaying = False
-        self._recall.end()
+        if not self._recall.over:
+            self._recall.end()
         while self._alarms and self._alarms[0][1] not in self._children:
             heappop(self._alarms)
         wake_at = self._alarms[0][0] if self._alarms else self.promise.timeout_at
@@ -1098,15 +1140,12 @@ class Execution:
             )
         self._end_scope(self._root)
         self._writes.clear()
-        self._ended = True
         assert self._outcome is not None
-        out.append(do.Fulfill(self._outcome))
+        out.append(self._fulfill(self._outcome))
 
     # ------------------------------------------------------------ events
 
     def _announce(self, child: Child) -> None:
-        if self._observe is None:
-            return
         event = trace.Run if child.role in LOCAL else trace.Rpc
         self._emit(event(child.scope.id, child.id))
         if child.awaited == UNREPORTED:
