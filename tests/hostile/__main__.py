@@ -37,11 +37,44 @@ HEADROOM = 768 * 1024 * 1024
 """Bytes of address space that the process is left; past it, it is out of memory at once."""
 
 WATCHED = (
-    "exec", "compile", "import", "pickle.find_class", "marshal.", "code.__new__", "function.__new__", "ctypes.", "os.system",
-    "os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.chmod", "os.link",
-    "os.symlink", "os.kill", "os.putenv", "subprocess.", "socket.", "shutil.", "tempfile.", "sys.addaudithook", "sys.setprofile",
-    "sys.settrace", "webbrowser.", "urllib.", "ftplib.", "smtplib.", "builtins.input", "syslog.", "mmap.", "signal.",
-)  # fmt: skip
+    "exec",
+    "compile",
+    "import",
+    "pickle.find_class",
+    "marshal.",
+    "code.__new__",
+    "function.__new__",
+    "ctypes.",
+    "os.system",
+    "os.exec",
+    "os.fork",
+    "os.posix_spawn",
+    "os.spawn",
+    "os.remove",
+    "os.rename",
+    "os.rmdir",
+    "os.mkdir",
+    "os.chmod",
+    "os.link",
+    "os.symlink",
+    "os.kill",
+    "os.putenv",
+    "subprocess.",
+    "socket.",
+    "shutil.",
+    "tempfile.",
+    "sys.addaudithook",
+    "sys.setprofile",
+    "sys.settrace",
+    "webbrowser.",
+    "urllib.",
+    "ftplib.",
+    "smtplib.",
+    "builtins.input",
+    "syslog.",
+    "mmap.",
+    "signal.",
+)
 
 
 class Watch:
@@ -228,6 +261,12 @@ def in_a_process(name: str, count: int, seed: int) -> dict[str, Any]:
     return found
 
 
+def say(text: str) -> None:
+    """Write a line at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def main() -> int:
     """Run what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m tests.hostile", description=__doc__)
@@ -239,21 +278,20 @@ def main() -> int:
     options = parser.parse_args()
     names = options.codecs or list(SUBJECTS)
     if options.json or options.only is not None:
-        print(json.dumps(attack(names[0], options.payloads, options.seed, options.only)))
+        say(json.dumps(attack(names[0], options.payloads, options.seed, options.only)))
         return 0
     wrong = 0
-    print(f"{'codec':22}{'payloads':>10}{'CPU s':>8}{'slowest':>12}{'growth':>9}  problems")
+    say(f"{'codec':22}{'payloads':>10}{'CPU s':>8}{'slowest':>12}{'growth':>9}  problems")
     for name in names:
         found = in_a_process(name, options.payloads, options.seed)
         wrong += len(found["problems"])
         if "payloads" in found:
-            print(
+            say(
                 f"{name:22}{found['payloads']:>10,}{found['seconds']:>8.1f}{found['slowest_ms']:>9.0f} ms"
-                f"{found['growth_mb']:>6.0f} MB  {len(found['problems'])}",
-                flush=True,
+                f"{found['growth_mb']:>6.0f} MB  {len(found['problems'])}"
             )
         for problem in found["problems"]:
-            print(f"  {name} {problem}")
+            say(f"  {name} {problem}")
     return 1 if wrong else 0
 
 

@@ -89,10 +89,11 @@ def _honest(codec: Codec, *, one_place: bool = False) -> list[Honest]:
     written.append(
         Honest(at=place(0), value=codec.encode_call(call, SIGNATURE, at=place(0)), type_=Call, original=call)
     )
+    at = place(0)
     group = ExceptionGroup("several", [KeyError("k"), OSError(2, "no", "f"), PromiseTimedOut("late", step="a")])
     group.add_note("a note")
     group.__cause__ = ValueError("cause")
-    written.append(Honest(at=place(0), value=codec.encode_error(group, at=place(0)), type_=Exception, original=group))
+    written.append(Honest(at=at, value=codec.encode_error(group, at=at), type_=Exception, original=group))
     return written
 
 

@@ -53,7 +53,8 @@ def test_a_pickle_in_a_failure_of_the_official_sdk_is_text():
     program = (
         "import sys, tests.hostile.__main__ as m\n"
         "from resonate import *\nfrom resonate.core.protocol.records import Value\n"
-        "codecs = [JsonCodec(), Limited(JsonCodec()), Compressed(JsonCodec()), Codecs(PickleCodec(key=b'k'*32), JsonCodec())]\n"
+        "json = JsonCodec()\n"
+        "codecs = [json, Limited(json), Compressed(json), Codecs(PickleCodec(key=b'k' * 32), json)]\n"
         "value = Value({}, sys.argv[1])\n"
         "JsonCodec().decode_error(value)\nwatch = m.Watch()\nwatch.on = True\n"
         "texts = {str(codec.decode_error(value)) for codec in codecs}\nwatch.on = False\n"
