@@ -9,13 +9,16 @@ from __future__ import annotations
 import argparse
 import base64
 import binascii
+import faulthandler
 import importlib
 import json
 import os
 import pkgutil
 import resource
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import nullcontext
 from random import Random
@@ -185,8 +188,8 @@ def warm(subject: Subject, types: list[Any]) -> None:
             read_all_ways(subject, subject.wrap(raw), evolve(one, at=subject.honest[0].at), [])
 
 
-def attack(name: str, count: int, seed: int, only: int | None) -> dict[str, Any]:
-    """Attack a codec in this process; return what came of it."""
+def attack(name: str, count: int, seed: int, only: int | None, note: str | None = None) -> dict[str, Any]:
+    """Attack a codec in this process; return what came of it. Each payload's number is written to the file `note`."""
     subject = SUBJECTS[name]()
     watch = Watch()
     random = Random()
@@ -202,7 +205,11 @@ def attack(name: str, count: int, seed: int, only: int | None) -> dict[str, Any]
     resource.setrlimit(resource.RLIMIT_AS, (soft, soft))
     before = _most_memory()
     started = time.process_time()
+    at_work_on = os.open(os.devnull if note is None else note, os.O_WRONLY)
+    faulthandler.register(signal.SIGVTALRM, chain=True)  # past the time, it says where it is, and dies
     for number in range(count) if only is None else [only]:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 5 * MAX_CPU)
+        os.pwrite(at_work_on, b"%9d" % number, 0)
         random.seed(f"{name} {seed} {number}")
         value, made_of = mutator.payload()
         honest = subject.honest[made_of]
@@ -224,6 +231,8 @@ def attack(name: str, count: int, seed: int, only: int | None) -> dict[str, Any]
             if len(problems) > 20:
                 break
         refused += value != honest.value
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    os.close(at_work_on)
     growth = _most_memory() - before
     if slowest[0] > MAX_CPU:
         problems.append(f"{slowest[1]}: took {slowest[0]:.2f} s of CPU")
@@ -253,11 +262,14 @@ def _most_memory() -> int:
 def in_a_process(name: str, count: int, seed: int) -> dict[str, Any]:
     """Attack a codec in a process of its own; return what came of it, or why it died."""
     command = [sys.executable, "-m", "tests.hostile", name, "--payloads", str(count), "--seed", str(seed), "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    try:
-        found: dict[str, Any] = json.loads(done.stdout)
-    except ValueError:
-        return {"codec": name, "problems": [f"the process ended with {done.returncode}: {done.stderr[-2_000:]}"]}
+    with tempfile.NamedTemporaryFile() as note:
+        done = subprocess.run([*command, "--note", note.name], capture_output=True, text=True, check=False)
+        try:
+            found: dict[str, Any] = json.loads(done.stdout)
+        except ValueError:
+            last = note.read().decode().strip()
+            text = f"{last}: the process ended with {done.returncode}: {done.stderr[-2_000:]}"
+            return {"codec": name, "problems": [text]}
     return found
 
 
@@ -275,10 +287,11 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="other payloads for each (1)")
     parser.add_argument("--only", type=int, help="read the payload of this number alone, and let errors through")
     parser.add_argument("--json", action="store_true", help="attack one codec in this process, and write JSON")
+    parser.add_argument("--note", help="a file to write the number of each payload to, with --json")
     options = parser.parse_args()
     names = options.codecs or list(SUBJECTS)
     if options.json or options.only is not None:
-        say(json.dumps(attack(names[0], options.payloads, options.seed, options.only)))
+        say(json.dumps(attack(names[0], options.payloads, options.seed, options.only, options.note)))
         return 0
     wrong = 0
     say(f"{'codec':22}{'payloads':>10}{'CPU s':>8}{'slowest':>12}{'growth':>9}  problems")
