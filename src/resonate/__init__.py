@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from resonate.adapters.codecs.blobs import DirectoryBlobs
+    from resonate.adapters.codecs.checked import Checked
     from resonate.adapters.codecs.choice import Codecs
     from resonate.adapters.codecs.compressed import Compressed
     from resonate.adapters.codecs.encrypted import Encrypted
@@ -20,12 +21,15 @@ if TYPE_CHECKING:
     from resonate.adapters.codecs.offloaded import Offloaded
     from resonate.adapters.codecs.pickle import PickleCodec
     from resonate.adapters.memory import MemoryServer
+    from resonate.adapters.otel import OTel
     from resonate.adapters.sqlite import SqliteServer
     from resonate.client import Resonate
     from resonate.core import trace
     from resonate.core.engine.children import Durable
     from resonate.core.engine.context import Context
     from resonate.core.engine.info import Info
+    from resonate.core.insight.causes import Cause, CauseKind, Why
+    from resonate.core.insight.tree import Node, Tree
     from resonate.core.protocol.records import PromiseRecord, PromiseState, ScheduleRecord
     from resonate.core.retry import Constant, Exponential, Linear, Never, RetryPolicy
     from resonate.errors import (
@@ -52,10 +56,14 @@ if TYPE_CHECKING:
     )
     from resonate.runtime.handle import Handle
     from resonate.runtime.health import Health
+    from resonate.runtime.recording import Recording
 
 __all__ = [
     "ApplicationError",
     "AuthError",
+    "Cause",
+    "CauseKind",
+    "Checked",
     "CodecError",
     "Codecs",
     "Compressed",
@@ -82,15 +90,18 @@ __all__ = [
     "MemoryServer",
     "NetworkError",
     "Never",
+    "Node",
     "NonRetryableError",
     "NondeterminismError",
     "NotFound",
+    "OTel",
     "Offloaded",
     "PickleCodec",
     "PromiseCanceled",
     "PromiseRecord",
     "PromiseState",
     "PromiseTimedOut",
+    "Recording",
     "Resonate",
     "ResonateError",
     "RetryPolicy",
@@ -98,20 +109,26 @@ __all__ = [
     "ServerError",
     "SqliteServer",
     "StoreError",
+    "Tree",
     "UsageError",
+    "Why",
     "trace",
 ]
 
 _HOMES = {
-    "resonate.adapters.codecs.blobs": ("DirectoryBlobs",),
-    "resonate.adapters.codecs.choice": ("Codecs",),
-    "resonate.adapters.codecs.compressed": ("Compressed",),
-    "resonate.adapters.codecs.encrypted": ("Encrypted",),
-    "resonate.adapters.codecs.json": ("JsonCodec",),
-    "resonate.adapters.codecs.keys": ("Keyring",),
-    "resonate.adapters.codecs.limited": ("Limited",),
-    "resonate.adapters.codecs.offloaded": ("Offloaded",),
+    "resonate.adapters.codecs.checked": ("Checked",),
+    "resonate.core.insight.tree": ("Tree", "Node"),
+    "resonate.core.insight.causes": ("Why", "CauseKind", "Cause"),
     "resonate.adapters.codecs.pickle": ("PickleCodec",),
+    "resonate.adapters.codecs.offloaded": ("Offloaded",),
+    "resonate.adapters.codecs.limited": ("Limited",),
+    "resonate.adapters.codecs.keys": ("Keyring",),
+    "resonate.adapters.codecs.encrypted": ("Encrypted",),
+    "resonate.adapters.codecs.compressed": ("Compressed",),
+    "resonate.adapters.codecs.blobs": ("DirectoryBlobs",),
+    "resonate.adapters.otel": ("OTel",),
+    "resonate.adapters.codecs.choice": ("Codecs",),
+    "resonate.adapters.codecs.json": ("JsonCodec",),
     "resonate.adapters.memory": ("MemoryServer",),
     "resonate.adapters.sqlite": ("SqliteServer",),
     "resonate.client": ("Resonate",),
@@ -155,6 +172,7 @@ _HOMES = {
     ),
     "resonate.runtime.handle": ("Handle",),
     "resonate.runtime.health": ("Health",),
+    "resonate.runtime.recording": ("Recording",),
 }
 
 _MODULES = frozenset({"errors", "sync"})
