@@ -9,11 +9,39 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from resonate import Checked, Codecs, Context, EncodingError, JsonCodec, Never
+from resonate import (
+    Checked,
+    Codecs,
+    Compressed,
+    Context,
+    EncodingError,
+    Encrypted,
+    JsonCodec,
+    Limited,
+    Never,
+    Offloaded,
+    PickleCodec,
+)
 from resonate.core.values import Call, Codec, Signature
 from resonate.testing import Harness
 from tests.property.shapes import Shape, same, shapes
 from tests.unit.codecs.salted import Salted
+
+KEYS = {"1": bytes(range(32))}
+
+
+class InMemory:
+    """Blobs that are kept in a dict."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def put(self, key: str, content: bytes) -> None:
+        self._kept[key] = content
+
+    def get(self, key: str, size: int) -> bytes:
+        return self._kept[key][: size + 1]
+
 
 CODECS: dict[str, Callable[[], Codec]] = {
     "json": JsonCodec,
@@ -21,6 +49,13 @@ CODECS: dict[str, Callable[[], Codec]] = {
     "wrapped": Salted,
     "wrapped twice": lambda: Salted(Salted(), "again"),
     "chosen": lambda: Codecs(Salted(), JsonCodec()),
+    "limited": lambda: Limited(JsonCodec()),
+    "gzip": lambda: Compressed(JsonCodec(), format="gzip", above=0),
+    "zstd": lambda: Compressed(JsonCodec(), format="zstd", above=0),
+    "encrypted": lambda: Encrypted(JsonCodec(), KEYS),
+    "compressed, encrypted, offloaded": lambda: Offloaded(Encrypted(Compressed(JsonCodec()), KEYS), InMemory(), 100),
+    "pickle": lambda: PickleCodec(keys=KEYS),
+    "encrypted pickle, beside json": lambda: Codecs(Encrypted(PickleCodec(keys=KEYS), KEYS), JsonCodec()),
 }
 """Each codec, and each way to put codecs together."""
 
