@@ -30,7 +30,7 @@ log = Log("resonate.telemetry")
 
 SCOPE: Final = "resonate"
 MOST_WAITING: Final = 20_000
-UNCOUNTED: Final = (*get_args(trace.TraceEvent), trace.StepStarted)
+UNCOUNTED: Final = frozenset({*get_args(trace.TraceEvent), trace.StepStarted})
 
 
 class OTel:
@@ -118,13 +118,13 @@ class Recording:
 
     def record(self, event: LifecycleEvent) -> None:
         """See the port."""
+        if type(event) in UNCOUNTED:
+            return
         match event:
             case trace.TaskAcquired(id=id, promise=promise) if promise is not None:
                 self._driven[id] = self._homes.of(promise)
             case trace.TaskSuspended() | trace.TaskFulfilled() | trace.TaskReleased() | trace.LeaseLost():
                 self._driven.pop(event.id, None)
-            case _ if isinstance(event, UNCOUNTED):
-                return
             case _:
                 pass
         self._pump.put((self._clock.now(), event))

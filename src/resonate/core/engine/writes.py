@@ -15,7 +15,7 @@ from typing import ClassVar
 from attrs import define
 
 from resonate.core.engine import commands as do
-from resonate.core.engine.children import Child
+from resonate.core.engine.children import Child, Role
 from resonate.core.engine.deliveries import HEADER, Deliveries
 from resonate.core.engine.reports import TOLD, Reports
 from resonate.core.protocol.records import NO_HEADERS, PromiseRecord, PromiseState, Value
@@ -174,8 +174,15 @@ class Writes:
         return out
 
     def _told(self, drafts: Iterable[Creation | Settlement | Own]) -> str | None:
-        """Report what is due before these are sent, if one of them can say so; return what it is to say."""
-        if self._reports is None or all(isinstance(draft, Own) for draft in drafts):
+        """Report what is due before these are sent, if one of them can say so; return what it is to say.
+
+        While it is not all known what earlier attempts reported, that waits, but for what lies in a workflow that is
+        over: nobody will come upon it again.
+        """
+        if self._reports is None:
+            return None
+        sayers = [draft for draft in drafts if not isinstance(draft, Own)]
+        if not sayers or not (self._reports.complete or any(_ends_workflow(draft) for draft in sayers)):
             return None
         return self._reports.flush()
 
@@ -203,3 +210,7 @@ class Writes:
             self._under_way[request.id] = (mark, header)
             out.append(do.Write(request))
         return out
+
+
+def _ends_workflow(draft: Creation | Settlement | Own) -> bool:
+    return isinstance(draft, Settlement) and draft.child.role is Role.WORKFLOW
