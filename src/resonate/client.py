@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from copy import copy
 from datetime import datetime, timedelta
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, overload
 
 from attrs import define
@@ -27,6 +27,9 @@ from resonate.core.engine.context import (
 from resonate.core.engine.identity import Identity, Kind, fingerprint
 from resonate.core.engine.loop import DurableLoop
 from resonate.core.function import Function, check_call, describe
+from resonate.core.insight.causes import Why
+from resonate.core.insight.picture import Here
+from resonate.core.insight.tree import Tree
 from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, ScheduleRecord, Tag, Value
 from resonate.core.protocol.requests import (
     ClaimReply,
@@ -43,7 +46,8 @@ from resonate.core.protocol.requests import (
     TaskCreate,
 )
 from resonate.core.retry import RetryPolicy
-from resonate.core.values import UNTYPED, Call, Codec, Signature
+from resonate.core.sameness import same_call
+from resonate.core.values import UNTYPED, Call, Codec, Signature, place_of_param
 from resonate.errors import (
     ApplicationError,
     CodecError,
@@ -54,16 +58,20 @@ from resonate.errors import (
     UsageError,
 )
 from resonate.ports.clock import Clock
+from resonate.ports.codec import register_error
 from resonate.ports.network import Token
 from resonate.ports.store import Backend, Prunes
 from resonate.ports.telemetry import Telemetry
 from resonate.ports.tracer import Tracer
+from resonate.runtime import insight, recorder
 from resonate.runtime.handle import Handle, promise_of
 from resonate.runtime.health import Health, examine
+from resonate.runtime.recording import Recording
 
 T = TypeVar("T")
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
+E = TypeVar("E", bound=type[Exception])
 
 
 @define(eq=False)
@@ -123,6 +131,7 @@ class Resonate:
         tracers: who hears of lifecycle events.
         concurrency: how many executions are driven at once; suspended ones do not count.
         continuations: how many suspended workflows are kept in memory to go on in place; 0 replays each time.
+        continuation_age: how long one of them is kept that nothing resumes; None for as long as there is room.
         threads: how many `def` steps run at once.
         ttl: length of a task's lease: how long after a crash another worker takes over.
         grace: how long `async with` waits at its end for what runs before it gives it to other workers.
@@ -144,6 +153,7 @@ class Resonate:
         tracers: Iterable[Tracer] = (),
         concurrency: int = 1_000,
         continuations: int = 1_000,
+        continuation_age: Duration | None = None,
         threads: int | None = None,
         ttl: Duration = 60.0,
         grace: Duration = 10.0,
@@ -162,6 +172,7 @@ class Resonate:
             tracers=tracers,
             concurrency=concurrency,
             continuations=continuations,
+            continuation_age=continuation_age,
             threads=threads,
             ttl=ttl,
             grace=grace,
@@ -277,6 +288,14 @@ class Resonate:
             return function
 
         return add if fn is None else add(fn)
+
+    def register_error(self, cls: E, /) -> E:
+        """Let failures of this class come back as themselves, so that `except` finds them here. Usable as a decorator.
+
+        Every process that is to catch them registers the class. Raise `UsageError` for what is no exception class, or
+        if the client's codec knows of no such thing.
+        """
+        return register_error(self._session.codec, cls)
 
     def set_dependency(self, key: str | type, value: object) -> None:
         """Let functions get `value` by `key`: `ctx.get_dependency(key)`, `info.get_dependency(key)`."""
@@ -406,6 +425,39 @@ class Resonate:
         """Cancel an execution or a promise; return False if it had settled otherwise before. Raise `NotFound`."""
         return await self.get(id).cancel()
 
+    async def tree(self, id: str) -> Tree:
+        """Return what an execution asked for, and how each of it stands. Raise `NotFound`.
+
+        Executions that it detached are not part of it.
+        """
+        parts, now = self._session.opened, self._session.settings.clock.now()
+        return await insight.tree(parts.store, _checked_id(id), now=now, knows=parts.backing)
+
+    async def why(self, id: str) -> Why:
+        """Return why an execution or a promise is not settled yet: what it waits for, down to the leaves.
+
+        Printed, the first line names the cause. One that is over, or that is not there, is answered, too. Nothing is
+        written, and no task is touched.
+        """
+        parts, settings = self._session.opened, self._session.settings
+        here = Here(
+            pid=settings.pid,
+            group=settings.group,
+            troubles=parts.worker.troubles,
+            retrying=parts.steps.retrying,
+            registered=settings.registry.has,
+        )
+        now = settings.clock.now()
+        return await insight.why(parts.store, _checked_id(id), now=now, knows=parts.backing, here=here)
+
+    async def record(self, id: str) -> Recording:
+        """Return an execution with its history as they are stored now, to be saved and replayed.
+
+        Nothing is written, and no task is touched. Executions that it detached are not part of it. Raise `NotFound`.
+        """
+        parts = self._session.opened
+        return await recorder.record(parts.store, _checked_id(id), self._session.settings.clock.now())
+
     async def schedule(
         self, id: str, cron: str, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any
     ) -> ScheduleRecord:
@@ -426,11 +478,12 @@ class Resonate:
                 cron=_cron(cron),
                 promise_id="{{.id}}-{{.timestamp}}",
                 promise_timeout=self._session.settings.timeout_ms if timeout_ms is None else timeout_ms,
-                promise_param=self._param(call, signature),
+                promise_param=self._param(call, signature, id),
                 promise_tags={
                     **(self._options.tags or {}),
                     Tag.TARGET: parts.env.address(self._options.target),
                     Tag.SCOPE: "global",
+                    Tag.SCHEDULE: id,  # where the param is bound to; some servers in the field do not write it
                 },
             )
         )
@@ -447,56 +500,57 @@ class Resonate:
         function = self._registered(fn)
         check_call(function, args, kwargs)
         call = Call(func=function.name, args=args, kwargs=kwargs, version=function.version)
-        returns = function.signature.returns
-        param = self._param(call, function.signature)
+        signature, returns = function.signature, function.signature.returns
+        param = self._param(call, signature, id)
         if not parts.worker.has_room:
-            await self._create(self._creation(id, param, parts.store.anycast(), function.timeout_ms))
+            await self._create(self._creation(id, param, parts.store.anycast(), function.timeout_ms), signature)
             return self._handle(id, returns)
         request = self._creation(id, param, parts.store.prefer(), function.timeout_ms)
         asked = settings.clock.now()
         with parts.worker.claiming(id):
             reply = await parts.store.send(TaskCreate(pid=settings.pid, ttl=settings.limits.ttl_ms, action=request))
             if isinstance(reply, ClaimReply):
-                return await self._claimed(parts, reply, request, returns, asked)
+                return await self._claimed(parts, reply, request, signature, asked)
         if reply.status not in {Status.CONFLICT, Status.UNPROCESSABLE}:
             raise _refused(id, reply)
-        self._check_same(promise_of(await parts.store.send(PromiseGet(id)), id), request)
+        self._check_same(promise_of(await parts.store.send(PromiseGet(id)), id), request, signature)
         if reply.status == Status.CONFLICT and not parts.worker.drives(id):
             await parts.worker.recover(id)
         return self._handle(id, returns)
 
     async def _claimed(
-        self, parts: wiring.Parts, claim: ClaimReply, request: PromiseCreate, returns: Any, asked: int
+        self, parts: wiring.Parts, claim: ClaimReply, request: PromiseCreate, signature: Signature, asked: int
     ) -> Handle[Any]:
         """Drive what was claimed, unless it is over, or another call's: that one goes back to its workers."""
         pending = claim.promise.state is PromiseState.PENDING
         try:
-            self._check_same(claim.promise, request)
+            self._check_same(claim.promise, request, signature)
         except Conflict:
             if pending:
                 await parts.worker.give_back(claim)
             raise
         if not pending:
-            return self._handle(request.id, returns, settled=claim.promise)
+            return self._handle(request.id, signature.returns, settled=claim.promise)
         if parts.worker.may_drive(asked):
             parts.worker.adopt(claim, asked)
         else:  # this client was closed meanwhile, or the answer came late
             await parts.worker.give_back(claim)
-        return self._handle(request.id, returns)
+        return self._handle(request.id, signature.returns)
 
     async def _begin_rpc(self, id: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Handle[Any]:
         parts = self._session.opened
         ids.check_root_id(id, parts.store.dialect.separator)
         call, signature = self._call(fn, args, kwargs)
         address = parts.env.address(self._options.target)
-        await self._create(self._creation(id, self._param(call, signature), address, None))
+        request = self._creation(id, self._param(call, signature, id), address, None)
+        await self._create(request, signature)
         return self._handle(id, signature.returns)
 
-    async def _create(self, request: PromiseCreate) -> None:
+    async def _create(self, request: PromiseCreate, signature: Signature) -> None:
         reply = await self._session.opened.store.send(request)
         if isinstance(reply, Rejection):
             raise _refused(request.id, reply)
-        self._check_same(reply.promise, request)
+        self._check_same(reply.promise, request, signature)
 
     def _creation(self, id: str, param: Value, address: str, timeout_ms: int | None) -> PromiseCreate:
         settings, chosen = self._session.settings, self._options
@@ -505,18 +559,20 @@ class Resonate:
             id=id,
             timeout_at=settings.clock.now() + (settings.timeout_ms if wanted is None else wanted),
             param=param,
-            tags={
-                **(chosen.tags or {}),
-                Tag.TARGET: address,
-                Tag.SCOPE: "global",
-                Tag.ORIGIN: id,
-                Tag.BRANCH: id,
-                Tag.PARENT: id,
-            },
+            tags=MappingProxyType(
+                {
+                    **(chosen.tags or {}),
+                    Tag.TARGET: address,
+                    Tag.SCOPE: "global",
+                    Tag.ORIGIN: id,
+                    Tag.BRANCH: id,
+                    Tag.PARENT: id,
+                }
+            ),
         )
 
-    def _param(self, call: Call, signature: Signature) -> Value:
-        param = self._session.codec.encode_call(call, signature)
+    def _param(self, call: Call, signature: Signature, at: str) -> Value:
+        param = self._session.codec.encode_call(call, signature, at=at)
         called = call.func if call.version is None else f"{call.func}@{call.version}"
         return Identity(Kind.RPC, called, fingerprint(param.data)).on(param, self._session.opened.handed_on())
 
@@ -570,21 +626,25 @@ class Resonate:
             heard=parts.heard if started else None,
         )
 
-    def _check_same(self, stored: PromiseRecord, wanted: PromiseCreate) -> None:
-        """Raise `Conflict` if `stored` was made by another call than `wanted`."""
-        if stored.param.data == wanted.param.data:
+    def _check_same(self, stored: PromiseRecord, wanted: PromiseCreate, signature: Signature) -> None:
+        """Raise `Conflict` if `stored` was made by another call than `wanted`; a call's version does not count."""
+        asked, found, at, stored_at = wanted.param, stored.param, wanted.id, place_of_param(stored)
+        if found.data == asked.data:
             return
-        found, asked = self._call_in(stored.param), self._call_in(wanted.param)
-        if found is not None and asked is not None and _same_but_for_version(found, asked):
-            return  # another version of the same call: attach to it
-        msg = f"The id {wanted.id} belongs to {_shown(found)}; it was asked for with {_shown(asked)}."
-        raise Conflict(msg, hint="Use another id, or make the same call to attach to it.", execution=wanted.id)
+        codec = self._session.codec
+        if any(
+            same_call(codec, asked, found, types, at=at, stored_at=stored_at) for types in (signature, UNTYPED)
+        ):  # the types may have changed since it was stored, and then the bare JSON decides
+            return
+        owner, caller = self._shown(found, stored_at), self._shown(asked, at)
+        msg = f"The id {at} belongs to {owner}; it was asked for with {caller}."
+        raise Conflict(msg, hint="Use another id, or make the same call to attach to it.", execution=at)
 
-    def _call_in(self, param: Value) -> Call | None:
+    def _shown(self, param: Value, at: str) -> str:
         try:
-            return self._session.codec.decode_call(param, lambda _name, _version: UNTYPED)
+            return _text_of(self._session.codec.decode_call(param, lambda _name, _version: UNTYPED, at=at))
         except CodecError:
-            return None
+            return "a promise that is no call"
 
 
 class Promises:
@@ -600,7 +660,7 @@ class Promises:
         parts, settings = self._session.opened, self._session.settings
         ids.check_root_id(id, parts.store.dialect.separator)
         timeout_ms = settings.timeout_ms if timeout is None else milliseconds(timeout, "timeout")
-        param = NO_VALUE if value is None else settings.codec.encode(value, Any)
+        param = NO_VALUE if value is None else settings.codec.encode(value, Any, at=id)
         chosen = options(tags=tags).tags or {}
         request = PromiseCreate(
             id=id,
@@ -616,14 +676,14 @@ class Promises:
 
     async def resolve(self, id: str, value: object = None, *, type: Any = Any) -> PromiseRecord:
         """Settle a promise with a value, written as `type`. If it had settled before, that outcome is returned."""
-        return await self._settle(id, PromiseState.RESOLVED, self._session.codec.encode(value, type))
+        return await self._settle(id, PromiseState.RESOLVED, self._session.codec.encode(value, type, at=id))
 
     async def reject(self, id: str, error: BaseException | str) -> PromiseRecord:
         """Settle a promise with a failure. If it had settled before, that outcome is returned."""
         failure: Any = ApplicationError(error) if isinstance(error, str) else error
         if not isinstance(failure, BaseException):
             raise UsageError(f"A promise is rejected with an error or a text, not {type(failure).__name__}.")
-        return await self._settle(id, PromiseState.REJECTED, self._session.codec.encode_error(failure))
+        return await self._settle(id, PromiseState.REJECTED, self._session.codec.encode_error(failure, at=id))
 
     async def cancel(self, id: str) -> PromiseRecord:
         """Settle a promise as canceled. If it had settled before, that outcome is returned."""
@@ -769,13 +829,7 @@ def _wanted(tags: Any) -> dict[str, str]:
     return dict(tags)
 
 
-def _same_but_for_version(one: Call, other: Call) -> bool:
-    return (one.func, one.args, dict(one.kwargs)) == (other.func, other.args, dict(other.kwargs))
-
-
-def _shown(call: Call | None) -> str:
-    if call is None:
-        return "a promise that is no call"
+def _text_of(call: Call) -> str:
     args = [repr(arg) for arg in call.args] + [f"{name}={value!r}" for name, value in call.kwargs.items()]
     return f"{call.func}({', '.join(args)})"
 

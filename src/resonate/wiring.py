@@ -1,4 +1,7 @@
-"""The composition root: the only module that names adapters or reads the environment."""
+"""The composition root: the only module that names adapters or reads the environment.
+
+An adapter is loaded when it is chosen: a process that talks to a server loads no SQLite, one with a file no HTTP.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +10,14 @@ import random
 import secrets
 import socket
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import evolve, frozen
 
 from resonate import logs
-from resonate.adapters import sqlite
 from resonate.adapters.clock import SystemClock
-from resonate.adapters.codecs.json import JsonCodec
-from resonate.adapters.memory import MemoryServer
 from resonate.core.durations import Duration, milliseconds
 from resonate.core.engine.environment import Dependencies, Environment
 from resonate.core.engine.reports import TELLER, signed
@@ -29,6 +29,7 @@ from resonate.core.trace import Settled
 from resonate.core.values import Codec
 from resonate.errors import UsageError
 from resonate.ports.clock import Clock
+from resonate.ports.codec import check_codec
 from resonate.ports.network import Token
 from resonate.ports.store import Backend, Store
 from resonate.ports.telemetry import Recorder, Telemetry
@@ -36,9 +37,11 @@ from resonate.ports.tracer import Tracer
 from resonate.runtime.alarms import Alarms
 from resonate.runtime.driver import Tools
 from resonate.runtime.handle import promise_of
+from resonate.runtime.host import REAL, VIRTUAL, Host
 from resonate.runtime.lease import LeaseKeeper
 from resonate.runtime.measured import Measured
 from resonate.runtime.observers import Observers
+from resonate.runtime.offloading import Moves, Offloading
 from resonate.runtime.patience import Patient
 from resonate.runtime.steps import Steps
 from resonate.runtime.watcher import Watcher
@@ -57,6 +60,8 @@ class Settings:
     group: str
     pid: str
     codec: Codec
+    moves: Moves | None
+    """How large values are moved out of the promises, if they are."""
     clock: Clock
     telemetry: Telemetry | None
     tracers: tuple[Tracer, ...]
@@ -68,6 +73,7 @@ class Settings:
     retry: RetryPolicy
     registry: Registry
     dependencies: Dependencies
+    host: Host
 
 
 @frozen(kw_only=True)
@@ -81,7 +87,8 @@ class Parts:
     alarms: Alarms
     watcher: Watcher
     worker: Worker
-    pool: ThreadPoolExecutor
+    steps: Steps
+    pool: Executor
     recorder: Recorder | None
     teller: str | None
     """This process's name if it reports what it settles."""
@@ -127,6 +134,7 @@ def settings(
     tracers: Iterable[Tracer],
     concurrency: int,
     continuations: int,
+    continuation_age: Duration | None,
     threads: int | None,
     ttl: Duration,
     grace: Duration,
@@ -135,20 +143,24 @@ def settings(
     retry: RetryPolicy | None,
 ) -> Settings:
     """Check and complete what a user asked for. Raise `UsageError` for what can't be."""
-    chosen = _backend(backend, clock, token)
+    chosen = backend_of(backend, clock, token)
+    written_with, moves = _codec(codec)
     if retry is not None:
         check_policy(retry)
+    kept = _having(clock or getattr(chosen, "clock", None) or SystemClock(), "clock", "now", "sleep_until")
     return Settings(
         backend=chosen,
         group=_name(group if group is not None else os.environ.get("RESONATE_GROUP", "default"), "group"),
         pid=_name(pid if pid is not None else _some_pid(), "pid"),
-        codec=JsonCodec() if codec is None else _having(codec, "codec", "encode", "decode"),
-        clock=_having(clock or getattr(chosen, "clock", None) or SystemClock(), "clock", "now", "sleep_until"),
+        codec=written_with,
+        moves=moves,
+        clock=kept,
         telemetry=None if telemetry is None else _having(telemetry, "telemetry", "open"),
         tracers=tuple(_having(tracer, "a tracer", "record") for tracer in _each(tracers, "tracers")),
         limits=Limits(
             concurrency=_count(concurrency, "concurrency", least=1),
             continuations=_count(continuations, "continuations", least=0),
+            continuation_age_ms=None if continuation_age is None else _positive(continuation_age, "continuation_age"),
             ttl_ms=_positive(ttl, "ttl"),
         ),
         threads=_count(threads if threads is not None else min(32, (os.cpu_count() or 1) + 4), "threads", least=1),
@@ -158,6 +170,7 @@ def settings(
         retry=retry or STEP_RETRY,
         registry=Registry(),
         dependencies=Dependencies(),
+        host=REAL if isinstance(kept, SystemClock) else VIRTUAL,
     )
 
 
@@ -180,9 +193,12 @@ def parts(chosen: Settings, store: Store) -> Parts:
         )
     teller = None if recorder is None else chosen.pid
     observe = Observers(chosen.tracers if recorder is None else (*chosen.tracers, recorder)).observe
-    patient = Patient(store if observe is None else Measured(store, observe), chosen.clock, random.random)
+    asked = store if observe is None else Measured(store, observe)
+    if chosen.moves is not None:
+        asked = Offloading(asked, chosen.moves, chosen.clock)
+    patient = Patient(asked, chosen.clock, chosen.host.draw)
     alarms = Alarms(chosen.clock)
-    pool = ThreadPoolExecutor(chosen.threads, thread_name_prefix="resonate-step")
+    pool = chosen.host.pool(chosen.threads)
     env = Environment(
         codec=chosen.codec,
         registry=chosen.registry,
@@ -203,11 +219,11 @@ def parts(chosen: Settings, store: Store) -> Parts:
     )
     worker: Worker
     watcher = Watcher(patient, chosen.clock, alarms, lambda promise_id: worker.drives(promise_id))  # noqa: PLW0108 - made further down
-    steps = Steps(
+    steps = chosen.host.steps(
         clock=chosen.clock,
         pool=pool,
         dependencies=chosen.dependencies,
-        draw=random.random,
+        draw=chosen.host.draw,
         observe=observe,
         around=None if recorder is None else recorder.around,
     )
@@ -218,7 +234,7 @@ def parts(chosen: Settings, store: Store) -> Parts:
         ttl_ms=chosen.limits.ttl_ms,
         on_lost=lambda task_id, version, reason: worker.lease_lost(task_id, version, reason),  # noqa: PLW0108 - as above
         on_refused=lambda error: worker.refused(error),  # noqa: PLW0108 - as above
-        own_thread=isinstance(chosen.clock, SystemClock),
+        own_thread=chosen.host.heartbeat_thread,
     )
     tools = Tools(store=patient, clock=chosen.clock, alarms=alarms, steps=steps, watcher=watcher, teller=teller)
     worker = Worker(pid=chosen.pid, env=env, tools=tools, leases=leases, limits=chosen.limits)
@@ -229,13 +245,17 @@ def parts(chosen: Settings, store: Store) -> Parts:
         alarms=alarms,
         watcher=watcher,
         worker=worker,
+        steps=steps,
         pool=pool,
         recorder=recorder,
         teller=teller,
     )
 
 
-def _backend(backend: str | Backend | None, clock: Clock | None, token: Token | None) -> Backend:
+def backend_of(
+    backend: str | Backend | None, clock: Clock | None, token: Token | None, *, patience: Duration = 10.0
+) -> Backend:
+    """Return the backend that a URL names; `patience` is how long to try to reach a server. Raise `UsageError`."""
     if backend is None:
         backend = os.environ.get("RESONATE_URL", "memory://")
     scheme = urlsplit(backend).scheme if isinstance(backend, str) else "a backend of your own"
@@ -251,11 +271,17 @@ def _backend(backend: str | Backend | None, clock: Clock | None, token: Token | 
         return backend
     match scheme:
         case "memory":
+            from resonate.adapters.memory import MemoryServer
+
             return MemoryServer(clock=clock or SystemClock())
         case "sqlite":
+            from resonate.adapters import sqlite
+
             return sqlite.from_url(backend, clock)
         case "http" | "https":
-            return _server(backend, clock, token)
+            from resonate.adapters.http import HttpBackend
+
+            return HttpBackend(backend, token=token, clock=clock, patience=patience)
         case _:
             raise UsageError(
                 f"There is no backend for {scheme or backend!r} URLs in this version.",
@@ -264,11 +290,22 @@ def _backend(backend: str | Backend | None, clock: Clock | None, token: Token | 
             )
 
 
-def _server(url: str, clock: Clock | None, token: Token | None) -> Backend:
-    # Imported here, since HTTP libraries take a third of a second to load, and many processes use none.
-    from resonate.adapters.http import HttpBackend  # noqa: PLC0415 - as said
+def _codec(given: Codec | None) -> tuple[Codec, Moves | None]:
+    """Return what writes and reads values, and what moves large ones out, if anything does."""
+    from resonate.adapters.codecs.limited import limited
 
-    return HttpBackend(url, token=token, clock=clock)
+    if given is None:
+        return limited(_json()), None
+    from resonate.adapters.codecs.offloaded import Offloaded
+
+    codec = check_codec(given)
+    return (codec.reading(), codec) if isinstance(codec, Offloaded) else (limited(codec), None)
+
+
+def _json() -> Codec:
+    from resonate.adapters.codecs.json import JsonCodec
+
+    return JsonCodec()
 
 
 def _addresses(store: Store) -> Callable[[str | None], str]:

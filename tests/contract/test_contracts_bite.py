@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
@@ -91,16 +91,41 @@ async def test_a_wrong_clock_is_found(make: type[Clock]) -> None:
 
 
 class Lossy(JsonCodec):
-    def decode(self, value: Value, type_: Any = Any) -> Any:
-        return str(super().decode(value, type_))
+    def decode(self, value: Value, type_: Any = Any, *, at: str = "") -> Any:
+        return str(super().decode(value, type_, at=at))
 
 
 class Lenient(JsonCodec):
-    def decode(self, value: Value, type_: Any = Any) -> Any:
-        return super().decode(value, Any)
+    def decode(self, value: Value, type_: Any = Any, *, at: str = "") -> Any:
+        return super().decode(value, Any, at=at)
 
 
-@pytest.mark.parametrize("codec", [Lossy(), Lenient()])
-async def test_a_wrong_codec_is_found(codec: JsonCodec) -> None:
-    with pytest.raises(AssertionError):
+class Greedy(JsonCodec):
+    def reads(self, headers: Mapping[str, str]) -> bool:
+        return True
+
+
+class Silent(JsonCodec):
+    def reads(self, headers: Mapping[str, str]) -> bool:
+        return False
+
+
+class Blind(JsonCodec):
+    def decode(self, value: Value, type_: Any = Any, *, at: str = "") -> Any:
+        return super().decode(Value(data=value.data), type_, at=at)
+
+
+@pytest.mark.parametrize(
+    ("codec", "why"),
+    [
+        (Lossy(), "comes back"),
+        (Lenient(), "does not fit"),
+        (Greedy(), "is not read"),
+        (Silent(), "reads what it writes"),
+        (Blind(), "is refused"),
+    ],
+    ids=lambda each: type(each).__name__,
+)
+async def test_a_wrong_codec_is_found(codec: JsonCodec, why: str) -> None:
+    with pytest.raises(AssertionError, match=why):
         await check_codec(codec, SAMPLES)

@@ -32,6 +32,16 @@ def configured(n: int) -> str:
     raise NotImplementedError
 
 
+@resonate.register_error
+class Declined(Exception):
+    code: int = 3
+
+
+async def a_registered_class_keeps_its_type() -> None:
+    assert_type(Declined().code, int)
+    assert_type(resonate.register_error(KeyError), type[KeyError])
+
+
 async def register_keeps_the_functions_type(ctx: Context) -> None:
     assert_type(await bare(ctx, n=1), str)
     assert_type(configured(1), str)

@@ -3,16 +3,21 @@
 Law 1: encode then decode gives an equal value, or encode raises; never a silent change.
 Law 2: the same value encodes to the same bytes in every process (sets are sorted, dict order is kept).
 Law 3: decoding never runs code that the data names.
+Law 4: a value's headers say how it was written: `content-type` names the format, `content-encoding` what wraps it,
+    outermost last (`zstd, aes-gcm`), as in HTTP. A codec reads what it wrote and refuses the rest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from attrs import field, frozen
 
-from resonate.core.protocol.records import Value
+from resonate.core.protocol.records import PromiseRecord, Tag, Value
+
+CONTENT_TYPE: Final = "content-type"
+CONTENT_ENCODING: Final = "content-encoding"
 
 
 @frozen(kw_only=True)
@@ -21,6 +26,7 @@ class Signature:
 
     Args:
         positional: one type per positional parameter, context or info excluded.
+        names: what these are called, for messages.
         keyword: types of parameters that can be given by name, context or info excluded.
         rest: element type of `*args`, None if the function takes none.
         extra: value type of `**kwargs`, None if the function takes none.
@@ -28,6 +34,7 @@ class Signature:
     """
 
     positional: tuple[Any, ...] = ()
+    names: tuple[str, ...] = field(default=(), eq=False)
     keyword: Mapping[str, Any] = field(factory=dict[str, Any])
     rest: Any = None
     extra: Any = None
@@ -50,32 +57,45 @@ class Call:
     version: int | None = None
 
 
-class Codec(Protocol):
-    """Python values to protocol values and back. Pure, synchronous, thread-safe."""
+def place_of_param(promise: PromiseRecord) -> str:
+    """Return what the param of a promise was written for: a schedule hands one param to all the promises it makes."""
+    return promise.tags.get(Tag.SCHEDULE, promise.id)
 
-    def encode(self, value: object, type_: Any = Any) -> Value:
+
+class Codec(Protocol):
+    """Python values to protocol values and back. Pure, synchronous, thread-safe.
+
+    `at` is the id of the promise that a value belongs to, so that a codec can bind it to its place; for a schedule's
+    param it is the schedule's id, whatever promises get a copy (`place_of_param`).
+    """
+
+    def reads(self, headers: Mapping[str, str]) -> bool:
+        """Say whether a value with these headers is of this codec's format. No `content-type` is JSON."""
+        ...
+
+    def encode(self, value: object, type_: Any = Any, *, at: str = "") -> Value:
         """Write `value`, which is declared as `type_`. Raise `EncodingError` with the path to what can't be written."""
         ...
 
-    def decode(self, value: Value, type_: Any = Any) -> Any:
+    def decode(self, value: Value, type_: Any = Any, *, at: str = "") -> Any:
         """Read `value` as `type_`. Raise `DecodingError` with the path to what does not fit."""
         ...
 
-    def encode_call(self, call: Call, signature: Signature) -> Value:
+    def encode_call(self, call: Call, signature: Signature, *, at: str = "") -> Value:
         """Write a call, each argument by its declared type. Raise `EncodingError`."""
         ...
 
-    def decode_call(self, value: Value, signature_of: Callable[[str, int | None], Signature]) -> Call:
+    def decode_call(self, value: Value, signature_of: Callable[[str, int | None], Signature], *, at: str = "") -> Call:
         """Read a call; `signature_of(func, version)` gives the types once the name is known.
 
         Raise `DecodingError`, or whatever `signature_of` raises.
         """
         ...
 
-    def encode_error(self, error: BaseException) -> Value:
+    def encode_error(self, error: BaseException, *, at: str = "") -> Value:
         """Write a failure. Never raises: what can't be written is left out and said so."""
         ...
 
-    def decode_error(self, value: Value) -> Exception:
+    def decode_error(self, value: Value, *, at: str = "") -> Exception:
         """Read a failure as the exception to raise. Never raises: what can't be rebuilt is an `ApplicationError`."""
         ...

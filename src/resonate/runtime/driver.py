@@ -8,7 +8,8 @@ Law 3: a fence that is refused ends the attempt: somebody else holds the task.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from types import coroutine
 from typing import Any, Protocol, TypeAlias, assert_never
 
 from attrs import frozen
@@ -107,6 +108,12 @@ BREATH = 32
 """So many turns are taken before others on the event loop get theirs."""
 
 
+@coroutine
+def _turn() -> Generator[None, None, None]:
+    """Let everybody else on the event loop have a turn. What `asyncio.sleep(0)` does."""
+    yield
+
+
 class _LeaseGone(Exception):
     """The fence was refused."""
 
@@ -123,6 +130,8 @@ class Driver:
         self._watches: dict[str, Callable[[], None]] = {}
         self._alarm: Alarm | None = None
         self._waiting: asyncio.Future[None] | None = None
+        self._loop = asyncio.get_running_loop()  # asked for once: it costs a system call
+        self._began = False  # a step was started in this turn
         self._woken = False  # something has happened since the last turn
         self._over = False  # the execution's own promise was settled by somebody else
 
@@ -132,16 +141,20 @@ class Driver:
         self._watches[me] = self._tools.watcher.follow(me, self._overtaken)
         try:
             while True:
-                events = self._take() if (outcome := await self._carry_out(commands)) is None else outcome
-                if not isinstance(events, list):
-                    return events
-                if not events and not self._woken:
-                    await self._wait()
-                    events = self._take()
-                self._woken = False
+                outcome = await self._carry_out(commands)
+                if outcome is not None and not isinstance(outcome, list):
+                    return outcome
+                if not (outcome or self._inbox or self._woken):
+                    if self._began:
+                        await _turn()  # a step that waits for nothing has ended by then, in this very turn
+                    if not (self._inbox or self._woken):
+                        await self._wait()
+                events = self._inbox if not outcome else [*outcome, *self._inbox] if self._inbox else outcome
+                self._inbox = []
+                self._woken = self._began = False
                 turns += 1
                 if turns % BREATH == 0:
-                    await asyncio.sleep(0)  # a store that answers at once would keep the event loop to itself
+                    await _turn()  # a store that answers at once would keep the event loop to itself
                 if self._over:
                     return Lost("its promise was settled from outside")
                 commands = self._execution.step(events, self._tools.clock.now())
@@ -186,13 +199,18 @@ class Driver:
 
     async def _write(self, writes: list[do.Write], looks: tuple[str, ...]) -> list[do.Event]:
         me, version = self._execution.id, self._version
+        if len(writes) == 1 and not looks:  # as in most turns
+            fence = TaskFence(id=me, version=version, action=writes[0].action)
+            (reply,) = await self._tools.store.send_all((fence,))
+            return [self._answered(fence.action.id, reply)]
         requests: list[Request[Any]] = [TaskFence(id=me, version=version, action=write.action) for write in writes]
         requests += [PromiseGet(promise_id) for promise_id in looks]
         replies = await self._tools.store.send_all(requests)
         events = [self._answered(write.action.id, reply) for write, reply in zip(writes, replies, strict=False)]
-        events += [do.PromiseKnown(record) for reply in replies[len(writes) :] if (record := self._seen(reply))]
-        self._woken = self._woken or bool(looks)  # it is to be stepped, also if there is none of them
-        return events + self._take()
+        if looks:
+            events += [do.PromiseKnown(record) for reply in replies[len(writes) :] if (record := self._seen(reply))]
+            self._woken = True  # it is to be stepped, also if there is none of them
+        return events
 
     def _seen(self, reply: Any) -> PromiseRecord | None:
         match reply:
@@ -229,7 +247,8 @@ class Driver:
         reply = await self._tools.store.send(TaskSuspend(id=me, version=self._version, actions=callbacks))
         match reply:
             case SuspendReply(redirect=True):
-                return [do.PromiseKnown(promise) for promise in reply.preload] + self._woken_by_redirect()
+                self._woken = True
+                return [do.PromiseKnown(promise) for promise in reply.preload]
             case SuspendReply():
                 self._execution.suspended()
                 return Suspended(len(callbacks))
@@ -238,10 +257,6 @@ class Driver:
             case Rejection():
                 error = StoreError(f"The store refused to suspend the task: {reply.message}.", execution=me)
                 return Stopped(error)
-
-    def _woken_by_redirect(self) -> list[do.Event]:
-        self._woken = True
-        return self._take()
 
     async def _fulfill(self, command: do.Fulfill) -> Ending:
         me, action, teller = self._execution.id, command.action, self._tools.teller
@@ -267,8 +282,8 @@ class Driver:
     # ------------------------------------------------------------ what happens meanwhile
 
     def _start_step(self, command: do.RunStep) -> None:
-        task = asyncio.get_running_loop().create_task(self._run_step(command))
-        self._steps[command.id] = task
+        self._steps[command.id] = self._loop.create_task(self._run_step(command))
+        self._began = True
 
     async def _run_step(self, command: do.RunStep) -> None:
         event = await self._tools.steps.run(command, self._execution.id)
@@ -315,12 +330,8 @@ class Driver:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
-    def _take(self) -> list[do.Event]:
-        taken, self._inbox = self._inbox, []
-        return taken
-
     async def _wait(self) -> None:
-        self._waiting = asyncio.get_running_loop().create_future()
+        self._waiting = self._loop.create_future()
         try:
             await self._waiting
         finally:

@@ -56,6 +56,12 @@ class Patient(Relay):
     async def send_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
         """Do many requests; those that went unanswered are asked again."""
         replies = await self._ask_all(requests)
+        for reply in replies:
+            if isinstance(reply, StoreError) and reply.retriable:
+                return await self._ask_again(requests, replies)
+        return replies
+
+    async def _ask_again(self, requests: Sequence[Request[Any]], replies: Sequence[Any]) -> Sequence[Any]:
         failures = 0
         while open_ := {number: reply for number, reply in enumerate(replies) if _is_worth_asking_again(reply)}:
             failures += 1

@@ -44,7 +44,7 @@ from resonate.core.protocol.requests import (
     TaskRelease,
     TaskReply,
 )
-from resonate.core.values import Signature
+from resonate.core.values import Signature, place_of_param
 from resonate.errors import (
     AuthError,
     DecodingError,
@@ -83,11 +83,13 @@ class Limits:
     Args:
         concurrency: executions driven at once; parked ones do not count.
         continuations: suspended executions kept in memory.
+        continuation_age_ms: how long each of them is kept; None for as long as there is room.
         ttl_ms: length of a lease.
     """
 
     concurrency: int = 1_000
     continuations: int = 1_000
+    continuation_age_ms: int | None = None
     ttl_ms: int = 60_000
 
 
@@ -116,11 +118,12 @@ class Worker:
         self._timers: OrderedDict[str, None] = OrderedDict()  # tasks that nobody is to run: see `timer_made`
         self._again: dict[str, int] = {}  # offered while their last attempt was still ending
         self._holds: dict[str, int] = {}  # how often a task had to be held, for the growing delay
+        self.troubles: dict[str, ResonateError] = {}  # why a task had to be held, for who asks
         self._waiting = 0  # held without being driven
         self._claiming: dict[asyncio.Future[None], str] = {}  # asked for by this process's client, not answered yet
         self._context = Variables()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._continuations = Continuations(limits.continuations)
+        self._continuations = Continuations(limits.continuations, limits.continuation_age_ms, tools.clock, tools.alarms)
         self._taking = False
         self.trouble: ResonateError | None = None
 
@@ -142,6 +145,7 @@ class Worker:
         running: list[asyncio.Future[None]] = [*self._acquiring.values(), *self._claiming]
         running += [held.running for held in self._held.values() if held.running is not None and not held.back]
         if running:
+            log.info("Waiting up to %.1f s for %d executions to finish or suspend.", grace_ms / 1000, len(running))
             await self._patience(running, grace_ms)
         left = dict(self._held)
         await self._cancel(held.running for held in left.values() if held.running is not None)
@@ -159,6 +163,10 @@ class Worker:
         self._continuations.clear()
         await self._leases.stop()
 
+    def forget(self) -> None:
+        """Close the bodies of suspended executions, where they stand; for who has killed the process otherwise."""
+        self._continuations.clear()
+
     def drives(self, execution_id: str) -> bool:
         """Say whether this worker runs the execution now, and so hears of its end."""
         return execution_id in self._held
@@ -172,6 +180,11 @@ class Worker:
     def load(self) -> Load:
         """What this worker has to do with. Safe from any thread."""
         return Load(len(self._held) - self._waiting, self._waiting, len(self._continuations.parked))
+
+    @property
+    def parked(self) -> tuple[str, ...]:
+        """The ids of the suspended executions whose bodies are kept here."""
+        return self._continuations.parked
 
     @property
     def has_room(self) -> bool:
@@ -335,14 +348,14 @@ class Worker:
             held_on = self.trouble is None
             if held_on:
                 self._tools.watcher.failed(promise.id, error)
-                self._count_hold(promise.id)
+                self._count_hold(promise.id, error)
         except Exception as error:
             log.exception(
                 "The execution %s could not be driven, and is kept. This is a bug: please report it.", promise.id
             )
             bug = EngineBug(f"Driving it failed: {error!r}.", hint="Please report this.", execution=promise.id)
             self._tools.watcher.failed(promise.id, bug)
-            self._count_hold(promise.id)
+            self._count_hold(promise.id, bug)
             held_on = True
         finally:
             if not held_on:
@@ -391,14 +404,14 @@ class Worker:
         match ending:
             case Suspended():
                 self._report(trace.TaskSuspended(id=promise.id, version=version, awaiting=ending.awaiting))
-                self._holds.pop(promise.id, None)
+                self._went_on(promise.id)
                 if isinstance(execution, Execution):
                     self._continuations.park(execution, version)
                 return False
             case Fulfilled():
                 self._report(trace.Settled(ending.promise, ending.promise, version))
                 self._report(trace.TaskFulfilled(id=promise.id, version=version))
-                self._holds.pop(promise.id, None)
+                self._went_on(promise.id)
                 execution.close()
                 self._tools.watcher.told(ending.promise)
                 return False
@@ -410,7 +423,7 @@ class Worker:
                 execution.close()
                 log.error("The execution %s was stopped, and is kept: %s", promise.id, ending.error)
                 self._tools.watcher.failed(promise.id, ending.error)
-                self._count_hold(promise.id)
+                self._count_hold(promise.id, ending.error)
                 return True
             case _:
                 assert_never(ending)
@@ -425,7 +438,7 @@ class Worker:
             return self._env.registry.get(name, version).signature
 
         try:
-            call = self._env.codec.decode_call(promise.param, signature_of)
+            call = self._env.codec.decode_call(promise.param, signature_of, at=place_of_param(promise))
             function = self._env.registry.get(call.func, call.version)
             check_call(function, call.args, call.kwargs)
         except FunctionNotRegistered as error:
@@ -445,7 +458,7 @@ class Worker:
         )
 
     def _not_registered(self, task_id: str, wanted: list[tuple[str, int | None]], error: ResonateError) -> None:
-        self._count_hold(task_id)
+        self._count_hold(task_id, error)
         name, version = wanted[-1]
         delay = self._hold_delay(task_id)
         self._report(trace.FunctionMissing(id=task_id, name=name, version=version, delay_ms=delay))
@@ -457,7 +470,7 @@ class Worker:
         promise = claim.promise
         if isinstance(error, DecodingError):
             self._report(trace.CodecFailed(id=promise.id, path=error.path, message=str(error)))
-        value, version = self._env.codec.encode_error(error), claim.task.version
+        value, version = self._env.codec.encode_error(error, at=promise.id), claim.task.version
         if self._tools.teller is not None:
             value = signed(value, self._tools.teller)
         action = PromiseSettle(id=promise.id, state=PromiseState.REJECTED, value=value)
@@ -478,8 +491,13 @@ class Worker:
 
     # ------------------------------------------------------------ tasks that can't go on here
 
-    def _count_hold(self, task_id: str) -> None:
+    def _count_hold(self, task_id: str, error: ResonateError) -> None:
         self._holds[task_id] = self._holds.get(task_id, 0) + 1
+        self.troubles[task_id] = error
+
+    def _went_on(self, task_id: str) -> None:
+        self._holds.pop(task_id, None)
+        self.troubles.pop(task_id, None)
 
     def _hold_delay(self, task_id: str) -> int:
         return min(HOLD_MS << min(self._holds.get(task_id, 1) - 1, 16), LONGEST_HOLD_MS)

@@ -137,6 +137,7 @@ async def test_a_client_inside_a_workflow(client):
         ({"concurrency": 0}, "concurrency"),
         ({"concurrency": 1.5}, "concurrency"),
         ({"continuations": -1}, "continuations"),
+        ({"continuation_age": 0}, "continuation_age"),
         ({"threads": 0}, "threads"),
         ({"threads": True}, "threads"),
         ({"ttl": 0}, "ttl"),

@@ -125,6 +125,25 @@ async def test_an_evicted_workflow_replays_and_a_parked_one_goes_on(harness, con
         assert len(begun) == 20
 
 
+@pytest.mark.parametrize(("age", "replayed"), [(30, [60, 120, 600]), (90, [120, 600]), (300, [600]), (None, [])])
+async def test_a_workflow_that_was_parked_for_too_long_replays(harness, age, replayed):
+    client = await harness.open(harness.client(continuation_age=age))
+    begun = []
+
+    @client.register
+    async def workflow(ctx: Context, seconds: int) -> int:
+        begun.append(seconds)
+        await ctx.sleep(seconds)
+        return seconds
+
+    handles = []
+    for seconds in (600, 60, 120):  # parked at different times, resumed in another order
+        handles.append(await client.begin_run(f"{seconds}", workflow, seconds))
+        await harness.clock.advance(timedelta(seconds=7))
+    assert sorted([await handle.result() for handle in handles]) == [60, 120, 600]
+    assert [seconds for seconds in (60, 120, 600) if begun.count(seconds) == 2] == replayed
+
+
 async def test_a_durable_call_in_the_finally_of_an_evicted_workflow_is_refused(harness):
     client = await harness.open(harness.client(continuations=1))
     refused, cleaned = [], []

@@ -157,10 +157,10 @@ def test_a_result_that_the_workflow_has_set_itself_is_kept():
 class OddCodec(JsonCodec):
     """One that rebuilds whatever it reads, and has a hook that fails."""
 
-    def decode_error(self, value: Any) -> Exception:
+    def decode_error(self, value: Any, *, at: str = "") -> Exception:
         return StopIteration("odd")
 
-    def decode(self, value: Any, type_: Any = Any) -> Any:
+    def decode(self, value: Any, type_: Any = Any, *, at: str = "") -> Any:
         if CODEC.decode(value) == "hook":
             raise ZeroDivisionError
         return CODEC.decode(value, type_)

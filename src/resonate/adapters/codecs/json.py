@@ -19,10 +19,9 @@ from resonate.adapters.codecs.book import PlanBook
 from resonate.adapters.codecs.failures import Failures, brief
 from resonate.adapters.codecs.plan import Misfit, Plan, is_list, is_object, kind
 from resonate.core.protocol.records import NO_VALUE, Value
-from resonate.core.values import Call, Signature
+from resonate.core.values import CONTENT_ENCODING, CONTENT_TYPE, Call, Signature
 from resonate.errors import ApplicationError, DecodingError, EncodingError
 
-CONTENT_TYPE: Final = "content-type"
 JSON: Final = "application/json"
 HEADERS: Final[Mapping[str, str]] = MappingProxyType({CONTENT_TYPE: JSON})
 
@@ -35,11 +34,12 @@ class JsonCodec:
     Args:
         converter: a cattrs converter with hooks for classes that the codec does not know, or should write otherwise.
             A hook registered by class goes before the codec's own way. Register before the first use.
+        renamed: classes that stand in unions, by the names that they had when older values were written.
     """
 
-    def __init__(self, converter: Converter | None = None) -> None:
-        self._quick = PlanBook(converter, careful=False)
-        self._careful = PlanBook(converter, careful=True)
+    def __init__(self, converter: Converter | None = None, *, renamed: Mapping[str, type] | None = None) -> None:
+        self._quick = PlanBook(converter, careful=False, renamed=renamed or {})
+        self._careful = PlanBook(converter, careful=True, renamed=renamed or {})
         self._failures = Failures()
 
     def register_error(self, cls: E) -> E:
@@ -49,45 +49,63 @@ class JsonCodec:
 
     # ------------------------------------------------------------ values
 
-    def encode(self, value: object, type_: Any = Any) -> Value:
+    def reads(self, headers: Mapping[str, str]) -> bool:
+        """Say whether a value with these headers is JSON, wrapped in nothing; without headers, it is."""
+        return _why_not(headers) is None
+
+    def encode(self, value: object, type_: Any = Any, *, at: str = "") -> Value:
         """Write `value`, which is declared as `type_`. Raise `EncodingError` with the path to what can't be written."""
+        del at  # JSON is bound to no place
         return self._write(lambda book: book.find(type_).dump(value))
 
-    def decode(self, value: Value, type_: Any = Any) -> Any:
+    def decode(self, value: Value, type_: Any = Any, *, at: str = "") -> Any:
         """Read `value` as `type_`. Raise `DecodingError` with the path to what does not fit."""
+        del at
         raw, json = _parse(value)
         return self._fit(raw, json, lambda book, json: book.find(type_).load(json))
 
-    def encode_call(self, call: Call, signature: Signature) -> Value:
+    def encode_call(self, call: Call, signature: Signature, *, at: str = "") -> Value:
         """Write a call, each argument by its declared type. Raise `EncodingError`."""
-        return self._write(lambda book: _dump_call(book, call, signature))
+        del at
+        try:
+            return self._write(lambda book: _dump_call(book, call, signature))
+        except EncodingError as error:
+            error.message = f"a call of {call.func}: {error.message}"
+            raise
 
-    def decode_call(self, value: Value, signature_of: Callable[[str, int | None], Signature]) -> Call:
+    def decode_call(self, value: Value, signature_of: Callable[[str, int | None], Signature], *, at: str = "") -> Call:
         """Read a call; `signature_of(func, version)` gives the types once the name is known.
 
         Raise `DecodingError`, or whatever `signature_of` raises.
         """
+        del at
         raw, json = _parse(value)
         try:
             func, version = _callee(json)
         except Misfit as misfit:
             raise _decoding_error(misfit) from None
         signature = signature_of(func, version)
-        args, kwargs = self._fit(raw, json, lambda book, json: _load_arguments(book, json, signature))
+        try:
+            args, kwargs = self._fit(raw, json, lambda book, json: _load_arguments(book, json, signature))
+        except DecodingError as error:
+            error.message = f"a call of {func}: {error.message}"
+            raise
         return Call(func=func, args=args, kwargs=kwargs, version=version)
 
     # ------------------------------------------------------------ failures
 
-    def encode_error(self, error: BaseException) -> Value:
+    def encode_error(self, error: BaseException, *, at: str = "") -> Value:
         """Write a failure. Never raises: what can't be written is left out and said so."""
+        del at
         try:
             raw = text.write(self._failures.dump(error))
         except Exception as failed:  # noqa: BLE001 - an exception's own attributes may do anything
             raw = text.write(brief(error, failed))
         return Value(HEADERS, _base64(raw))
 
-    def decode_error(self, value: Value) -> Exception:
+    def decode_error(self, value: Value, *, at: str = "") -> Exception:
         """Read a failure as the exception to raise. Never raises: what can't be rebuilt is an `ApplicationError`."""
+        del at
         try:
             _raw, json = _parse(value)
         except DecodingError as error:
@@ -144,14 +162,29 @@ def _base64(raw: bytes) -> str:
     return binascii.b2a_base64(raw, newline=False).decode("ascii")
 
 
+def _why_not(headers: Mapping[str, str]) -> str | None:
+    """Return what these headers say that keeps the value from being JSON, None if it is."""
+    if not headers:
+        return None
+    written_as = headers.get(CONTENT_TYPE, JSON)
+    if written_as.partition(";")[0].strip().lower() != JSON:
+        return f"the value was written as {written_as!r:.80}"
+    wrapped_in = headers.get(CONTENT_ENCODING, "")
+    if wrapped_in.strip():
+        return f"the value is wrapped in {wrapped_in!r:.80}"
+    return None
+
+
 def _parse(value: Value) -> tuple[bytes, Any]:
     """Return the JSON text and the JSON value; no data is None."""
+    why_not = _why_not(value.headers)
+    if why_not is not None:
+        raise DecodingError(
+            f"{why_not}, which the JSON codec can't read",
+            hint="Let it be read by the codec that wrote it, with Codecs(current, other).",
+        )
     if not value.data:
         return b"", None
-    written_as = value.headers.get(CONTENT_TYPE, JSON) if value.headers else JSON
-    if not written_as.startswith(JSON):
-        msg = f"the value was written as {written_as!r:.80}, which the JSON codec can't read"
-        raise DecodingError(msg, hint="Use the codec that wrote it.")
     try:
         raw = binascii.a2b_base64(value.data, strict_mode=True)
     except ValueError as error:
@@ -212,7 +245,8 @@ def _positional(args: Iterable[Any], signature: Signature, book: PlanBook, way: 
         for arg in args:
             out.append(getattr(_positional_plan(len(out), signature, book), way)(arg))
     except Misfit as misfit:
-        raise misfit.inside(f"args[{len(out)}]") from misfit.__cause__
+        names, index = signature.names, len(out)
+        raise misfit.inside(f".{names[index]}" if index < len(names) else f"args[{index}]") from misfit.__cause__
     return out
 
 
@@ -233,7 +267,7 @@ def _named(
         try:
             out[name] = getattr(_named_plan(name, signature, book), way)(arg)
         except Misfit as misfit:
-            raise misfit.inside(f"kwargs.{name}") from misfit.__cause__
+            raise misfit.inside(f".{name}") from misfit.__cause__
     return out
 
 

@@ -37,6 +37,11 @@ class Alarm:
         self._task: Task[None] | None = None
         self._restarting = False
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether a stranger has cancelled the sleeper; the next `set` starts another."""
+        return self._task is not None and self._task.done() and self.at != IDLE
+
     def set(self, instant: int) -> bool:
         """Ring at `instant`, if that is earlier than set; tell whether the loop is still there.
 

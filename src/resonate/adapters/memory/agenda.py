@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 Key: TypeAlias = tuple[int, str]
 
 _SLACK: Final = 64
+_IDLE: Final = 2**62
 
 
 class Agenda:
@@ -22,10 +23,16 @@ class Agenda:
         self._wanted: dict[Key, int] = {}
         self._placed: dict[Key, int] = {}  # where a key's valid heap entry is: never later than wanted
         self._heap: list[tuple[int, Key]] = []
+        self.sooner = False
+        """Whether something was put ahead of all that `next` was asked about."""
+        self.least = _IDLE
+        """Nothing is due before this; it may be that nothing is due then either."""
 
     def put(self, key: Key, instant: int) -> None:
         """Set when `key` is due, whatever it was before."""
         self._wanted[key] = instant
+        if instant < self.least:
+            self.least, self.sooner = instant, True
         placed = self._placed.get(key)
         if placed is None or instant < placed:
             self._placed[key] = instant
@@ -40,6 +47,7 @@ class Agenda:
     def next(self) -> int | None:
         """Return the first instant at which something is due, None if nothing ever is."""
         heap, placed = self._heap, self._placed
+        self.sooner = False
         while heap:
             instant, key = heap[0]
             if placed.get(key) != instant:
@@ -47,6 +55,7 @@ class Agenda:
                 continue
             wanted = self._wanted.get(key)
             if wanted == instant:
+                self.least = instant
                 return instant
             if wanted is None:
                 heappop(heap)
@@ -54,6 +63,7 @@ class Agenda:
             else:
                 placed[key] = wanted
                 heapreplace(heap, (wanted, key))
+        self.least = _IDLE
         return None
 
     def pop(self, now: int) -> Key | None:

@@ -13,9 +13,10 @@ from typing import Any, Final, Generic, Protocol, TypeVar
 
 from resonate.core.engine.identity import Identity
 from resonate.core.engine.loop import Future, PlacedFuture, TimerHandle
-from resonate.core.protocol.records import PromiseRecord
+from resonate.core.protocol.records import NO_VALUE, PromiseRecord
 from resonate.core.registry import Function
 from resonate.core.retry import RetryPolicy
+from resonate.core.values import Signature
 from resonate.errors import EngineBug, UsageError
 
 T = TypeVar("T")
@@ -156,6 +157,7 @@ class Child:
         "handle",
         "id",
         "identity",
+        "param",
         "phase",
         "record",
         "retry",
@@ -163,6 +165,7 @@ class Child:
         "role",
         "running",
         "scope",
+        "signature",
         "suffix",
         "watched",
         "written",
@@ -190,6 +193,8 @@ class Child:
         self.returns = returns
         self.phase = Phase.ASKED
         self.record: PromiseRecord | None = None
+        self.param = NO_VALUE  # as it is asked for, until the store has it
+        self.signature: Signature | None = None
         self.future: Durable[Any] | None = None
         self.acknowledged: Future[Any] | None = None
         self.handle: TimerHandle | None = None

@@ -257,13 +257,14 @@ class Context:
         frame = calling_frame(1)
         name, version, signature = self._callee(fn, args, kwargs)
         own_id = self._root_id() or self._independent_id()
-        param = self._encode(Call(func=name, args=args, kwargs=kwargs, version=version), signature)
+        param = self._encode(Call(func=name, args=args, kwargs=kwargs, version=version), signature, own_id)
         chosen = self._options
         return self._execution.ask(
             Role.DETACHED,
             _identity(Kind.DETACHED, name, version, param, frame),
             scope=self._scope,
             param=Value({**param.headers, CALLER: self._scope.id}, param.data),
+            signature=signature,
             id=own_id,
             timeout_ms=chosen.timeout_ms,
             tags={**(chosen.tags or {}), "resonate:target": self._execution.env.address(chosen.target)},
@@ -443,9 +444,9 @@ class Context:
         chosen = self._options
         function = self._function(fn)
         check_call(function, args, kwargs)
-        param = self._encode(
-            Call(func=function.name, args=args, kwargs=kwargs, version=function.version), function.signature
-        )
+        child_id = self._chosen_id() or self._execution.draw_id(branch)
+        call = Call(func=function.name, args=args, kwargs=kwargs, version=function.version)
+        param = self._encode(call, function.signature, child_id)
         workflow = function.kind is FunctionKind.WORKFLOW
         if workflow:
             refuse_retry(function.fn, chosen.retry)
@@ -455,8 +456,8 @@ class Context:
             _identity(Kind.RUN, function.name, function.version, param, frame),
             scope=self._scope,
             param=param,
-            id=self._chosen_id(),
-            branch=branch,
+            signature=function.signature,
+            id=child_id,
             timeout_ms=timeout_ms,
             tags=chosen.tags,
             function=function,
@@ -467,13 +468,15 @@ class Context:
     def _rpc(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) -> Child:
         chosen = self._options
         name, version, signature = self._callee(fn, args, kwargs)
-        param = self._encode(Call(func=name, args=args, kwargs=kwargs, version=version), signature)
+        child_id = self._chosen_id() or self._execution.draw_id()
+        param = self._encode(Call(func=name, args=args, kwargs=kwargs, version=version), signature, child_id)
         return self._execution.ask(
             Role.REMOTE,
             _identity(Kind.RPC, name, version, param, frame),
             scope=self._scope,
             param=param,
-            id=self._chosen_id(),
+            signature=signature,
+            id=child_id,
             timeout_ms=chosen.timeout_ms,
             tags={**(chosen.tags or {}), "resonate:target": self._execution.env.address(chosen.target)},
             returns=signature.returns,
@@ -491,15 +494,17 @@ class Context:
 
     def _record(self, what: str, value: object, read: Callable[[Any], Any] = lambda value: value) -> Durable[Any]:
         codec = self._execution.env.codec
+        child_id = self._execution.draw_id()
 
         def convert(record: PromiseRecord) -> Any:
-            return read(codec.decode(record.param, Any))
+            return read(codec.decode(record.param, Any, at=record.id))
 
         return self._execution.ask(
             Role.RECORD,
             Identity(Kind.RECORD, call=what),
             scope=self._scope,
-            param=codec.encode(value, Any),
+            param=codec.encode(value, Any, at=child_id),
+            id=child_id,
             convert=convert,
         ).awaitable
 
@@ -531,9 +536,9 @@ class Context:
             function.signature,
         )
 
-    def _encode(self, call: Call, signature: Signature) -> Value:
+    def _encode(self, call: Call, signature: Signature, child_id: str) -> Value:
         try:
-            return self._execution.env.codec.encode_call(call, signature)
+            return self._execution.env.codec.encode_call(call, signature, at=child_id)
         except CodecError as error:
             error.execution = self._execution.id
             error.step = error.step or f"{self._scope.id}, calling {call.func}"

@@ -45,7 +45,7 @@ from resonate.core.engine.loop import (
     TimerHandle,
     current_branch,
 )
-from resonate.core.engine.outcome import outcome_of
+from resonate.core.engine.outcome import converted, outcome_of, placed
 from resonate.core.engine.outside import Outside
 from resonate.core.engine.recall import Recall
 from resonate.core.engine.reports import Reports
@@ -54,9 +54,11 @@ from resonate.core.engine.tags import Place, own_tags, tags_of
 from resonate.core.engine.tries import with_failures
 from resonate.core.engine.writes import Writes
 from resonate.core.protocol.due import NEVER
-from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, Tag, Value
+from resonate.core.protocol.records import NO_HEADERS, NO_VALUE, PromiseRecord, PromiseState, Tag, Value
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 from resonate.core.registry import Function
+from resonate.core.sameness import same_call
+from resonate.core.values import place_of_param
 from resonate.errors import (
     ApplicationError,
     CodecError,
@@ -69,7 +71,7 @@ from resonate.errors import (
 
 if TYPE_CHECKING:
     from resonate.core.engine.environment import Environment
-    from resonate.core.values import Call
+    from resonate.core.values import Call, Signature
 
 ACK, RESULT = 0, 1
 SLACK = 64
@@ -204,7 +206,8 @@ class Execution:
                     self._write_refused(event.id, event.error)
                 case _:
                     assert_never(event)
-        self._fire_due_timers()
+        if self._alarms and self._alarms[0][0] <= now:
+            self._fire_due_timers()
         if redirected and self._offers == offers and not self.env.dialect.delta_preload:
             self._look_at_what_is_open(NEVER)
         return self._turn()
@@ -274,14 +277,13 @@ class Execution:
         retry: Any = None,
         returns: Any = Any,
         convert: Any = None,
-        branch: Branch | None = None,
+        signature: Signature | None = None,
     ) -> Child:
         """Make the child for a durable call: found in the history, or asked for.
 
-        It counts on `branch`, or on that of the task that calls.
+        Its id is `id`, or the next one of the task that calls; `signature` has the types of a call in `param`.
         """
-        calling = self._calling_branch()
-        branch = branch or calling
+        branch = self._calling_branch()
         child_id = branch.next_id() if id is None else id
         child = Child(
             id=child_id,
@@ -294,6 +296,8 @@ class Execution:
             returns=returns,
         )
         child.convert = convert
+        child.param = param
+        child.signature = signature
         future: Durable[Any] = Durable(loop=self.loop)
         future.bind(child, self)
         child.future = future
@@ -318,7 +322,8 @@ class Execution:
         known = self._history.pop(child_id, None)
         if known is None:
             self.replaying = self.replaying and self._recall.may_find(child_id)
-            self._recall.asked(child_id)
+            if not self._recall.over:
+                self._recall.asked(child_id)
             self._create(child, param, timeout_ms, tags)
         else:
             if self._reports is not None and role is Role.STEP and known.state is PromiseState.PENDING:
@@ -335,6 +340,14 @@ class Execution:
                 execution=self.id,
                 step=scope.id,
             )
+
+    def draw_id(self, branch: Branch | None = None) -> str:
+        """Return the id for a call whose param must know it; it counts on `branch`, or on that of the task that calls.
+
+        A call that then can't be encoded has used it up.
+        """
+        calling = self._calling_branch()
+        return (branch or calling).next_id()
 
     def acknowledge(self, child: Child) -> Future[Any]:
         """Return a future that has the child's own future once its promise is durable."""
@@ -370,7 +383,7 @@ class Execution:
         if self.env.carried is not None and child.role in TOLD_OF:
             param = Value({**param.headers, **self.env.carried(self.promise, child.scope.id)}, param.data)
         if child.role is Role.TIMER and self.env.dialect.targeted_timers:
-            tagged |= self._targeted(child.id)
+            tagged = {**tagged, **self._targeted(child.id)}
         self._writes.create(child, param, self._deadline(child, timeout_ms), tagged)
 
     def _targeted(self, timer_id: str) -> dict[str, str]:
@@ -565,24 +578,16 @@ class Execution:
 
     def _recognize(self, child: Child, record: PromiseRecord) -> None:
         """Match a child that was asked for with what the store has at its id."""
-        difference = child.identity.difference(record)
-        if (
-            difference is not None
-            and child.role is Role.DETACHED
-            and record.param.headers.get(CALLER) != child.scope.id
-        ):
-            if not child.identity.same_call(record):  # an id that anybody may use, and somebody did for something else
-                taken = f"The id {child.id} belongs to another call: {difference}"
-                self._write_refused(child.id, Conflict(taken, hint="Use another id.", step=child.id))
-                return
-        elif difference is not None:
-            self._stop(difference)
+        if child.identity.difference(record) is not None and self._is_another_call(child, record):
             return
         if record.param.headers.get(HEADER) != child.written:
             self.deliveries.learn(record.param.headers)  # an earlier attempt's write
-        self.deliveries.learn(record.value.headers)
+        if record.value.headers is not NO_HEADERS:
+            self.deliveries.learn(record.value.headers)
         child.record = record
-        self._announce(child)
+        child.param = NO_VALUE
+        if self._observe is not None:
+            self._announce(child)
         if child.acknowledged is not None:
             self._offer(record.created_at, child, ACK)
         if child.role in KNOWN_BY_CREATION:
@@ -593,15 +598,43 @@ class Execution:
             child.move(Change.CREATED)
             self._open(child, record)
         else:
-            self._emit(trace.Dedup(child.id, record.state))
+            if self._observe is not None:
+                self._emit(trace.Dedup(child.id, record.state))
             self._settled(child, record)
+
+    def _is_another_call(self, child: Child, record: PromiseRecord) -> bool:
+        """Say whether the store has another call at a child's id, and then refuse the child, or stop.
+
+        It is the same one if only the bytes of its arguments differ, as those of another codec or key do.
+        """
+        same = child.signature is not None and same_call(
+            self.env.codec,
+            child.param,
+            record.param,
+            child.signature,
+            at=child.id,
+            stored_at=place_of_param(record),
+        )
+        difference = child.identity.difference(record, same_args=same)
+        if difference is None:
+            return False
+        if child.role is Role.DETACHED and record.param.headers.get(CALLER) != child.scope.id:
+            if child.identity.same_call(record, same_args=same):
+                return False
+            # Anybody may use an id, and somebody did, for something else.
+            taken = f"The id {child.id} belongs to another call: {difference}"
+            self._write_refused(child.id, Conflict(taken, hint="Use another id.", step=child.id))
+        else:
+            self._stop(difference)
+        return True
 
     def _open(self, child: Child, record: PromiseRecord) -> None:
         if child.role in LOCAL and record.timeout_at < child.scope.timeout_at:
             heappush(self._alarms, (record.timeout_at, child.id))  # nobody else would stop it there
         match child.role:
             case Role.STEP:
-                self._emit(trace.Spawn(child.id))
+                if self._observe is not None:
+                    self._emit(trace.Spawn(child.id))
                 self._run_step(child, record)
             case Role.WORKFLOW:
                 self._emit(trace.Spawn(child.id))
@@ -630,7 +663,9 @@ class Execution:
         assert function is not None
         child.running = True
         try:
-            call = self.env.codec.decode_call(record.param, lambda _name, _version: function.signature)
+            call = self.env.codec.decode_call(
+                record.param, lambda _name, _version: function.signature, at=place_of_param(record)
+            )
         except CodecError as error:
             child.move(Change.FINISHED)
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
@@ -654,7 +689,9 @@ class Execution:
         scope = Scope(id=child.id, function=function, timeout_at=record.timeout_at, child=child)
         child.running = scope
         try:
-            call = self.env.codec.decode_call(record.param, lambda _name, _version: function.signature)
+            call = self.env.codec.decode_call(
+                record.param, lambda _name, _version: function.signature, at=place_of_param(record)
+            )
         except CodecError as error:
             child.move(Change.FINISHED)
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
@@ -673,9 +710,10 @@ class Execution:
         if child.role in LOCAL:
             self._running.discard(child.id)
             if child.phase is not Phase.ASKED and child.running is not None:
-                self._emit(trace.Return(child.id, record.state))
-            if child.phase is Phase.OPEN and child.running is not None:
-                self._overtaken(child)
+                if self._observe is not None:
+                    self._emit(trace.Return(child.id, record.state))
+                if child.phase is Phase.OPEN:
+                    self._overtaken(child)
         child.move(Change.SETTLES)
         child.record = record
         self._outside.closed(child)
@@ -725,9 +763,10 @@ class Execution:
         if child is None:
             return
         try:
-            encoded = self.env.codec.encode(event.value, child.returns)
+            encoded = self.env.codec.encode(event.value, child.returns, at=child.id)
         except CodecError as error:
-            error.execution, error.step = self.id, child.id
+            assert child.function is not None
+            placed(error, f"the result of {child.function.name}", execution=self.id, step=child.id)
             self._emit(trace.CodecFailed(id=child.id, path=getattr(error, "path", ""), message=str(error)))
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
             return
@@ -750,7 +789,7 @@ class Execution:
     def _encode_error(self, step: str, error: BaseException) -> Value:
         if isinstance(error, ResonateError) and error.step is None:
             error.execution, error.step = self.id, step
-        return self.env.codec.encode_error(error)
+        return self.env.codec.encode_error(error, at=step)
 
     def _settle(self, child: Child, state: PromiseState, value: Value, *, by_workflow: bool = False) -> None:
         self._writes.settle(child, state, value, carries=by_workflow)
@@ -802,8 +841,9 @@ class Execution:
 
     def _advance(self) -> bool:
         """Let the workflow hear of one thing, the one that the record says is next; return whether there was one."""
-        self._end_scopes()
-        if self._choices > 1 and (expected := self._expected()) is not None:
+        if self._ending:
+            self._end_scopes()
+        if len(self._children) + len(self._lingering) > 1 and (expected := self._expected()) is not None:
             return self._hear_of(expected)
         while self._deliverable:
             instant, _, what, _, child = heappop(self._deliverable)
@@ -811,15 +851,12 @@ class Execution:
             if self._tokens.get(token) is child and token in self._known_tokens:
                 self._deliver(instant, child, what)
                 return True
+        if not self._lingering:
+            return False
         ready = next((scope for scope in self._lingering.values() if not scope.owed), None)
         if ready is not None:
             self._cancel_left(ready)
         return ready is not None
-
-    @property
-    def _choices(self) -> int:
-        """How many things the workflow may hear of next, now or once they are known."""
-        return len(self._children) + len(self._lingering)
 
     def _hear_of(self, expected: str) -> bool:
         """Do what the record says is next; return False if that has to be waited for."""
@@ -886,7 +923,7 @@ class Execution:
         token = child.suffix if what is RESULT else child.suffix + "!"
         if self.replaying and not self._history and self.deliveries.expected() is None:
             self.replaying = False  # all that earlier attempts asked for was asked for again: this is news
-        self.deliveries.delivered(token, free=self._choices == 1)
+        self.deliveries.delivered(token, free=len(self._children) + len(self._lingering) == 1)
         self._known_tokens.discard(token)
         del self._tokens[token]
         self.loop.move_to(instant)
@@ -913,10 +950,13 @@ class Execution:
             self._emit(trace.Resume(child.scope.id, child.id))
         if future.done():
             return
-        if child.convert is not None:
-            future.set_result(child.convert(record))
+        if child.role is Role.TIMER and record.state is PromiseState.RESOLVED:
+            future.set_result(None)  # the server settles it, and writes no value that a codec could read
             return
-        value, error = outcome_of(self.env.codec, record, child.returns)
+        if child.convert is not None:
+            value, error = converted(child.convert, record)
+        else:
+            value, error = outcome_of(self.env.codec, record, child.returns)
         if error is None:
             future.set_result(value)
         elif isinstance(error, StopIteration | StopAsyncIteration):  # a future can't hold these
@@ -943,7 +983,7 @@ class Execution:
 
     def _cancel_left(self, scope: Scope) -> None:
         """Cancel the tasks that are left of a scope whose body has ended."""
-        self.deliveries.delivered(scope.token, free=self._choices == 1)
+        self.deliveries.delivered(scope.token, free=len(self._children) + len(self._lingering) == 1)
         scope.cleanups += 1
         self._ending.append(scope)
         for task in self.loop.tasks_of(scope):
@@ -975,9 +1015,9 @@ class Execution:
         error = scope.error
         if error is None:
             try:
-                value = self.env.codec.encode(scope.outcome, scope.function.signature.returns)
+                value = self.env.codec.encode(scope.outcome, scope.function.signature.returns, at=scope.id)
             except CodecError as failed:
-                failed.execution, failed.step = self.id, scope.id
+                placed(failed, f"the result of {scope.function.name}", execution=self.id, step=scope.id)
                 self._emit(trace.CodecFailed(id=scope.id, path=getattr(failed, "path", ""), message=str(failed)))
                 error = failed
             else:
@@ -1001,9 +1041,10 @@ class Execution:
         if self._others:
             out.extend(self._others)
             self._others = []
-        if look := self._look():
+        look = self._look() if self._looks or not self._recall.over else None
+        if look is not None:
             out.append(look)
-        if look or self._writes.under_way:
+        if look is not None or self._writes.under_way:
             return out
         if self._outcome is not None:
             out.append(self._fulfill(self._outcome))
@@ -1023,7 +1064,7 @@ class Execution:
         """End past the execution's own deadline: its promise has timed out, and no write is taken any more."""
         late = PromiseTimedOut(f"The execution {self.id} passed its deadline.", execution=self.id, step=self.id)
         return self._fulfill(
-            PromiseSettle(id=self.id, state=PromiseState.REJECTED, value=self.env.codec.encode_error(late))
+            PromiseSettle(id=self.id, state=PromiseState.REJECTED, value=self.env.codec.encode_error(late, at=self.id))
         )
 
     def _look(self) -> do.Look | None:
@@ -1042,7 +1083,9 @@ class Execution:
 
     def _watch(self, out: list[do.Command], *, lingers: bool = False) -> None:
         """Steps run, so the task can't be suspended, or should not be yet: hear of the rest by other means."""
-        self._caught_up()
+        self.replaying = False
+        if not self._recall.over:
+            self._caught_up()
         while self._alarms and self._alarms[0][1] not in self._children:
             heappop(self._alarms)
         wake_at = self._alarms[0][0] if self._alarms else self.promise.timeout_at
@@ -1110,8 +1153,6 @@ class Execution:
     # ------------------------------------------------------------ events
 
     def _announce(self, child: Child) -> None:
-        if self._observe is None:
-            return
         event = trace.Run if child.role in LOCAL else trace.Rpc
         self._emit(event(child.scope.id, child.id))
         if child.awaited == UNREPORTED:

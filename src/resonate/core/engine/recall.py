@@ -17,10 +17,12 @@ MOST = 256
 class Recall:
     """See the module's text. Mutable; owned by one execution. Does nothing where the history is `whole`."""
 
-    __slots__ = ("_asked", "_looked", "_over", "_separator", "_whole")
+    __slots__ = ("_asked", "_looked", "_separator", "_whole", "over")
 
     def __init__(self, separator: str, *, whole: bool) -> None:
-        self._whole = self._over = whole
+        self._whole = whole
+        self.over = whole
+        """Whether nothing is looked for any more."""
         self._separator = separator
         self._asked: dict[str, int] = {}  # by branch: the last that was asked for in this turn
         self._looked: dict[str, tuple[int, int]] = {}  # by branch: up to where was looked, how far to look next
@@ -34,7 +36,7 @@ class Recall:
 
     def asked(self, promise_id: str) -> None:
         """Take note that the workflow asks for a promise that is not known here."""
-        if self._over:
+        if self.over:
             return
         stem, number = ids.counted(promise_id, self._separator)
         if number and self.may_find(promise_id):
@@ -59,5 +61,5 @@ class Recall:
 
     def end(self) -> None:
         """Look no further: what is stored has been heard of."""
-        self._over = True
+        self.over = True
         self._asked.clear()

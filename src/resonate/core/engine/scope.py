@@ -9,6 +9,7 @@ Law 3: a canceled scope (its future was canceled, or its deadline has passed) ca
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from resonate.core.engine.children import Child
@@ -38,6 +39,7 @@ class Scope:
         "function",
         "id",
         "live",
+        "local_tags",
         "logger",
         "outcome",
         "over",
@@ -53,6 +55,8 @@ class Scope:
         self.child = child
         self.body: Any = None
         self.logger: Any = None
+        self.local_tags: Mapping[str, str] | None = None
+        """The tags that all its plain steps and workflows share; see `tags`."""
         self.owed = 0
         self.live = 0
         self.tasks = 0

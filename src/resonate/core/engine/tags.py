@@ -9,12 +9,13 @@ Law 3: origin, parent and branch are prefixes of the id that they are said of: s
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import assert_never
 
 from attrs import frozen
 
 from resonate.core import ids
-from resonate.core.engine.children import Child, Role
+from resonate.core.engine.children import LOCAL, Child, Role
 from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.records import PromiseRecord, Tag
 
@@ -43,8 +44,21 @@ class Place:
         return cls(id=promise.id, origin=origin, branch=branch, separator=dialect.separator)
 
 
-def tags_of(child: Child, place: Place, more: Mapping[str, str] | None) -> dict[str, str]:
-    """Return the tags of a child's promise: its own, and `more`."""
+def tags_of(child: Child, place: Place, more: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Return the tags of a child's promise, which nobody changes any more: its own, and `more`.
+
+    What runs in the same scope under one branch has equal tags, and shares them.
+    """
+    if child.role not in LOCAL or more or place.branch is None:
+        return MappingProxyType(_tags_of(child, place, more))
+    scope = child.scope
+    if scope.local_tags is None:
+        scope.local_tags = MappingProxyType(_tags_of(child, place, more))
+    shared: Mapping[str, str] = scope.local_tags
+    return shared
+
+
+def _tags_of(child: Child, place: Place, more: Mapping[str, str] | None) -> dict[str, str]:
     # Where servers check it, an id that somebody chose may not lie below its workflow's.
     above = place.branch is not None or ids.is_below(child.id, child.scope.id, place.separator)
     tags = {

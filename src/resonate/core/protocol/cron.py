@@ -18,10 +18,6 @@ from functools import lru_cache
 from typing import Final
 
 from attrs import frozen
-from croniter import (  # type: ignore[import-untyped]  # croniter ships no types
-    CroniterBadDateError,
-    croniter,
-)
 
 _DAYS: Final = ("SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY")
 _MONTHS: Final = (
@@ -99,6 +95,12 @@ class Cron:
 
     def instants_after(self, ms: int) -> Iterator[int]:
         """Yield the instants after `ms` in order. Cheaper than asking for each by itself."""
+        # Loaded here, since it takes longer than the rest of the library, and few stores have a schedule.
+        from croniter import (  # type: ignore[import-untyped]  # noqa: PLC0415 - as said  # croniter ships no types
+            CroniterBadDateError,
+            croniter,
+        )
+
         # Instants are whole seconds, so the first one after a fraction is the first one after its second.
         times = croniter(
             self.numbers,

@@ -8,6 +8,7 @@ Law 3: settling does not walk callbacks and listeners; the drains do, one each.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TypeAlias
 
 from resonate.core.protocol.effects import AddCallback, AddListener, ClearResumes, Effect, PutPromise, PutTask
@@ -163,7 +164,7 @@ def new_record(
             id=id,
             state=PROMISE_BIRTHS[PromiseBirth.CREATE],
             param=param,
-            tags=dict(tags),
+            tags=_kept(tags),
             timeout_at=timeout_at,
             created_at=created_at,
         )
@@ -172,11 +173,16 @@ def new_record(
         id=id,
         state=PROMISE_BIRTHS[birth],
         param=param,
-        tags=dict(tags),
+        tags=_kept(tags),
         timeout_at=timeout_at,
         created_at=timeout_at,
         settled_at=timeout_at,
     )
+
+
+def _kept(tags: Mapping[str, str]) -> Mapping[str, str]:
+    """Return tags that stay as they are: a copy, unless they can't be changed anyway."""
+    return tags if type(tags) is MappingProxyType else dict(tags)
 
 
 def new_task(record: PromiseRecord, now: int) -> Task:

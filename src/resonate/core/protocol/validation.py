@@ -8,13 +8,15 @@ Law 3: `bool` is no integer, and a plain string is no state.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, cast
+from types import MappingProxyType
+from typing import Any, Final
 
 from resonate.core.protocol.records import NO_HEADERS, NO_VALUE, PromiseState, TaskState, Value
 from resonate.core.protocol.requests import PromiseCreate, PromiseRegisterCallback, PromiseSettle, TaskRef
 
 MAX_INT: Final = 2**53 - 1
 MAX_LIMIT: Final = 1_000
+_MAPPINGS: Final = frozenset({dict, MappingProxyType})
 
 
 def _is_text(text: str) -> bool:
@@ -43,8 +45,9 @@ def int_wrong(name: str, value: object, least: int = 0) -> str | None:
 
 def texts_wrong(name: str, value: object) -> str | None:
     """Refuse what is not a mapping of strings to strings."""
-    if type(value) is dict or isinstance(value, Mapping):  # the first is quick, and nearly always so
-        for key, text in cast("Mapping[object, object]", value).items():
+    if type(value) in _MAPPINGS or isinstance(value, Mapping):  # the first is quick, and nearly always so
+        mapping: Any = value
+        for key, text in mapping.items():
             if type(key) is not str or type(text) is not str:
                 break
             if not (key.isascii() and text.isascii()) and not (_is_text(key) and _is_text(text)):
@@ -61,7 +64,7 @@ def value_wrong(name: str, value: object) -> str | None:
     if type(value) is not Value:
         return f"{name} must be a value of headers and data"
     data = value.data
-    if data is not None and (type(data) is not str or not _is_text(data)):
+    if data is not None and (type(data) is not str or not (data.isascii() or _is_text(data))):
         return f"{name}.data must be a string"
     return None if value.headers is NO_HEADERS else texts_wrong(f"{name}.headers", value.headers)
 
@@ -99,6 +102,8 @@ def fenced_wrong(action: object) -> str | None:
 
 def ref_wrong(id: object, version: object) -> str | None:
     """Refuse a malformed name of a task at a version."""
+    if type(id) is str and type(version) is int and id.isascii() and 0 <= version <= MAX_INT and id and "\0" not in id:
+        return None  # nearly always
     return id_wrong("id", id) or int_wrong("version", version)
 
 
@@ -111,7 +116,8 @@ def refs_wrong(tasks: object) -> str | None:
     """Refuse a heartbeat over something else than tasks at versions, or over none."""
     if not isinstance(tasks, tuple) or not tasks:
         return "tasks must name at least one task"
-    for ref in cast("tuple[object, ...]", tasks):
+    refs: Any = tasks
+    for ref in refs:
         wrong = ref_wrong(ref.id, ref.version) if type(ref) is TaskRef else "tasks must be ids with versions"
         if wrong is not None:
             return wrong
@@ -123,7 +129,8 @@ def suspend_wrong(id: str, actions: object) -> str | None:
     if not isinstance(actions, tuple) or not actions:
         return "a task cannot be suspended without a promise to wait for"
     seen: set[str] = set()
-    for action in cast("tuple[object, ...]", actions):
+    awaits: Any = actions
+    for action in awaits:
         if type(action) is not PromiseRegisterCallback:
             return "the actions of task.suspend must be promise.register_callback"
         wrong = id_wrong("awaited", action.awaited)
