@@ -11,7 +11,7 @@ from resonate.core.protocol.records import Value
 def failures(count: int) -> Failures:
     found = NO_FAILURES
     for number in range(count):
-        found = found.more(Failure(number, "OSError", f"line {number}", 1000))
+        found = found.more(Failure(number, "OSError", "", 1000))
     return found
 
 
@@ -31,9 +31,9 @@ def test_what_is_recorded_is_read_back(count):
     assert [one.at for one in read.last] == list(range(max(count - KEPT, 0), count))
 
 
-def test_a_long_message_is_cut():
-    recorded = with_failures(Value(), NO_FAILURES.more(Failure(1, "OSError", "x" * 10_000, 0)))
-    assert len(recorded.headers[TRIES]) < 300
+def test_messages_are_not_recorded():
+    recorded = with_failures(Value(), NO_FAILURES.more(Failure(1, "OSError", "card 4111", 0)))
+    assert "4111" not in recorded.headers[TRIES]
 
 
 @pytest.mark.parametrize("text", ["", "no json", "{}", "[]", "3", '["many"]', "[1, [2]]", "[1, 2]", "null"])
