@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from resonate.adapters.codecs.blobs import DirectoryBlobs
+    from resonate.adapters.codecs.checked import Checked
     from resonate.adapters.codecs.choice import Codecs
     from resonate.adapters.codecs.compressed import Compressed
     from resonate.adapters.codecs.encrypted import Encrypted
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from resonate.core.engine.children import Durable
     from resonate.core.engine.context import Context
     from resonate.core.engine.info import Info
+    from resonate.core.insight.causes import Cause, CauseKind, Why
+    from resonate.core.insight.tree import Node, Tree
     from resonate.core.protocol.records import PromiseRecord, PromiseState, ScheduleRecord
     from resonate.core.retry import Constant, Exponential, Linear, Never, RetryPolicy
     from resonate.errors import (
@@ -58,6 +61,9 @@ if TYPE_CHECKING:
 __all__ = [
     "ApplicationError",
     "AuthError",
+    "Cause",
+    "CauseKind",
+    "Checked",
     "CodecError",
     "Codecs",
     "Compressed",
@@ -84,6 +90,7 @@ __all__ = [
     "MemoryServer",
     "NetworkError",
     "Never",
+    "Node",
     "NonRetryableError",
     "NondeterminismError",
     "NotFound",
@@ -102,11 +109,16 @@ __all__ = [
     "ServerError",
     "SqliteServer",
     "StoreError",
+    "Tree",
     "UsageError",
+    "Why",
     "trace",
 ]
 
 _HOMES = {
+    "resonate.adapters.codecs.checked": ("Checked",),
+    "resonate.core.insight.tree": ("Tree", "Node"),
+    "resonate.core.insight.causes": ("Why", "CauseKind", "Cause"),
     "resonate.adapters.codecs.pickle": ("PickleCodec",),
     "resonate.adapters.codecs.offloaded": ("Offloaded",),
     "resonate.adapters.codecs.limited": ("Limited",),

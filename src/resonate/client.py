@@ -27,6 +27,9 @@ from resonate.core.engine.context import (
 from resonate.core.engine.identity import Identity, Kind, fingerprint
 from resonate.core.engine.loop import DurableLoop
 from resonate.core.function import Function, check_call, describe
+from resonate.core.insight.causes import Why
+from resonate.core.insight.picture import Here
+from resonate.core.insight.tree import Tree
 from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, ScheduleRecord, Tag, Value
 from resonate.core.protocol.requests import (
     ClaimReply,
@@ -55,12 +58,12 @@ from resonate.errors import (
     UsageError,
 )
 from resonate.ports.clock import Clock
-from resonate.ports.codec import RegistersErrors
+from resonate.ports.codec import register_error
 from resonate.ports.network import Token
 from resonate.ports.store import Backend, Prunes
 from resonate.ports.telemetry import Telemetry
 from resonate.ports.tracer import Tracer
-from resonate.runtime import recorder
+from resonate.runtime import insight, recorder
 from resonate.runtime.handle import Handle, promise_of
 from resonate.runtime.health import Health, examine
 from resonate.runtime.recording import Recording
@@ -292,13 +295,7 @@ class Resonate:
         Every process that is to catch them registers the class. Raise `UsageError` for what is no exception class, or
         if the client's codec knows of no such thing.
         """
-        codec = self._session.codec
-        if not isinstance(codec, RegistersErrors):
-            raise UsageError(
-                f"{type(codec).__name__} has no register_error.",
-                hint="Give it one; a codec that wraps another hands it on.",
-            )
-        return codec.register_error(cls)
+        return register_error(self._session.codec, cls)
 
     def set_dependency(self, key: str | type, value: object) -> None:
         """Let functions get `value` by `key`: `ctx.get_dependency(key)`, `info.get_dependency(key)`."""
@@ -427,6 +424,31 @@ class Resonate:
     async def cancel(self, id: str) -> bool:
         """Cancel an execution or a promise; return False if it had settled otherwise before. Raise `NotFound`."""
         return await self.get(id).cancel()
+
+    async def tree(self, id: str) -> Tree:
+        """Return what an execution asked for, and how each of it stands. Raise `NotFound`.
+
+        Executions that it detached are not part of it.
+        """
+        parts, now = self._session.opened, self._session.settings.clock.now()
+        return await insight.tree(parts.store, _checked_id(id), now=now, knows=parts.backing)
+
+    async def why(self, id: str) -> Why:
+        """Return why an execution or a promise is not settled yet: what it waits for, down to the leaves.
+
+        Printed, the first line names the cause. One that is over, or that is not there, is answered, too. Nothing is
+        written, and no task is touched.
+        """
+        parts, settings = self._session.opened, self._session.settings
+        here = Here(
+            pid=settings.pid,
+            group=settings.group,
+            troubles=parts.worker.troubles,
+            retrying=parts.steps.retrying,
+            registered=settings.registry.has,
+        )
+        now = settings.clock.now()
+        return await insight.why(parts.store, _checked_id(id), now=now, knows=parts.backing, here=here)
 
     async def record(self, id: str) -> Recording:
         """Return an execution with its history as they are stored now, to be saved and replayed.

@@ -33,6 +33,8 @@ from resonate.core.engine.context import (
     Step,
 )
 from resonate.core.engine.loop import DurableLoop
+from resonate.core.insight.causes import Why
+from resonate.core.insight.tree import Tree
 from resonate.core.protocol.records import PromiseRecord, PromiseState, ScheduleRecord
 from resonate.core.retry import RetryPolicy
 from resonate.core.values import Codec
@@ -287,6 +289,14 @@ class Resonate:
     def cancel(self, id: str) -> bool:
         """Cancel an execution or a promise; return False if it had settled otherwise before. Raise `NotFound`."""
         return self._door.call(lambda: self._client.cancel(id))
+
+    def tree(self, id: str) -> Tree:
+        """Return what an execution asked for, and how each of it stands. Raise `NotFound`."""
+        return self._door.call(lambda: self._client.tree(id))
+
+    def why(self, id: str) -> Why:
+        """Return why an execution or a promise is not settled yet; see `resonate.Resonate.why`."""
+        return self._door.call(lambda: self._client.why(id))
 
     def record(self, id: str) -> Recording:
         """Return an execution with its history, to be saved and replayed; see `resonate.Resonate.record`."""

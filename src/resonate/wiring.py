@@ -5,18 +5,18 @@ An adapter is loaded when it is chosen: a process that talks to a server loads n
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import secrets
 import socket
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from attrs import evolve, frozen
 
+from resonate import logs
 from resonate.adapters.clock import SystemClock
 from resonate.core.durations import Duration, milliseconds
 from resonate.core.engine.environment import Dependencies, Environment
@@ -37,8 +37,8 @@ from resonate.ports.tracer import Tracer
 from resonate.runtime.alarms import Alarms
 from resonate.runtime.driver import Tools
 from resonate.runtime.handle import promise_of
+from resonate.runtime.host import REAL, VIRTUAL, Host
 from resonate.runtime.lease import LeaseKeeper
-from resonate.runtime.logs import workflow_logger
 from resonate.runtime.measured import Measured
 from resonate.runtime.observers import Observers
 from resonate.runtime.offloading import Moves, Offloading
@@ -49,7 +49,7 @@ from resonate.runtime.worker import Limits, Worker
 
 T = TypeVar("T")
 
-log = logging.getLogger("resonate")
+log = logs.Log("resonate")
 
 
 @frozen(kw_only=True)
@@ -73,6 +73,7 @@ class Settings:
     retry: RetryPolicy
     registry: Registry
     dependencies: Dependencies
+    host: Host
 
 
 @frozen(kw_only=True)
@@ -86,7 +87,8 @@ class Parts:
     alarms: Alarms
     watcher: Watcher
     worker: Worker
-    pool: ThreadPoolExecutor
+    steps: Steps
+    pool: Executor
     recorder: Recorder | None
     teller: str | None
     """This process's name if it reports what it settles."""
@@ -141,17 +143,18 @@ def settings(
     retry: RetryPolicy | None,
 ) -> Settings:
     """Check and complete what a user asked for. Raise `UsageError` for what can't be."""
-    chosen = _backend(backend, clock, token)
+    chosen = backend_of(backend, clock, token)
     written_with, moves = _codec(codec)
     if retry is not None:
         check_policy(retry)
+    kept = _having(clock or getattr(chosen, "clock", None) or SystemClock(), "clock", "now", "sleep_until")
     return Settings(
         backend=chosen,
         group=_name(group if group is not None else os.environ.get("RESONATE_GROUP", "default"), "group"),
         pid=_name(pid if pid is not None else _some_pid(), "pid"),
         codec=written_with,
         moves=moves,
-        clock=_having(clock or getattr(chosen, "clock", None) or SystemClock(), "clock", "now", "sleep_until"),
+        clock=kept,
         telemetry=None if telemetry is None else _having(telemetry, "telemetry", "open"),
         tracers=tuple(_having(tracer, "a tracer", "record") for tracer in _each(tracers, "tracers")),
         limits=Limits(
@@ -167,6 +170,7 @@ def settings(
         retry=retry or STEP_RETRY,
         registry=Registry(),
         dependencies=Dependencies(),
+        host=REAL if isinstance(kept, SystemClock) else VIRTUAL,
     )
 
 
@@ -192,15 +196,15 @@ def parts(chosen: Settings, store: Store) -> Parts:
     asked = store if observe is None else Measured(store, observe)
     if chosen.moves is not None:
         asked = Offloading(asked, chosen.moves, chosen.clock)
-    patient = Patient(asked, chosen.clock, random.random)
+    patient = Patient(asked, chosen.clock, chosen.host.draw)
     alarms = Alarms(chosen.clock)
-    pool = ThreadPoolExecutor(chosen.threads, thread_name_prefix="resonate-step")
+    pool = chosen.host.pool(chosen.threads)
     env = Environment(
         codec=chosen.codec,
         registry=chosen.registry,
         address=_addresses(store),
         random=random.Random,
-        logger=workflow_logger,
+        logger=logs.WorkflowLog,
         observe=observe,
         warn=log.warning,
         dialect=store.dialect,
@@ -209,16 +213,17 @@ def parts(chosen: Settings, store: Store) -> Parts:
         step_timeout_ms=chosen.step_timeout_ms,
         step_retry=chosen.retry,
         carried=None if recorder is None else recorder.carried,
+        shortly_ms=0 if recorder is None else recorder.delay_ms,
         enter=None if recorder is None else recorder.enter,
         timer_made=lambda task_id: worker.timer_made(task_id),  # noqa: PLW0108 - the worker is made further down
     )
     worker: Worker
     watcher = Watcher(patient, chosen.clock, alarms, lambda promise_id: worker.drives(promise_id))  # noqa: PLW0108 - made further down
-    steps = Steps(
+    steps = chosen.host.steps(
         clock=chosen.clock,
         pool=pool,
         dependencies=chosen.dependencies,
-        draw=random.random,
+        draw=chosen.host.draw,
         observe=observe,
         around=None if recorder is None else recorder.around,
     )
@@ -229,7 +234,7 @@ def parts(chosen: Settings, store: Store) -> Parts:
         ttl_ms=chosen.limits.ttl_ms,
         on_lost=lambda task_id, version, reason: worker.lease_lost(task_id, version, reason),  # noqa: PLW0108 - as above
         on_refused=lambda error: worker.refused(error),  # noqa: PLW0108 - as above
-        own_thread=isinstance(chosen.clock, SystemClock),
+        own_thread=chosen.host.heartbeat_thread,
     )
     tools = Tools(store=patient, clock=chosen.clock, alarms=alarms, steps=steps, watcher=watcher, teller=teller)
     worker = Worker(pid=chosen.pid, env=env, tools=tools, leases=leases, limits=chosen.limits)
@@ -240,13 +245,17 @@ def parts(chosen: Settings, store: Store) -> Parts:
         alarms=alarms,
         watcher=watcher,
         worker=worker,
+        steps=steps,
         pool=pool,
         recorder=recorder,
         teller=teller,
     )
 
 
-def _backend(backend: str | Backend | None, clock: Clock | None, token: Token | None) -> Backend:
+def backend_of(
+    backend: str | Backend | None, clock: Clock | None, token: Token | None, *, patience: Duration = 10.0
+) -> Backend:
+    """Return the backend that a URL names; `patience` is how long to try to reach a server. Raise `UsageError`."""
     if backend is None:
         backend = os.environ.get("RESONATE_URL", "memory://")
     scheme = urlsplit(backend).scheme if isinstance(backend, str) else "a backend of your own"
@@ -272,7 +281,7 @@ def _backend(backend: str | Backend | None, clock: Clock | None, token: Token | 
         case "http" | "https":
             from resonate.adapters.http import HttpBackend
 
-            return HttpBackend(backend, token=token, clock=clock)
+            return HttpBackend(backend, token=token, clock=clock, patience=patience)
         case _:
             raise UsageError(
                 f"There is no backend for {scheme or backend!r} URLs in this version.",

@@ -55,6 +55,11 @@ class Registry:
             raise _unknown_version(name, version, sorted(versions))
         return function
 
+    def has(self, name: str, version: int | None = None) -> bool:
+        """Say whether `get` finds one."""
+        versions = self._by_name.get(name, {})
+        return bool(versions) if version is None else version in versions
+
     def of(self, fn: Callable[..., Any], version: int | None = None) -> Function | None:
         """Return what `fn` is registered as, None if it is not.
 

@@ -283,6 +283,7 @@ class RetryScheduled:
     failures: int
     delay_ms: int
     error: str
+    function: str = ""
 
 
 @frozen
@@ -304,6 +305,7 @@ class StepFinished:
     id: str
     outcome: StepOutcome
     duration_ms: float
+    function: str = ""
 
 
 @frozen(kw_only=True)

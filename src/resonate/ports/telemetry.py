@@ -26,6 +26,11 @@ class Load:
 class Recorder(Protocol):
     """Makes spans and metrics of what one open client does. It observes: nothing of it may fail, block or be slow."""
 
+    @property
+    def delay_ms(self) -> int:
+        """For how long a report may be on its way out of the process, and is lost if the process is killed."""
+        ...
+
     def record(self, event: LifecycleEvent) -> None:
         """Take note of `event`. Called from any thread."""
         ...

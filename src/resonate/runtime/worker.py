@@ -14,7 +14,6 @@ becomes of the task: nothing when it is fulfilled or lost, parked when it is sus
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import OrderedDict
 from collections.abc import Coroutine, Generator, Iterable
 from contextlib import contextmanager, suppress
@@ -28,10 +27,11 @@ from resonate.core import trace
 from resonate.core.engine.context import Context
 from resonate.core.engine.environment import Environment
 from resonate.core.engine.execution import Execution
+from resonate.core.engine.identity import CALL
 from resonate.core.engine.reports import signed
 from resonate.core.engine.step_execution import StepExecution
 from resonate.core.function import FunctionKind, check_call
-from resonate.core.protocol.records import Execute, PromiseState, Tag, TaskState, Unblock
+from resonate.core.protocol.records import Execute, PromiseRecord, PromiseState, Tag, TaskState, Unblock
 from resonate.core.protocol.requests import (
     ClaimReply,
     PromiseReply,
@@ -54,6 +54,7 @@ from resonate.errors import (
     StoreError,
     UsageError,
 )
+from resonate.logs import Log, know
 from resonate.ports.store import Dropped, Reconnected
 from resonate.ports.telemetry import Load
 from resonate.runtime.continuations import Continuations, Parked
@@ -61,7 +62,7 @@ from resonate.runtime.driver import Driver, Fulfilled, Lost, Stopped, Suspended,
 from resonate.runtime.history import history_of
 from resonate.runtime.lease import LeaseKeeper
 
-log = logging.getLogger("resonate.worker")
+log = Log("resonate.worker")
 
 HOLD_MS = 1_000
 LONGEST_HOLD_MS = 60_000
@@ -117,6 +118,7 @@ class Worker:
         self._timers: OrderedDict[str, None] = OrderedDict()  # tasks that nobody is to run: see `timer_made`
         self._again: dict[str, int] = {}  # offered while their last attempt was still ending
         self._holds: dict[str, int] = {}  # how often a task had to be held, for the growing delay
+        self.troubles: dict[str, ResonateError] = {}  # why a task had to be held, for who asks
         self._waiting = 0  # held without being driven
         self._claiming: dict[asyncio.Future[None], str] = {}  # asked for by this process's client, not answered yet
         self._context = Variables()
@@ -161,6 +163,10 @@ class Worker:
         self._continuations.clear()
         await self._leases.stop()
 
+    def forget(self) -> None:
+        """Close the bodies of suspended executions, where they stand; for who has killed the process otherwise."""
+        self._continuations.clear()
+
     def drives(self, execution_id: str) -> bool:
         """Say whether this worker runs the execution now, and so hears of its end."""
         return execution_id in self._held
@@ -174,6 +180,11 @@ class Worker:
     def load(self) -> Load:
         """What this worker has to do with. Safe from any thread."""
         return Load(len(self._held) - self._waiting, self._waiting, len(self._continuations.parked))
+
+    @property
+    def parked(self) -> tuple[str, ...]:
+        """The ids of the suspended executions whose bodies are kept here."""
+        return self._continuations.parked
 
     @property
     def has_room(self) -> bool:
@@ -321,6 +332,7 @@ class Worker:
 
     async def _drive(self, claim: ClaimReply, parked: Parked | None, asked: int) -> None:
         promise, version = claim.promise, claim.task.version
+        know(lambda: _facts(promise, version))
         held = self._held[promise.id] = _Held(version, asyncio.current_task())
         self._leases.hold(promise.id, version, asked)
         self._report(trace.TaskAcquired(promise.id, version, promise))
@@ -336,12 +348,14 @@ class Worker:
             held_on = self.trouble is None
             if held_on:
                 self._tools.watcher.failed(promise.id, error)
-                self._count_hold(promise.id)
+                self._count_hold(promise.id, error)
         except Exception as error:
-            log.exception("The execution %s could not be driven.", promise.id)
+            log.exception(
+                "The execution %s could not be driven, and is kept. This is a bug: please report it.", promise.id
+            )
             bug = EngineBug(f"Driving it failed: {error!r}.", hint="Please report this.", execution=promise.id)
             self._tools.watcher.failed(promise.id, bug)
-            self._count_hold(promise.id)
+            self._count_hold(promise.id, bug)
             held_on = True
         finally:
             if not held_on:
@@ -390,14 +404,14 @@ class Worker:
         match ending:
             case Suspended():
                 self._report(trace.TaskSuspended(id=promise.id, version=version, awaiting=ending.awaiting))
-                self._holds.pop(promise.id, None)
+                self._went_on(promise.id)
                 if isinstance(execution, Execution):
                     self._continuations.park(execution, version)
                 return False
             case Fulfilled():
                 self._report(trace.Settled(ending.promise, ending.promise, version))
                 self._report(trace.TaskFulfilled(id=promise.id, version=version))
-                self._holds.pop(promise.id, None)
+                self._went_on(promise.id)
                 execution.close()
                 self._tools.watcher.told(ending.promise)
                 return False
@@ -409,7 +423,7 @@ class Worker:
                 execution.close()
                 log.error("The execution %s was stopped, and is kept: %s", promise.id, ending.error)
                 self._tools.watcher.failed(promise.id, ending.error)
-                self._count_hold(promise.id)
+                self._count_hold(promise.id, ending.error)
                 return True
             case _:
                 assert_never(ending)
@@ -444,7 +458,7 @@ class Worker:
         )
 
     def _not_registered(self, task_id: str, wanted: list[tuple[str, int | None]], error: ResonateError) -> None:
-        self._count_hold(task_id)
+        self._count_hold(task_id, error)
         name, version = wanted[-1]
         delay = self._hold_delay(task_id)
         self._report(trace.FunctionMissing(id=task_id, name=name, version=version, delay_ms=delay))
@@ -477,8 +491,13 @@ class Worker:
 
     # ------------------------------------------------------------ tasks that can't go on here
 
-    def _count_hold(self, task_id: str) -> None:
+    def _count_hold(self, task_id: str, error: ResonateError) -> None:
         self._holds[task_id] = self._holds.get(task_id, 0) + 1
+        self.troubles[task_id] = error
+
+    def _went_on(self, task_id: str) -> None:
+        self._holds.pop(task_id, None)
+        self.troubles.pop(task_id, None)
 
     def _hold_delay(self, task_id: str) -> int:
         return min(HOLD_MS << min(self._holds.get(task_id, 1) - 1, 16), LONGEST_HOLD_MS)
@@ -568,6 +587,17 @@ class Worker:
         for task in doomed:
             task.cancel()
         await asyncio.gather(*doomed, return_exceptions=True)
+
+
+def _facts(promise: PromiseRecord, version: int) -> dict[str, object]:
+    """Return what log lines say of an execution: its function as far as its promise says it in plain."""
+    function, _, number = promise.param.headers.get(CALL, "").partition("@")
+    found: dict[str, object] = {"execution": promise.id, "attempt": version}
+    if function:
+        found["function"] = function
+    if number.isdecimal():
+        found["version"] = int(number)
+    return found
 
 
 async def _all_done(futures: Iterable[asyncio.Future[None]]) -> None:

@@ -8,6 +8,8 @@ from typing import Any, Protocol, Self
 
 from attrs import evolve
 
+from resonate.adapters.codecs.checked import Checked
+from resonate.adapters.codecs.json import JsonCodec
 from resonate.adapters.memory import MemoryServer
 from resonate.client import Resonate
 from resonate.core.protocol.dialect import Dialect
@@ -40,6 +42,7 @@ class Harness:
             with these settings by default.
         dialect: the clients find a server that speaks so, as some in the field do, in place of our own; but no message
             gets lost, whatever it says.
+        check: whether each value that a client writes is read back at once and compared (`Checked`).
         defaults: keyword arguments for every client, e.g. `continuations=0` to force a replay at each resume.
     """
 
@@ -50,6 +53,7 @@ class Harness:
         settings: Settings = DEFAULT_SETTINGS,
         server: Callable[[VirtualClock], Server] | None = None,
         dialect: Dialect | None = None,
+        check: bool = True,
         **defaults: Any,
     ) -> None:
         self.clock = clock or VirtualClock()
@@ -60,6 +64,7 @@ class Harness:
         self.backend: Server = self.server
         if dialect is not None:  # but for one thing: nothing gets lost here, and asking again each minute costs
             self.backend = FieldServer(memory, evolve(dialect, loses_messages=False))
+        self._check = check
         self._defaults = defaults
         self._open: list[Resonate] = []
 
@@ -76,7 +81,10 @@ class Harness:
 
     def client(self, *, backend: Backend | None = None, **options: Any) -> Resonate:
         """Return a client of the server, not open yet; `backend` goes between, e.g. `Faulty(harness.server)`."""
-        return Resonate(backend or self.backend, clock=self.clock, **{**self._defaults, **options})
+        given = {**self._defaults, **options}
+        if self._check:
+            given["codec"] = Checked(JsonCodec() if given.get("codec") is None else given["codec"])
+        return Resonate(backend or self.backend, clock=self.clock, **given)
 
     async def open(self, client: Resonate) -> Resonate:
         """Open a client without a `with` block."""

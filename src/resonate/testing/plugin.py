@@ -6,13 +6,9 @@ Law 2: a fixture of the same name in a test suite hides the one from here, as py
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 import pytest
-
-if TYPE_CHECKING:
-    from resonate.testing.harness import Harness
 
 CONFORMANCE: Final = "resonate.testing.conformance"
 MARKER: Final = (

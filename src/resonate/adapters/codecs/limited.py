@@ -1,20 +1,26 @@
-"""A limit to what is stored of one value."""
+"""A limit to what is stored of one value.
+
+It is around every client's codec. So it costs one call for what is written, and nothing for what is read: that is the
+inner codec's own.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from resonate.adapters.codecs.wrapper import Purpose, Wrapper, count_of
+from resonate.adapters.codecs.wrapper import Wrapper, brief_error, count_of, register_in
 from resonate.core.protocol.records import Value
 from resonate.core.values import Call, Codec, Signature
 from resonate.errors import EncodingError
+from resonate.ports.codec import check_codec
 
 LIMIT: Final = 2_000_000
 """Of a request a Resonate server takes 2 MiB (2,097,152 bytes): this, and some 97 kB for headers, tags and ids."""
 
+E = TypeVar("E", bound=type[Exception])
 
-class Limited(Wrapper):
+
+class Limited:
     """Refuse to write values that are larger than servers accept. What is read is not limited.
 
     A client puts it around its codec unless that is limited already: `Resonate(codec=Limited(JsonCodec(), 20_000_000))`
@@ -26,35 +32,46 @@ class Limited(Wrapper):
     """
 
     def __init__(self, inner: Codec, limit: int = LIMIT) -> None:
-        super().__init__(inner)
+        self.inner = check_codec(inner)
         self.limit = count_of(limit, "limit", least=1)
+        self._certain = self.limit // 4  # so many characters are never more bytes than the limit
+        self.reads = inner.reads
+        self.decode = inner.decode
+        self.decode_call = inner.decode_call
+        self.decode_error = inner.decode_error
 
     def __repr__(self) -> str:
         return f"Limited({self.inner!r}, {self.limit})"
 
-    def reads(self, headers: Mapping[str, str]) -> bool:
+    def register_error(self, cls: E) -> E:
+        """Let failures of this class come back as themselves; see the inner codec. Usable as a decorator."""
+        return register_in(self.inner, cls)
+
+    def encode(self, value: object, type_: Any = Any, *, at: str = "") -> Value:
         """See the port."""
-        return self.inner.reads(headers)
+        written = self.inner.encode(value, type_, at=at)
+        if written.data is not None and len(written.data) > self._certain:
+            self._check(written.data, f"the value of {at}" if at else "the value")
+        return written
 
     def encode_call(self, call: Call, signature: Signature, *, at: str = "") -> Value:
         """See the port."""
         written = self.inner.encode_call(call, signature, at=at)
-        self._check(written, f"the arguments of {call.func}")
+        if written.data is not None and len(written.data) > self._certain:
+            self._check(written.data, f"the arguments of {call.func}")
         return written
 
-    def wrap(self, value: Value, purpose: Purpose, at: str) -> Value:
-        """See the base."""
-        whose = f" of {at}" if at else ""
-        self._check(value, f"the {purpose.value}{whose}")
-        return value
+    def encode_error(self, error: BaseException, *, at: str = "") -> Value:
+        """See the port. What is too large is written in brief."""
+        written = self.inner.encode_error(error, at=at)
+        try:
+            self._check(written.data or "", "it")
+        except EncodingError as refused:
+            return self.inner.encode_error(brief_error(error, refused), at=at)
+        return written
 
-    def unwrap(self, value: Value, purpose: Purpose, at: str) -> Value:
-        """See the base."""
-        del purpose, at
-        return value
-
-    def _check(self, value: Value, what: str) -> None:
-        size = _size(value.data)
+    def _check(self, data: str, what: str) -> None:
+        size = len(data) if data.isascii() else len(data.encode("utf-8", "surrogatepass"))
         if size > self.limit:
             raise EncodingError(
                 f"{what} would take {size:,} bytes in the store; the limit is {self.limit:,}.",
@@ -64,20 +81,12 @@ class Limited(Wrapper):
             )
 
 
-def _size(data: str | None) -> int:
-    if data is None:
-        return 0
-    return len(data) if data.isascii() else len(data.encode("utf-8", "surrogatepass"))
-
-
 def limited(codec: Codec) -> Codec:
     """Return a codec with the default limit around it, unless it has one."""
-    inner: Any = codec
+    inner = codec
     while isinstance(inner, Wrapper):
-        if isinstance(inner, Limited):
-            return codec
         inner = inner.inner
-    return Limited(codec)
+    return codec if isinstance(inner, Limited) else Limited(codec)
 
 
 if TYPE_CHECKING:

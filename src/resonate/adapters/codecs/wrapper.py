@@ -57,9 +57,7 @@ class Wrapper(ABC):
 
     def register_error(self, cls: E) -> E:
         """Let failures of this class come back as themselves; see the inner codec. Usable as a decorator."""
-        if not isinstance(self.inner, RegistersErrors):
-            raise UsageError(f"{type(self.inner).__name__} has no way to register errors: it lacks register_error.")
-        return self.inner.register_error(cls)
+        return register_in(self.inner, cls)
 
     # ------------------------------------------------------------ the port
 
@@ -84,10 +82,7 @@ class Wrapper(ABC):
         try:
             return self.wrap(self.inner.encode_error(error, at=at), Purpose.ERROR, at)
         except EncodingError as refused:
-            brief = ApplicationError(
-                f"a failure was left out, since it could not be written: {refused.message}", name=type(error).__name__
-            )
-            written = self.inner.encode_error(brief, at=at)
+            written = self.inner.encode_error(brief_error(error, refused), at=at)
             try:
                 return self.wrap(written, Purpose.ERROR, at)
             except EncodingError:
@@ -99,6 +94,21 @@ class Wrapper(ABC):
             return self.inner.decode_error(self.unwrap(value, Purpose.ERROR, at), at=at)
         except DecodingError as error:
             return ApplicationError("a failure was recorded that can't be read", details=str(error))
+
+
+def register_in(codec: Codec, cls: E) -> E:
+    """Register an error in a codec. Raise `UsageError` if it knows of no such thing."""
+    if not isinstance(codec, RegistersErrors):
+        raise UsageError(
+            f"{type(codec).__name__} has no register_error.", hint="Give it one, so that failures come back through it."
+        )
+    return codec.register_error(cls)
+
+
+def brief_error(error: BaseException, refused: EncodingError) -> ApplicationError:
+    """Return what is stored in place of a failure that was refused."""
+    name = type(error).__name__[:200]
+    return ApplicationError(f"a failure was left out, since it could not be written: {refused.message}", name=name)
 
 
 # ---------------------------------------------------------------- headers

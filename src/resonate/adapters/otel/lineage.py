@@ -27,9 +27,12 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from resonate.adapters.otel.naming import attributes_of, kind_of, name_of
 from resonate.core.engine.identity import KIND, Kind
 from resonate.core.protocol.records import PromiseRecord, Tag
+from resonate.logs import Log
 
 TRACEPARENT: Final = "traceparent"
 TRACESTATE: Final = "tracestate"
+log = Log("resonate.telemetry")
+
 W3C: Final = TraceContextTextMapPropagator()
 SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 SILENT: Final = TraceFlags(TraceFlags.DEFAULT)
@@ -132,14 +135,20 @@ class Homes:
     def _sampled(self, place: Place, record: PromiseRecord) -> Place:
         if self._sampler is None:
             return place
-        kept = self._sampler.should_sample(
-            within(place.parent),
-            place.own.trace_id,
-            name_of(record),
-            kind_of(record),
-            attributes_of(record, record),
-            (),
-        )
+        try:
+            kept = self._sampler.should_sample(
+                within(place.parent),
+                place.own.trace_id,
+                name_of(record),
+                kind_of(record),
+                attributes_of(record, record),
+                (),
+            )
+        except Exception as error:
+            self._sampler = None
+            text = "The sampler failed, and is asked no more which traces to pass on. Executions go on."
+            log.warning(text, exc_info=error)
+            return place
         flags = SAMPLED if kept.decision.is_sampled() else SILENT
         return evolve(place, own=_local(place.own.trace_id, place.own.span_id, flags, kept.trace_state))
 

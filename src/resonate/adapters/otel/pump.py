@@ -7,15 +7,16 @@ Law 3: the thread lives as long as there is a pump; one that hangs is left behin
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
+from resonate.logs import Log
+
 T = TypeVar("T")
 
-log = logging.getLogger("resonate.telemetry")
+log = Log("resonate.telemetry")
 
 LINGER: Final = 0.02
 """Seconds for which more is collected before the thread sets to work: waking it costs more than the work."""

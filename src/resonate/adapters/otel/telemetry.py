@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import Token
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 from opentelemetry import context as contexts
 from opentelemetry import metrics
@@ -16,19 +15,22 @@ from opentelemetry.context import Context
 from opentelemetry.trace import NonRecordingSpan, SpanContext
 
 from resonate.adapters.otel.lineage import SILENT, W3C, Homes, Place, headers_of, within
+from resonate.adapters.otel.meters import Instruments, Meters
 from resonate.adapters.otel.pump import Pump
 from resonate.adapters.otel.spans import IDS, Spans
 from resonate.core import trace
 from resonate.core.protocol.records import PromiseRecord
 from resonate.core.trace import LifecycleEvent
 from resonate.core.values import Codec
+from resonate.logs import Log
 from resonate.ports.clock import Clock
 from resonate.ports.telemetry import Load
 
-log = logging.getLogger("resonate.telemetry")
+log = Log("resonate.telemetry")
 
 SCOPE: Final = "resonate"
 MOST_WAITING: Final = 20_000
+UNCOUNTED: Final = (*get_args(trace.TraceEvent), trace.StepStarted)
 
 
 class OTel:
@@ -40,6 +42,8 @@ class OTel:
         namespace: goes into the ids of spans. Give each store its own where two of them have executions of the same
             ids and their traces go to the same backend; it must be the same in all processes of one store.
         queue: so many events may wait for a slow exporter; more are dropped, and counted.
+        buffer: for how long, in seconds, a span may be on its way out of a process, and is lost if that is killed: what
+            an execution reported so shortly before it was cut off is reported again by whoever takes it up.
         flush: how long, in seconds, closing a client may wait for exporters.
     """
 
@@ -50,36 +54,65 @@ class OTel:
         *,
         namespace: str = "",
         queue: int = MOST_WAITING,
+        buffer: float = 10.0,
         flush: float = 5.0,
     ) -> None:
         self._tracer_provider = tracer_provider
         self._meter_provider = meter_provider
         self._namespace = namespace
         self._queue = queue
+        self._buffer_ms = round(buffer * 1000)
         self._flush = flush
+        self._instruments: Instruments | None = None
 
     def open(self, *, clock: Clock, codec: Codec, load: Callable[[], Load]) -> Recording:
         """Return the recorder of a client that is being opened."""
         provider = self._tracer_provider or tracing.get_tracer_provider()
         tracer = _with_chosen_ids(provider.get_tracer(SCOPE))
         homes = Homes(self._namespace, getattr(tracer, "sampler", None))
-        spans = Spans(tracer, codec, homes)
-        return Recording(clock, spans, homes, provider=provider, queue=self._queue, flush=self._flush)
+        if self._instruments is None:
+            self._instruments = Instruments.of((self._meter_provider or metrics.get_meter_provider()).get_meter(SCOPE))
+        return Recording(
+            clock=clock,
+            homes=homes,
+            spans=Spans(tracer, codec, homes),
+            instruments=self._instruments,
+            load=load,
+            flushes=[self._tracer_provider or provider, self._meter_provider or metrics.get_meter_provider()],
+            queue=self._queue,
+            delay_ms=self._buffer_ms,
+            flush=self._flush,
+        )
 
 
 class Recording:
     """A `Recorder`: hands events to a thread of its own, and knows the spans of what runs now."""
 
     def __init__(
-        self, clock: Clock, spans: Spans, homes: Homes, *, provider: tracing.TracerProvider, queue: int, flush: float
+        self,
+        *,
+        clock: Clock,
+        homes: Homes,
+        spans: Spans,
+        instruments: Instruments,
+        load: Callable[[], Load],
+        flushes: list[object],
+        queue: int,
+        delay_ms: int,
+        flush: float,
     ) -> None:
+        self.delay_ms = delay_ms
         self._clock = clock
-        self._spans = spans
         self._homes = homes
-        self._provider = provider
+        self._spans = spans
+        self._instruments = instruments
+        self._meters = Meters(instruments)
+        self._load = load
+        self._flushes = flushes
         self._flush = flush
         self._driven: dict[str, Place] = {}
-        self._pump: Pump[tuple[int, LifecycleEvent]] = Pump(self._work, lambda: None, queue)
+        self._instruments.loads.add(load)
+        self._pump: Pump[tuple[int, LifecycleEvent]] = Pump(self._work, self._rest, queue)
 
     # ------------------------------------------------------------ the spine
 
@@ -90,14 +123,15 @@ class Recording:
                 self._driven[id] = self._homes.of(promise)
             case trace.TaskSuspended() | trace.TaskFulfilled() | trace.TaskReleased() | trace.LeaseLost():
                 self._driven.pop(event.id, None)
-            case trace.TaskAcquired() | trace.Settled():
-                pass
-            case _:
+            case _ if isinstance(event, UNCOUNTED):
                 return
+            case _:
+                pass
         self._pump.put((self._clock.now(), event))
 
     def _work(self, item: tuple[int, LifecycleEvent]) -> None:
         now, event = item
+        self._meters.take(event)
         match event:
             case trace.Settled():
                 self._spans.settled(event)
@@ -113,6 +147,10 @@ class Recording:
                 self._spans.ended(event.id, now, "lost")
             case _:
                 pass
+
+    def _rest(self) -> None:
+        self._meters.dropped(self._pump.dropped)
+        self._meters.hand_over()
 
     # ------------------------------------------------------------ how a trace is passed on
 
@@ -140,6 +178,7 @@ class Recording:
 
     async def close(self) -> None:
         """See the port."""
+        self._instruments.loads.discard(self._load)
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
 
@@ -159,9 +198,10 @@ class Recording:
                 log.warning("Telemetry was not done within %.1f s of closing: the rest is left behind.", self._flush)
 
     def _flush_providers(self) -> None:
-        flush: Any = getattr(self._provider, "force_flush", None)
-        if flush is not None:
-            flush(int(self._flush * 1000))
+        for provider in self._flushes:
+            flush: Any = getattr(provider, "force_flush", None)
+            if flush is not None:
+                flush(int(self._flush * 1000))
 
 
 class _Within:

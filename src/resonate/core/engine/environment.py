@@ -65,7 +65,7 @@ class Environment:
         registry: finds functions.
         address: turns a target (a group's name or an address; None for this worker's group) into an address.
         random: makes a generator from a seed; equal seeds, equal streams, in every process.
-        logger: makes the logger of a scope (function, execution id, promise id, is it replaying).
+        logger: makes the logger of a scope (function, what is known of it now, is it replaying).
         observe: hears of every lifecycle event, or None when nobody listens.
         timeout_ms: how long an execution may take unless its options say otherwise.
         step_timeout_ms: how long a step may take, with all its attempts, unless its options say otherwise.
@@ -74,6 +74,7 @@ class Environment:
         timer_made: is told the id of each targeted timer: its task will be offered, and nobody is to run it.
         carried: what a promise that others settle takes along in its headers (the execution's promise, the id of
             whoever calls); None when no spans are made: then nothing is reported as settled, either.
+        shortly_ms: for how long before it was cut off what an attempt reported may be lost, and is reported again.
         enter: called in the context in which a workflow's body will run (execution id, promise id, is it replaying).
         many: an execution with more promises than this is reported, and warned of, once.
     """
@@ -82,7 +83,7 @@ class Environment:
     registry: Registry
     address: Callable[[str | None], str]
     random: Callable[[str], Any]
-    logger: Callable[[str, str, Callable[[], bool]], Any]
+    logger: Callable[[str, Callable[[], Mapping[str, object]], Callable[[], bool]], Any]
     observe: Callable[[LifecycleEvent], None] | None = None
     dialect: Dialect = OURS
     dependencies: Dependencies = field(factory=Dependencies)
@@ -92,5 +93,6 @@ class Environment:
     warn: Callable[[str], None] = _keep_quiet
     timer_made: Callable[[str], None] = _keep_quiet
     carried: Callable[[PromiseRecord, str], Mapping[str, str]] | None = None
+    shortly_ms: int = 0
     enter: Callable[[str, str, Callable[[], bool]], None] | None = None
     many: int = 1000

@@ -45,7 +45,7 @@ from resonate.core.engine.loop import (
     TimerHandle,
     current_branch,
 )
-from resonate.core.engine.outcome import outcome_of
+from resonate.core.engine.outcome import converted, outcome_of, placed
 from resonate.core.engine.outside import Outside
 from resonate.core.engine.recall import Recall
 from resonate.core.engine.reports import Reports
@@ -152,7 +152,7 @@ class Execution:
         self._stretches = 0  # promises that carry the record of deliveries, where it is written apart
         self._reports: Reports | None = None
         if env.carried is not None and env.observe is not None:
-            self._reports = Reports(promise, dialect.separator, self._suffix, env.observe)
+            self._reports = Reports(promise, dialect.separator, self._suffix, env.observe, env.shortly_ms)
         apart = None if dialect.whole_preload or dialect.searches else self._apart
         self._writes = Writes(self.deliveries, apart, self._reports)
         self._recall = Recall(self._separator, whole=whole)
@@ -244,6 +244,16 @@ class Execution:
         self._dead = True
         self.loop.close()
 
+    def facts(self, scope: Scope) -> dict[str, object]:
+        """Return what a line of a log says of where it was written."""
+        return {
+            "id": scope.id,
+            "execution": self.id,
+            "function": scope.function.name,
+            "version": scope.function.version,
+            "attempt": self.version,
+        }
+
     @property
     def stopped(self) -> ResonateError | None:
         """Why the engine refuses to go on, None while it does not."""
@@ -319,6 +329,8 @@ class Execution:
                 self._recall.asked(child_id)
             self._create(child, param, timeout_ms, tags)
         else:
+            if self._reports is not None and role is Role.STEP and known.state is PromiseState.PENDING:
+                self._reports.cut_off()
             self._recognize(child, known)
         return child
 
@@ -756,7 +768,8 @@ class Execution:
         try:
             encoded = self.env.codec.encode(event.value, child.returns, at=child.id)
         except CodecError as error:
-            error.execution, error.step = self.id, child.id
+            assert child.function is not None
+            placed(error, f"the result of {child.function.name}", execution=self.id, step=child.id)
             self._emit(trace.CodecFailed(id=child.id, path=getattr(error, "path", ""), message=str(error)))
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
             return
@@ -940,13 +953,13 @@ class Execution:
             self._emit(trace.Resume(child.scope.id, child.id))
         if future.done():
             return
-        if child.convert is not None:
-            future.set_result(child.convert(record))
-            return
         if child.role is Role.TIMER and record.state is PromiseState.RESOLVED:
             future.set_result(None)  # the server settles it, and writes no value that a codec could read
             return
-        value, error = outcome_of(self.env.codec, record, child.returns)
+        if child.convert is not None:
+            value, error = converted(child.convert, record)
+        else:
+            value, error = outcome_of(self.env.codec, record, child.returns)
         if error is None:
             future.set_result(value)
         elif isinstance(error, StopIteration | StopAsyncIteration):  # a future can't hold these
@@ -1007,7 +1020,7 @@ class Execution:
             try:
                 value = self.env.codec.encode(scope.outcome, scope.function.signature.returns, at=scope.id)
             except CodecError as failed:
-                failed.execution, failed.step = self.id, scope.id
+                placed(failed, f"the result of {scope.function.name}", execution=self.id, step=scope.id)
                 self._emit(trace.CodecFailed(id=scope.id, path=getattr(failed, "path", ""), message=str(failed)))
                 error = failed
             else:

@@ -9,6 +9,7 @@ from resonate.core import trace
 from resonate.core.engine import commands as do
 from resonate.core.engine.environment import Environment
 from resonate.core.engine.loop import CancelledError
+from resonate.core.engine.outcome import placed
 from resonate.core.engine.tries import NO_FAILURES, Failures, with_failures
 from resonate.core.function import Function
 from resonate.core.protocol.records import PromiseRecord, PromiseState, Value
@@ -76,7 +77,7 @@ class StepExecution:
         try:
             encoded = self.env.codec.encode(value, self.function.signature.returns, at=self.id)
         except CodecError as error:
-            error.execution = error.step = self.id
+            placed(error, f"the result of {self.function.name}", execution=self.id, step=self.id)
             self._emit(trace.CodecFailed(id=self.id, path=getattr(error, "path", ""), message=str(error)))
             return self._failed(error)
         return self._fulfill(PromiseState.RESOLVED, with_failures(encoded, failures))

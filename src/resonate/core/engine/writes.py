@@ -91,7 +91,7 @@ class Writes:
         reports: of what has settled; a write says which were made before it was sent. None if there are none.
     """
 
-    __slots__ = ("_apart", "_deliveries", "_drafts", "_reports", "_stretch", "_under_way")
+    __slots__ = ("_apart", "_deliveries", "_drafts", "_reports", "_stretch", "under_way")
 
     def __init__(
         self,
@@ -103,13 +103,9 @@ class Writes:
         self._apart = apart
         self._reports = reports
         self._drafts: dict[str, Creation | Settlement | Own] = {}
-        self._under_way: dict[str, tuple[int, str | None]] = {}  # what each carries: up to where, as which text
+        self.under_way: dict[str, tuple[int, str | None]] = {}
+        """What the store has yet to answer, and what each carries of the record: up to where, as which text."""
         self._stretch: str | None = None  # the promise of a stretch that is under way
-
-    @property
-    def under_way(self) -> bool:
-        """Whether the store has yet to answer one."""
-        return bool(self._under_way)
 
     def create(self, child: Child, param: Value, timeout_at: int, tags: Mapping[str, str]) -> None:
         """Ask for a child's promise to be created."""
@@ -130,11 +126,11 @@ class Writes:
     def clear(self) -> None:
         """Send nothing more, and wait for no answer."""
         self._drafts.clear()
-        self._under_way.clear()
+        self.under_way.clear()
 
     def acknowledged(self, record: PromiseRecord) -> None:
         """Take note of an answer: what the write carried is recorded only if it is what the store kept."""
-        mark, header = self._under_way.pop(record.id, NOTHING)
+        mark, header = self.under_way.pop(record.id, NOTHING)
         if header is not None and header in {record.param.headers.get(HEADER), record.value.headers.get(HEADER)}:
             self._deliveries.recorded(mark)
         if record.id == self._stretch:
@@ -142,7 +138,7 @@ class Writes:
 
     def refused(self, promise_id: str) -> None:
         """Take note that the store refused a write."""
-        self._under_way.pop(promise_id, None)
+        self.under_way.pop(promise_id, None)
 
     def send(self) -> list[do.Command]:
         """Return what is to be sent now, each write with the deliveries that it depends on and that are not recorded.
@@ -156,18 +152,20 @@ class Writes:
         out: list[do.Command] = []
         header = self._deliveries.header()
         drafts, self._drafts = self._drafts, {}
-        alone, mark, ahead = self._deliveries.pending > FEW, self._deliveries.mark, False
+        alone, mark, ahead = False, 0, False
+        if header is not None:
+            alone, mark = self._deliveries.pending > FEW, self._deliveries.mark
         told = None if self._reports is None else self._told(self._reports, drafts.values())
         for promise_id, draft in drafts.items():
             if header is None or not draft.carries:
-                self._under_way[promise_id] = NOTHING
+                self.under_way[promise_id] = NOTHING
                 out.append(do.Write(draft.sealed(None, told)))
             elif alone and ahead:
                 self._drafts[promise_id] = draft
                 continue
             else:
                 ahead = True
-                self._under_way[promise_id] = (mark, header)
+                self.under_way[promise_id] = (mark, header)
                 out.append(do.Write(draft.sealed(header, told)))
             if not isinstance(draft, Own):
                 told = None  # one of them says it
@@ -193,7 +191,7 @@ class Writes:
             told = self._told(self._reports, ready)
         for promise_id, draft in drafts.items():
             if promise_id not in self._drafts:
-                self._under_way[promise_id] = NOTHING
+                self.under_way[promise_id] = NOTHING
                 out.append(do.Write(draft.sealed(None, told)))
                 if not isinstance(draft, Own):
                     told = None
@@ -201,6 +199,6 @@ class Writes:
         if self._drafts and self._stretch is None and header is not None:
             request = apart(header)
             self._stretch = request.id
-            self._under_way[request.id] = (mark, header)
+            self.under_way[request.id] = (mark, header)
             out.append(do.Write(request))
         return out
