@@ -22,6 +22,7 @@ from resonate.core.values import Codec
 from resonate.ports.store import Backend
 from resonate.testing.clock import VirtualClock
 from resonate.testing.field import FieldServer
+from resonate.testing.inside import kill
 
 
 class Server(Backend, Protocol):
@@ -95,11 +96,16 @@ class Harness:
         self._open.append(client)
         return client
 
+    @property
+    def opened(self) -> tuple[Resonate, ...]:
+        """The clients that `open` opened and nobody has crashed."""
+        return tuple(self._open)
+
     async def crash(self, client: Resonate) -> None:
         """Drop a client where it stands: not one more request is sent, and its leases lapse. As a SIGKILL would."""
         if client in self._open:
             self._open.remove(client)
-        await client._kill()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # a dying process asks nobody
+        await kill(client)
 
     def snapshot(self) -> Snapshot:
         """Return all that the server has stored, as its clients see it."""
