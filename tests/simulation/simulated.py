@@ -207,6 +207,12 @@ async def whatever_comes(ctx: Context) -> bool:
     return await ctx.run(noted, list(seen)) == seen
 
 
+async def sleeps_beside(ctx: Context) -> int:
+    """A timer that its worker watches itself, since a step runs beside it."""
+    _, doubled = await asyncio.gather(ctx.sleep(50), ctx.run(double, 1))
+    return doubled
+
+
 def lasts(ms: int) -> Callable[[Run], bool]:
     """Tell whether a run has slept for as long as it was to; clocks that are off may disagree."""
     return lambda run: run.duration_ms >= ms or any(fault.kind is Kind.SKEW for fault in run.faults.faults)
@@ -290,6 +296,7 @@ SIMULATED = {
     "whatever comes first": Simulated(whatever_comes, (), {**LONG, "register": (double,), "result": True}),
     "queue in order": Simulated(taken_in_order, (), {**LONG, "result": True}),
     "timers side by side": Simulated(side_by_side, (), {**LONG, "invariant": lasts(9_000)}),
+    "sleep beside a step": Simulated(sleeps_beside, (), {**LONG, "invariant": lasts(50_000)}),
     "step that is given up": Simulated(gives_up, (), {**LONG, "before": forget, "invariant": lambda _: FINISHED == []}),
     "watchful": Simulated(watchful, (), {**LONG, "before": forget, "invariant": lambda _: SEEN == []}),
     "random numbers": Simulated(chancy, (), LONG),
