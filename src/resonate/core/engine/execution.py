@@ -257,6 +257,11 @@ class Execution:
         }
 
     @property
+    def stopped(self) -> ResonateError | None:
+        """Why the engine refuses to go on, None while it does not."""
+        return self._stopped
+
+    @property
     def awaiting(self) -> tuple[str, ...]:
         """Ids of the promises whose results the workflow does not have yet."""
         return tuple(self._children)
