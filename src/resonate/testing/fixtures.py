@@ -204,10 +204,8 @@ def system(request: pytest.FixtureRequest) -> Iterator[Case]:
         marked.update(mark.kwargs)
     app = _app(request)
     checks = _checks(request.config, marked)
-    options = {
-        **({} if app is None else options_like(app)),
-        **{k: v for k, v in marked.items() if k not in OWN_OPTIONS},
-    }
+    options = {} if app is None else options_like(app)
+    options.update({name: value for name, value in marked.items() if name not in OWN_OPTIONS})
     if checks.replay == "always":
         options["continuations"] = 0
     case = Case(harness=Harness(), checks=checks, options=options, app=app)

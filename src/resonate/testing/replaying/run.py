@@ -33,7 +33,7 @@ from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 from resonate.core.registry import Function, Registry
 from resonate.core.values import Call, Codec, Signature
-from resonate.runtime.logs import workflow_logger
+from resonate.logs import WorkflowLog
 from resonate.runtime.recording import Recording
 
 _OWN: Final = str(Path(ids.__file__).parent.parent)
@@ -134,7 +134,7 @@ def run(
         registry=registry,
         address=lambda target: target if target is not None and "://" in target else f"poll://any@{target or 'replay'}",
         random=random.Random,
-        logger=lambda name, id_, _replaying: workflow_logger(name, id_, lambda: True),
+        logger=lambda name, known, _replaying: WorkflowLog(name, known, lambda: True),
         dialect=evolve(OURS, separator=recording.separator),
         dependencies=dependencies,
     )
