@@ -10,7 +10,6 @@ import pytest
 from attrs import frozen
 
 from resonate.errors import UsageError
-from resonate.ports.clock import Clock
 from resonate.ports.store import Backend
 from resonate.testing import loading
 from resonate.testing.clock import VirtualClock
@@ -83,7 +82,7 @@ def opened(make: Any) -> Generator[Callable[[VirtualClock], Backend]]:
         yield backend
 
 
-def make_clock(make: Any) -> Clock:
-    """Return a clock of a factory, or the clock that is given."""
-    clock: Clock = make() if callable(make) else make
-    return clock
+def made(maker: Any) -> Any:
+    """Return what a factory makes, or what was given in place of one."""
+    found: Any = maker() if callable(maker) else maker
+    return found
