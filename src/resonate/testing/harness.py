@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -10,11 +11,14 @@ from attrs import evolve
 
 from resonate.adapters.codecs.checked import Checked
 from resonate.adapters.codecs.json import JsonCodec
+from resonate.adapters.codecs.limited import Limited
+from resonate.adapters.codecs.wrapper import Wrapper
 from resonate.adapters.memory import MemoryServer
 from resonate.client import Resonate
 from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.settings import DEFAULT_SETTINGS, Settings
 from resonate.core.protocol.snapshot import Snapshot
+from resonate.core.values import Codec
 from resonate.ports.store import Backend
 from resonate.testing.clock import VirtualClock
 from resonate.testing.field import FieldServer
@@ -83,7 +87,7 @@ class Harness:
         """Return a client of the server, not open yet; `backend` goes between, e.g. `Faulty(harness.server)`."""
         given = {**self._defaults, **options}
         if self._check:
-            given["codec"] = Checked(JsonCodec() if given.get("codec") is None else given["codec"])
+            given["codec"] = _checked(JsonCodec() if given.get("codec") is None else given["codec"])
         return Resonate(backend or self.backend, clock=self.clock, **given)
 
     async def open(self, client: Resonate) -> Resonate:
@@ -106,3 +110,14 @@ class Harness:
     def snapshot(self) -> Snapshot:
         """Return all that the server has stored, as its clients see it."""
         return self.backend.snapshot()
+
+
+def _checked(codec: Codec) -> Codec:
+    """Return a codec whose values are checked where they are written, below what encrypts or moves them."""
+    if isinstance(codec, Limited):
+        return Limited(_checked(codec.inner), codec.limit)
+    if not isinstance(codec, Wrapper):
+        return Checked(codec)
+    twin = copy(codec)
+    twin.inner = _checked(codec.inner)
+    return twin
