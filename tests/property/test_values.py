@@ -9,11 +9,36 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from resonate import Checked, Codecs, Context, EncodingError, JsonCodec, Never
+from resonate import (
+    Checked,
+    Codecs,
+    Compressed,
+    Context,
+    EncodingError,
+    Encrypted,
+    JsonCodec,
+    Never,
+    Offloaded,
+    PickleCodec,
+)
 from resonate.core.values import Call, Codec, Signature
 from resonate.testing import Harness
 from tests.property.shapes import Shape, same, shapes
 from tests.unit.codecs.salted import Salted
+
+
+class Shelf:
+    """Keeps blobs in memory."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, bytes] = {}
+
+    def put(self, key: str, content: bytes) -> None:
+        self.kept[key] = content
+
+    def get(self, key: str, size: int) -> bytes:
+        return self.kept[key][: size + 1]
+
 
 CODECS: dict[str, Callable[[], Codec]] = {
     "json": JsonCodec,
@@ -21,6 +46,13 @@ CODECS: dict[str, Callable[[], Codec]] = {
     "wrapped": Salted,
     "wrapped twice": lambda: Salted(Salted(), "again"),
     "chosen": lambda: Codecs(Salted(), JsonCodec()),
+    "encrypted": lambda: Encrypted(JsonCodec(), b"k" * 32),
+    "compressed": lambda: Compressed(JsonCodec(), above=10),
+    "offloaded": lambda: Offloaded(JsonCodec(), Shelf(), threshold=20),
+    "pickled": lambda: PickleCodec(key=b"k" * 32),
+    "all of them": lambda: Offloaded(
+        Encrypted(Compressed(PickleCodec(key=b"p" * 32), above=10), b"k" * 32), Shelf(), threshold=20
+    ),
 }
 """Each codec, and each way to put codecs together."""
 
@@ -33,7 +65,7 @@ def test_values_of_a_hundred_shapes_come_back_equal(name):
     codec = CODECS[name]()
     written, seen = 0, set()
 
-    @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.data(), shapes)
     def check(data: st.DataObject, shape: Shape) -> None:
         nonlocal written

@@ -16,7 +16,7 @@ from resonate.core.engine.identity import ARGS, CALL, KIND, SITE, Identity, Kind
 from resonate.core.function import Function, FunctionKind, check_call, describe
 from resonate.core.protocol.records import PromiseRecord, PromiseState, Value
 from resonate.core.registry import Registry
-from resonate.core.values import UNTYPED, Call, Codec, Signature
+from resonate.core.values import UNTYPED, Call, Codec, Signature, place_of_param
 from resonate.errors import CodecError, FunctionNotRegistered, NondeterminismError, ResonateError, UsageError
 from resonate.runtime.recording import Recording
 from resonate.testing.inside import settings_of
@@ -114,7 +114,9 @@ class _Replay:
         recording, registry, codec = self._recording, self._registry, self._codec
         try:
             call = codec.decode_call(
-                recording.promise.param, lambda name, version: registry.get(name, version).signature
+                recording.promise.param,
+                lambda name, version: registry.get(name, version).signature,
+                at=place_of_param(recording.promise),
             )
             function = registry.get(call.func, call.version)
             check_call(function, call.args, call.kwargs)
@@ -202,8 +204,8 @@ class _Replay:
             return self._agrees(course.asked, Agreement.SO_FAR, "Then it ends.")
         promise = self._recording.promise
         returns = self._registry.get(*_named(self._function)).signature.returns
-        before = _outcome(self._codec, promise.state, promise.value, returns)
-        now = _outcome(self._codec, state, value, returns)
+        before = _outcome(self._codec, promise.state, promise.value, returns, promise.id)
+        now = _outcome(self._codec, state, value, returns, promise.id)
         found = differences(before, now) if promise.state is state else [""]
         if not found:
             return self._agrees(course.asked, Agreement.WHOLE)
@@ -237,7 +239,10 @@ class _Replay:
 
         for types in (typed, untyped):
             try:
-                return self._codec.decode_call(record.param, types), self._codec.decode_call(asked.param, types)
+                return (
+                    self._codec.decode_call(record.param, types, at=place_of_param(record)),
+                    self._codec.decode_call(asked.param, types, at=record.id),
+                )
             except ResonateError:
                 continue
         return None
@@ -250,7 +255,8 @@ class _Replay:
     def _ending(self, state: PromiseState, value: Value) -> str:
         try:
             returns = self._registry.get(*_named(self._function)).signature.returns
-            return f"ends {state.value} with {_cut(repr(_outcome(self._codec, state, value, returns)))}"
+            outcome = _outcome(self._codec, state, value, returns, self._recording.promise.id)
+            return f"ends {state.value} with {_cut(repr(outcome))}"
         except ResonateError:
             return f"ends {state.value}"
 
@@ -305,12 +311,12 @@ def _where(frame: FrameType | None) -> tuple[str, str]:
     return f"{path}:{number}", linecache.getline(path, number).strip()
 
 
-def _outcome(codec: Codec, state: PromiseState, value: Value, returns: Any) -> Any:
+def _outcome(codec: Codec, state: PromiseState, value: Value, returns: Any, at: str) -> Any:
     """Return what a workflow ended with, so that two of them can be compared; an error by its type and text."""
     if state is PromiseState.RESOLVED:
-        return codec.decode(value, returns)
+        return codec.decode(value, returns, at=at)
     if state is PromiseState.REJECTED:
-        error = codec.decode_error(value)
+        error = codec.decode_error(value, at=at)
         return (type(error).__name__, str(error))
     return state.value
 
