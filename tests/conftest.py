@@ -23,3 +23,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=None,
         help="run the protocol's random test for at least this many steps, new ones each time",
     )
+    parser.addoption(
+        "--payloads",
+        type=int,
+        default=None,
+        help="attack each codec with so many changed payloads, others than by default",
+    )

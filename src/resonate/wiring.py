@@ -299,7 +299,13 @@ def _codec(given: Codec | None) -> tuple[Codec, Moves | None]:
     from resonate.adapters.codecs.offloaded import Offloaded
 
     codec = check_codec(given)
-    return (codec.reading(), codec) if isinstance(codec, Offloaded) else (limited(codec), None)
+    if isinstance(codec, Offloaded):
+        return codec.reading(), codec
+    from resonate.adapters.codecs.checked import Checked
+
+    if isinstance(codec, Checked) and isinstance(codec.inner, Offloaded):
+        return Checked(codec.inner.reading()), codec.inner
+    return limited(codec), None
 
 
 def _json() -> Codec:

@@ -17,6 +17,7 @@ from resonate import (
     EncodingError,
     Encrypted,
     JsonCodec,
+    Limited,
     Never,
     Offloaded,
     PickleCodec,
@@ -26,18 +27,20 @@ from resonate.testing import Harness
 from tests.property.shapes import Shape, same, shapes
 from tests.unit.codecs.salted import Salted
 
+KEYS = {"1": bytes(range(32))}
 
-class Shelf:
-    """Keeps blobs in memory."""
+
+class InMemory:
+    """Blobs that are kept in a dict."""
 
     def __init__(self) -> None:
-        self.kept: dict[str, bytes] = {}
+        self._kept: dict[str, bytes] = {}
 
     def put(self, key: str, content: bytes) -> None:
-        self.kept[key] = content
+        self._kept[key] = content
 
     def get(self, key: str, size: int) -> bytes:
-        return self.kept[key][: size + 1]
+        return self._kept[key][: size + 1]
 
 
 CODECS: dict[str, Callable[[], Codec]] = {
@@ -46,13 +49,13 @@ CODECS: dict[str, Callable[[], Codec]] = {
     "wrapped": Salted,
     "wrapped twice": lambda: Salted(Salted(), "again"),
     "chosen": lambda: Codecs(Salted(), JsonCodec()),
-    "encrypted": lambda: Encrypted(JsonCodec(), b"k" * 32),
-    "compressed": lambda: Compressed(JsonCodec(), above=10),
-    "offloaded": lambda: Offloaded(JsonCodec(), Shelf(), threshold=20),
-    "pickled": lambda: PickleCodec(key=b"k" * 32),
-    "all of them": lambda: Offloaded(
-        Encrypted(Compressed(PickleCodec(key=b"p" * 32), above=10), b"k" * 32), Shelf(), threshold=20
-    ),
+    "limited": lambda: Limited(JsonCodec()),
+    "gzip": lambda: Compressed(JsonCodec(), format="gzip", above=0),
+    "zstd": lambda: Compressed(JsonCodec(), format="zstd", above=0),
+    "encrypted": lambda: Encrypted(JsonCodec(), KEYS),
+    "compressed, encrypted, offloaded": lambda: Offloaded(Encrypted(Compressed(JsonCodec()), KEYS), InMemory(), 100),
+    "pickle": lambda: PickleCodec(keys=KEYS),
+    "encrypted pickle, beside json": lambda: Codecs(Encrypted(PickleCodec(keys=KEYS), KEYS), JsonCodec()),
 }
 """Each codec, and each way to put codecs together."""
 
@@ -65,7 +68,7 @@ def test_values_of_a_hundred_shapes_come_back_equal(name):
     codec = CODECS[name]()
     written, seen = 0, set()
 
-    @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.data(), shapes)
     def check(data: st.DataObject, shape: Shape) -> None:
         nonlocal written

@@ -24,6 +24,7 @@ from resonate import (
     Never,
     Offloaded,
     PickleCodec,
+    Resonate,
     ServerError,
     SqliteServer,
 )
@@ -192,7 +193,7 @@ async def test_a_value_that_was_moved_to_another_promise_is_refused(place):
     await client.promises.resolve(ids[0], "paid", type=str)
     assert await one.result() == "paid"
     copied = (await client.promises.get(ids[0])).value
-    thief = place.client(pid="thief", codec=Copying(copied))
+    thief = Resonate(place.backend, clock=place.clock, pid="thief", codec=Copying(copied))
     await place.open(thief)
     await thief.promises.resolve(ids[1], "whatever")
     with pytest.raises(DecodingError, match=f"written for another promise or purpose than the value of {ids[1]}"):
@@ -208,6 +209,9 @@ class Copying(JsonCodec):
 
     def encode(self, *_args, **_kwargs) -> Value:
         return self._value
+
+    def decode(self, *_args, **_kwargs) -> str:
+        return "whatever"
 
 
 async def test_a_promise_that_is_settled_in_the_clear_is_not_believed(place):

@@ -13,6 +13,8 @@ import pytest
 
 from resonate.adapters.codecs import blobs as blobs_module
 from resonate.adapters.codecs.blobs import DirectoryBlobs
+from resonate.adapters.codecs.checked import Checked
+from resonate.adapters.codecs.choice import Codecs
 from resonate.adapters.codecs.encrypted import Encrypted
 from resonate.adapters.codecs.json import JsonCodec
 from resonate.adapters.codecs.limited import Limited, limited
@@ -322,3 +324,10 @@ def test_a_codec_with_a_limit_gets_no_other():
     assert limited(own) is own
     assert isinstance(limited(Encrypted(JsonCodec(), b"k" * 32)), Limited)
     assert repr(limited(JsonCodec())).endswith("2000000)")
+
+
+def test_a_limit_is_found_behind_what_checks_and_chooses():
+    own = Limited(JsonCodec(), 10_000_000)
+    for codec in (Checked(own), Codecs(own, JsonCodec()), Checked(Codecs(Encrypted(own, b"k" * 32)))):
+        assert limited(codec) is codec
+    assert isinstance(limited(Codecs(JsonCodec(), own)), Limited)

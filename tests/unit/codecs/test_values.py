@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import InitVar, dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
 
@@ -419,3 +420,11 @@ def test_a_named_tuple_without_types_holds_plain_json():
 def test_two_spellings_of_a_union_write_the_same_bytes():
     for type_ in (list[int] | list[str], list[str] | list[int]):
         assert text(JsonCodec().encode([], type_)) == '{"$type":"list[int]","value":[]}'
+
+
+def test_a_fraction_of_a_few_characters_does_not_fill_the_memory():
+    codec = JsonCodec()
+    assert codec.decode(codec.encode("0.25", str), Fraction) == Fraction(1, 4)
+    for text in ("1e1000000000", "1E9", "1/3e5", "nan", " 1", "1/0"):
+        with pytest.raises(DecodingError):
+            codec.decode(codec.encode(text, str), Fraction)

@@ -30,6 +30,11 @@ class Checked:
     def __init__(self, codec: Codec) -> None:
         self._codec = check_codec(codec)
 
+    @property
+    def inner(self) -> Codec:
+        """The codec whose values are checked."""
+        return self._codec
+
     def register_error(self, cls: E) -> E:
         """Let failures of this class come back as themselves. Usable as a decorator."""
         return register_error(self._codec, cls)

@@ -33,6 +33,11 @@ class Codecs:
         self._current = check_codec(current)
         self._all: tuple[Codec, ...] = (current, *map(check_codec, others))
 
+    @property
+    def inner(self) -> Codec:
+        """The codec that writes."""
+        return self._current
+
     def register_error(self, cls: E) -> E:
         """Let failures of this class come back as themselves, whichever codec wrote them. Usable as a decorator."""
         able = [codec for codec in self._all if isinstance(codec, RegistersErrors)]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from resonate.adapters.codecs.wrapper import Wrapper, brief_error, count_of, register_in
+from resonate.adapters.codecs.wrapper import brief_error, count_of
 from resonate.core.protocol.records import Value
 from resonate.core.values import Call, Codec, Signature
 from resonate.errors import EncodingError
-from resonate.ports.codec import check_codec
+from resonate.ports.codec import check_codec, register_error
 
 LIMIT: Final = 2_000_000
 """Of a request a Resonate server takes 2 MiB (2,097,152 bytes): this, and some 97 kB for headers, tags and ids."""
@@ -45,7 +45,7 @@ class Limited:
 
     def register_error(self, cls: E) -> E:
         """Let failures of this class come back as themselves; see the inner codec. Usable as a decorator."""
-        return register_in(self.inner, cls)
+        return register_error(self.inner, cls)
 
     def encode(self, value: object, type_: Any = Any, *, at: str = "") -> Value:
         """See the port."""
@@ -82,11 +82,13 @@ class Limited:
 
 
 def limited(codec: Codec) -> Codec:
-    """Return a codec with the default limit around it, unless it has one."""
-    inner = codec
-    while isinstance(inner, Wrapper):
-        inner = inner.inner
-    return codec if isinstance(inner, Limited) else Limited(codec)
+    """Return a codec with the default limit around it, unless what writes has one."""
+    inner: Any = codec
+    while inner is not None:
+        if isinstance(inner, Limited):
+            return codec
+        inner = getattr(inner, "inner", None)
+    return Limited(codec)
 
 
 if TYPE_CHECKING:

@@ -151,8 +151,8 @@ def _reference(value: Value, largest: int) -> tuple[str, int, bool]:
     if value.data is not None and len(value.data) > _LONGEST_REFERENCE:
         raise DecodingError("stored data is too long for a reference to a blob.")
     try:
-        found = json.loads(stored_bytes(value, _WHAT))
-    except ValueError:
+        found = json.loads(stored_bytes(value, _WHAT).decode())
+    except (ValueError, RecursionError):
         found = None
     match found:
         case {"sha256": str() as key, "size": int() as size} if _KEY.match(key) and 0 <= size <= largest:

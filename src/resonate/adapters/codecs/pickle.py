@@ -250,7 +250,7 @@ def _is(value: object, cls: type) -> bool:
 
 def _callee(head: bytes) -> tuple[str, int | None]:
     try:
-        match json.loads(head):
+        match json.loads(head.decode()):
             case {"func": str() as func, "version": bool()}:
                 raise DecodingError(f"the call of {func!r:.80} has no number for a version.")
             case {"func": str() as func, "version": int() as version}:

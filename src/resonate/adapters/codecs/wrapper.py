@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from resonate.core.protocol.records import Value
 from resonate.core.values import CONTENT_ENCODING, Call, Codec, Signature
 from resonate.errors import ApplicationError, DecodingError, EncodingError, UsageError
-from resonate.ports.codec import RegistersErrors, check_codec
+from resonate.ports.codec import check_codec, register_error
 
 E = TypeVar("E", bound=type[Exception])
 
@@ -57,7 +57,7 @@ class Wrapper(ABC):
 
     def register_error(self, cls: E) -> E:
         """Let failures of this class come back as themselves; see the inner codec. Usable as a decorator."""
-        return register_in(self.inner, cls)
+        return register_error(self.inner, cls)
 
     # ------------------------------------------------------------ the port
 
@@ -94,15 +94,6 @@ class Wrapper(ABC):
             return self.inner.decode_error(self.unwrap(value, Purpose.ERROR, at), at=at)
         except DecodingError as error:
             return ApplicationError("a failure was recorded that can't be read", details=str(error))
-
-
-def register_in(codec: Codec, cls: E) -> E:
-    """Register an error in a codec. Raise `UsageError` if it knows of no such thing."""
-    if not isinstance(codec, RegistersErrors):
-        raise UsageError(
-            f"{type(codec).__name__} has no register_error.", hint="Give it one, so that failures come back through it."
-        )
-    return codec.register_error(cls)
 
 
 def brief_error(error: BaseException, refused: EncodingError) -> ApplicationError:
