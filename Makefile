@@ -18,7 +18,7 @@ export NO_MKDOCS_2_WARNING := 1
 
 # The tests that reach all of core/: those of what is around it would only take time.
 CORE_TESTS := tests/unit tests/property tests/simulation --ignore=tests/unit/http --ignore=tests/unit/sqlite \
-	--ignore=tests/unit/adapters --ignore=tests/property/test_agreement.py --ignore=tests/simulation/test_over_http.py
+	--ignore=tests/unit/adapters --ignore=tests/unit/cli --ignore=tests/property/test_agreement.py --ignore=tests/simulation/test_over_http.py
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test interop kills check bench bench-long bench-peers bench-codecs bench-servers hostile docs format generate clean \

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import sqlite
+from benchmarks import sqlite, telemetry
 from benchmarks.costs import Costs, Work, measure_costs
 from benchmarks.harness import Report, Scenario, measure, table
 from benchmarks.scenarios import SCENARIOS, WORKLOADS, requests_per_unit
@@ -23,6 +23,10 @@ SQLITE_TEXT = """\
 bare: a loop over sqlite3 that commits each row by itself. CPU: of all threads, per unit. requests, commits: per unit.
 growth: what a unit costs against the smallest size. ratio: time per unit against that of the named limit in the same
 round; below 1, a step takes less than a commit of its own would."""
+
+TELEMETRY_TEXT = """\
+Opening and closing the client is part of it. batch exporter: spans are encoded for OTLP, not sent. CPU ratio: that of
+all threads, per step, against telemetry off in the same round."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,8 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     memory = [one for one in SCENARIOS if wanted(one.name, "memory")]
     works = [one for one in sqlite.works() if wanted(one.name, "sqlite")]
-    if options.list or not (memory or works):
-        print("\n".join(one.name for one in [*SCENARIOS, *sqlite.works()]))
+    traced = [one for one in telemetry.works() if wanted(one.name, "telemetry")]
+    if options.list or not (memory or works or traced):
+        print("\n".join(one.name for one in [*SCENARIOS, *sqlite.works(), *telemetry.works()]))
         return 0 if options.list else 2
     figures: dict[str, Any] = {}
     broken: list[str] = []
@@ -55,6 +60,10 @@ def main(arguments: list[str] | None = None) -> int:
         figures["sqlite"] = costs.as_json()
         broken += costs.broken_limits()
         print(f"\nOn a SQLite file\n\n{costs.table()}\n\n{SQLITE_TEXT}")
+    if traced:
+        costs = asyncio.run(measure_costs(traced, rounds=options.rounds))
+        figures["telemetry"] = costs.as_json()
+        print(f"\nTraces and metrics, of async steps one after another\n\n{costs.table()}\n\n{TELEMETRY_TEXT}")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")
     for sentence in broken:

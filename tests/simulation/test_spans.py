@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,12 +13,12 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from resonate import OTel
-from resonate.core import ids
+from resonate import Context, OTel, Resonate
+from resonate.core import ids, trace
 from resonate.core.protocol.projection import project
 from resonate.core.protocol.records import PromiseRecord, PromiseState
 from resonate.core.protocol.requests import TaskFulfill
-from resonate.testing import CrashPoint, When
+from resonate.testing import CrashPoint, Harness, When
 from tests.simulation.shapes import SHAPES
 from tests.simulation.stage import Stage
 
@@ -112,3 +113,64 @@ async def test_a_worker_that_is_lost_at_any_request_loses_no_span(name, mode, di
                 if count > 1:
                     copies = [s for s in traced.promises if s.attributes["resonate.promise.id"] == promise_id]
                     assert all(same(copies[0], copy) for copy in copies), (where, promise_id)
+
+
+class Counted:
+    """A tracer that counts reports, whatever anybody remembers."""
+
+    def __init__(self) -> None:
+        self.reports: Counter[str] = Counter()
+
+    def record(self, event: trace.LifecycleEvent) -> None:
+        if isinstance(event, trace.Settled):
+            self.reports[event.promise.id] += 1
+
+
+@pytest.mark.parametrize("name", SHAPES)
+async def test_nothing_is_reported_twice_however_often_it_is_replayed(name, dialect):
+    counted = Counted()
+    stage = await Stage(
+        SHAPES[name], 0, dialect=dialect, options=lambda pid: {**Traced().options(pid), "tracers": [counted]}
+    ).play()
+    assert counted.reports == Counter(dict.fromkeys(settled_promises(stage), 1))
+
+
+@pytest.mark.parametrize("continuations", [1000, 0])
+@pytest.mark.parametrize("days", [1, 2, 3, 4])
+async def test_an_execution_that_moves_in_good_order_is_reported_once(days, continuations):
+    counted = Counted()
+
+    async def add(n: int) -> int:
+        return n + 1
+
+    async def inner(ctx: Context, n: int) -> int:
+        await ctx.sleep(timedelta(days=1))
+        return await ctx.run(add, n)
+
+    async def moves(ctx: Context) -> int:
+        n = await ctx.run(add, 0)
+        naps = [ctx.sleep(timedelta(days=2)), ctx.sleep(timedelta(days=3))]
+        n = await ctx.run(inner, n)
+        for nap in naps:
+            await nap
+        await ctx.sleep(timedelta(days=1))
+        return await ctx.rpc(add, n)
+
+    async with Harness(continuations=continuations) as harness:
+
+        async def worker(pid: str) -> Resonate:
+            options = Traced().options(pid)
+            client = harness.client(pid=pid, tracers=[counted], **options)
+            for fn in (moves, add):
+                client.register(fn)
+            return await harness.open(client)
+
+        first = await worker("first")
+        await first.begin_run("a", moves)
+        await harness.clock.advance(timedelta(days=days) - timedelta(hours=1))
+        await first.__aexit__(None, None, None)
+        second = await worker("second")
+        assert await second.get("a").result() == 3
+        await second.__aexit__(None, None, None)
+        promises = [promise.record.id for promise in harness.snapshot().promises]
+    assert counted.reports == Counter(dict.fromkeys(promises, 1))

@@ -17,7 +17,7 @@ from functions import (
     workflow,
 )
 
-from resonate import Context, Handle, PromiseRecord, Resonate, ScheduleRecord
+from resonate import CauseKind, Context, Handle, Node, PromiseRecord, Resonate, ScheduleRecord, Tree, Why
 
 resonate = Resonate()
 
@@ -116,3 +116,10 @@ async def wrong_calls_are_errors() -> None:
     await resonate.begin_run("a", generator, 5)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]  # another type
     await resonate.run(workflow, "o")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]  # the id comes first
     resonate.options(timeout="soon")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # no duration
+
+
+async def looked_at() -> None:
+    assert_type(await resonate.tree("a"), Tree)
+    assert_type((await resonate.tree("a")).root, Node)
+    assert_type(await resonate.why("a"), Why)
+    assert_type((await resonate.why("a")).cause.kind, CauseKind)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from io import TextIOWrapper
+
 import typer
 
 from resonate.cli import invoke, look, promises, schedules, tasks
@@ -21,4 +24,7 @@ for _group in (look.app, promises.app, tasks.app, invoke.app, schedules.app):
 
 def run() -> None:
     """Run the command that the command line names, and leave with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # text that the locale can't write is written out
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name="resonate")

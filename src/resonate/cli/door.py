@@ -22,9 +22,11 @@ import typer
 from attrs import frozen
 
 from resonate import wiring
+from resonate.adapters.codecs.plan import is_list
 from resonate.cli.output import Output
 from resonate.client import Resonate
-from resonate.errors import AuthError, Conflict, NotFound, ResonateError, StoreError, UsageError
+from resonate.core.ids import is_unicode
+from resonate.errors import AuthError, Conflict, EngineBug, NotFound, ResonateError, StoreError, UsageError
 from resonate.ports.clock import Clock
 from resonate.ports.store import Backend, Readable, Store
 
@@ -84,7 +86,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Print the traceback of what goes wrong.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
-_COMMON = {"url": (Url, None), "token": (Token, None), "json": (Json, False), "debug": (Debug, False)}
+COMMON = {"url": (Url, None), "token": (Token, None), "json": (Json, False), "debug": (Debug, False)}
+"""The options of every command, with their defaults."""
 
 
 @frozen(kw_only=True)
@@ -187,18 +190,18 @@ def command(app: typer.Typer, name: str | None = None) -> Callable[[F], F]:
 
     def add(function: F) -> F:
         @wraps(function)
-        def called(*args: Any, **kwargs: Any) -> None:
-            common = {key: kwargs.pop(key) for key in _COMMON}
+        def called(**kwargs: Any) -> None:
+            common = {key: kwargs.pop(key) for key in COMMON}
             door = Door(
                 url=common["url"], token=common["token"], out=Output(json=common["json"]), debug=common["debug"]
             )
-            _run(door, lambda: function(door, *args, **kwargs))
+            _run(door, lambda: _checked(function, door, kwargs))
 
         signature = inspect.signature(function, eval_str=True)
         parameters = [*signature.parameters.values()][1:]
         parameters += [
             inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-            for key, (kind, default) in _COMMON.items()
+            for key, (kind, default) in COMMON.items()
         ]
         setattr(called, "__signature__", signature.replace(parameters=parameters))  # noqa: B010 - typer reads it
         called.__annotations__ = {each.name: each.annotation for each in parameters}
@@ -206,6 +209,17 @@ def command(app: typer.Typer, name: str | None = None) -> Callable[[F], F]:
         return function
 
     return add
+
+
+async def _checked(function: Callable[..., Coroutine[Any, Any, None]], door: Door, arguments: dict[str, Any]) -> None:
+    """Call a command, once its arguments are texts that a store can carry. Raise `UsageError`."""
+    for name, value in arguments.items():
+        for text in value if is_list(value) else [value]:
+            if isinstance(text, str) and ("\0" in text or not is_unicode(text)):
+                raise UsageError(f"{name} holds what is no text in UTF-8: {text!a}.")
+    if arguments.get("id") == "":
+        raise UsageError("An id is not empty.")
+    await function(door, **arguments)
 
 
 def _run(door: Door, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -221,6 +235,13 @@ def _run(door: Door, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         raise typer.Exit(Exit.PIPE) from None
     except KeyboardInterrupt:
         raise typer.Exit(Exit.INTERRUPTED) from None
+    except (typer.Exit, typer.Abort):
+        raise
+    except Exception as error:
+        if door.debug:
+            raise
+        bug = f"The command failed: {type(error).__name__}: {error}."
+        door.fail(EngineBug(bug, hint="Please report it, with what --debug prints."))
 
 
 async def _closing(work: Callable[[], Coroutine[Any, Any, None]]) -> None:

@@ -10,7 +10,7 @@ import typer
 from rich.text import Text
 
 from resonate.cli.door import Door, Exit, command
-from resonate.cli.output import COLOURS, coloured, safe
+from resonate.cli.output import COLOURS, can_draw, coloured, safe
 from resonate.cli.picture import page
 from resonate.cli.shapes import listing_shape, tree_shape, why_shape
 from resonate.cli.texts import Id, named, span_ms
@@ -22,6 +22,9 @@ from resonate.runtime import insight
 from resonate.runtime.listing import LIVE, OVER, Wanted, executions
 
 app = typer.Typer()
+
+LINES = ("│  ", "├─ ", "└─ ")
+PLAIN_LINES = ("|  ", "|- ", "`- ")
 
 _STATES = {status.name.lower().replace("_", ""): status for status in (*LIVE, *OVER)}
 
@@ -126,11 +129,12 @@ def _draw(text: str, output: Path | None) -> None:
 def _print_tree(door: Door, tree: Tree, *, own: bool) -> None:
     shown = [(depth, node) for depth, node in tree.nodes() if own or not node.own]
     lasts = _last_of_their_kind([depth for depth, _ in shown])
+    bar, fork, corner = LINES if can_draw() else PLAIN_LINES
     open_at: dict[int, bool] = {}
     for (depth, node), last in zip(shown, lasts, strict=True):
         open_at[depth] = not last
-        guides = "".join("│  " if open_at.get(level) else "   " for level in range(1, depth))
-        branch = "" if depth == 0 else "└─ " if last else "├─ "
+        guides = "".join(bar if open_at.get(level) else "   " for level in range(1, depth))
+        branch = "" if depth == 0 else corner if last else fork
         door.out.text(Text(f"{guides}{branch}", style="dim") + _about(node, tree.now))
     if not tree.whole:
         door.out.note("The server serves no searches, so there may be more than is shown.")

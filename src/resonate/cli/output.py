@@ -101,6 +101,11 @@ def coloured(status: Status) -> Text:
     return Text(status.value, style=COLOURS[status])
 
 
+def can_draw() -> bool:
+    """Say whether lines can be drawn with what stdout is written in."""
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
 def _is_terminal() -> bool:
     return _console().is_terminal
 

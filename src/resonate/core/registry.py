@@ -78,6 +78,10 @@ class Registry:
         """Return the registered names, sorted."""
         return tuple(sorted(self._by_name))
 
+    def functions(self) -> tuple[Function, ...]:
+        """Return all that is registered, in the order of names and versions."""
+        return tuple(versions[one] for _, versions in sorted(self._by_name.items()) for one in sorted(versions))
+
     def _unknown_name(self, name: str) -> FunctionNotRegistered:
         known = self.names()
         close = difflib.get_close_matches(name, known, n=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -10,14 +11,18 @@ from attrs import evolve
 
 from resonate.adapters.codecs.checked import Checked
 from resonate.adapters.codecs.json import JsonCodec
+from resonate.adapters.codecs.limited import Limited
+from resonate.adapters.codecs.wrapper import Wrapper
 from resonate.adapters.memory import MemoryServer
 from resonate.client import Resonate
 from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.settings import DEFAULT_SETTINGS, Settings
 from resonate.core.protocol.snapshot import Snapshot
+from resonate.core.values import Codec
 from resonate.ports.store import Backend
 from resonate.testing.clock import VirtualClock
 from resonate.testing.field import FieldServer
+from resonate.testing.inside import kill
 
 
 class Server(Backend, Protocol):
@@ -82,7 +87,7 @@ class Harness:
         """Return a client of the server, not open yet; `backend` goes between, e.g. `Faulty(harness.server)`."""
         given = {**self._defaults, **options}
         if self._check:
-            given["codec"] = Checked(JsonCodec() if given.get("codec") is None else given["codec"])
+            given["codec"] = _checked(JsonCodec() if given.get("codec") is None else given["codec"])
         return Resonate(backend or self.backend, clock=self.clock, **given)
 
     async def open(self, client: Resonate) -> Resonate:
@@ -91,12 +96,28 @@ class Harness:
         self._open.append(client)
         return client
 
+    @property
+    def opened(self) -> tuple[Resonate, ...]:
+        """The clients that `open` opened and nobody has crashed."""
+        return tuple(self._open)
+
     async def crash(self, client: Resonate) -> None:
         """Drop a client where it stands: not one more request is sent, and its leases lapse. As a SIGKILL would."""
         if client in self._open:
             self._open.remove(client)
-        await client._kill()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # a dying process asks nobody
+        await kill(client)
 
     def snapshot(self) -> Snapshot:
         """Return all that the server has stored, as its clients see it."""
         return self.backend.snapshot()
+
+
+def _checked(codec: Codec) -> Codec:
+    """Return a codec whose values are checked where they are written, below what encrypts or moves them."""
+    if isinstance(codec, Limited):
+        return Limited(_checked(codec.inner), codec.limit)
+    if not isinstance(codec, Wrapper):
+        return Checked(codec)
+    twin = copy(codec)
+    twin.inner = _checked(codec.inner)
+    return twin

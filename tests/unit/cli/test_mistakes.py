@@ -19,6 +19,9 @@ USAGE = (
     (["promises", "search", "--tag", "colour"], "A tag is name=value, not 'colour'."),
     (["tasks", "search", "--state", "done"], "'done' is no state of a task."),
     (["invoke", "a:b", "--func", "f"], "contains ':'"),
+    (["why", ""], "An id is not empty."),
+    (["tree", "\udcff", "--json"], "no text in UTF-8"),
+    (["promises", "search", "--tag", "a=\udcff"], "tag holds what is no text in UTF-8: 'a=\\udcff'."),
     (["invoke", "a", "--func", ""], "--func is a function's registered name."),
     (["invoke", "a", "--func", "f", "--kwarg", "x"], "A named argument is name=value, not 'x'."),
 )
@@ -83,3 +86,17 @@ def test_errors_are_json_if_asked(resonate):
 def test_a_traceback_is_for_who_asks(resonate):
     with pytest.raises(Exception, match="There is no promise nothing"):
         resonate("tree", "nothing", "--debug")
+
+
+def test_a_bug_of_ours_is_a_sentence_and_a_code_of_its_own(resonate, monkeypatch):
+    async def broken(*_args, **_kwargs):
+        msg = "dict changed size"
+        raise RuntimeError(msg)
+
+    monkeypatch.setattr("resonate.runtime.insight.why", broken)
+    answer = resonate("why", "order-good", code=70)
+    assert answer.err == (
+        "resonate: The command failed: RuntimeError: dict changed size. Please report it, with what --debug prints.\n"
+    )
+    with pytest.raises(RuntimeError, match="dict changed size"):
+        resonate("why", "order-good", "--debug")

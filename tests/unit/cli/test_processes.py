@@ -114,6 +114,19 @@ def test_whoever_destroys_is_asked_at_a_terminal(url):
     assert (code, "[y/N]" in screen) == (0, False)
 
 
+def test_a_locale_that_can_not_write_everything_is_no_error(url):
+    asyncio.run(offer(url, "größe"))
+    env = {**environment(url), "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
+
+    def told(*args: str) -> list[str]:
+        command = [sys.executable, "-m", "resonate", *args]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60, check=True)
+        return done.stdout.splitlines()
+
+    assert told("tree", "order-calls")[2].startswith("`- order-calls:2  pack  queued")
+    assert any("gr\\xf6\\xdfe" in line for line in told("ps"))
+
+
 def test_a_reader_that_goes_away_is_no_error(url):
     command = [sys.executable, "-m", "resonate", "promises", "search", "--json", "--limit", "1000"]
     asyncio.run(offer(url, *(f"many-{n}" for n in range(300))))

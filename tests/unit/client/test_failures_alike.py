@@ -150,7 +150,7 @@ async def test_a_codec_that_can_register_nothing_says_so(harness):
         register_error = None
 
     client = harness.client(codec=Mute())
-    with pytest.raises(UsageError, match="Mute has no way to register errors"):
+    with pytest.raises(UsageError, match="Mute has no register_error"):
         client.register_error(Registered)
 
 

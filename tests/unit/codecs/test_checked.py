@@ -218,7 +218,7 @@ class Half:
         (Odd(), Odd(), ""),
         (Slotted(), Slotted(), ""),
     ],
-    ids=str,
+    ids=lambda one: f"{one}".partition(" at 0x")[0],
 )
 def test_where_values_differ(one, other, path):
     assert difference(one, other) == path

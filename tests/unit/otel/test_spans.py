@@ -90,6 +90,18 @@ async def test_a_failure_sets_the_status_and_tells_of_the_exception(client, back
         assert event.timestamp == span.end_time
 
 
+async def test_messages_of_errors_can_be_kept_out(harness, backend):
+    def fail() -> None:
+        raise ValueError("card 4111 1111 1111 1111")
+
+    async with harness.client(telemetry=backend.telemetry(messages=False)) as client:
+        with pytest.raises(ValueError, match="card"):
+            await client.run("a", client.register(fail, name="fail", retry=Never()))
+    span = backend.spans["a"]
+    assert span.status.description == "ValueError"
+    assert "4111" not in span.to_json()
+
+
 async def test_each_failed_try_of_a_step_is_an_event(client, backend):
     def flaky(info: Info) -> int:
         if info.attempt < 3:
@@ -108,7 +120,7 @@ async def test_each_failed_try_of_a_step_is_an_event(client, backend):
         assert span.attributes["resonate.tries"] == 3
         assert [event.name for event in span.events] == ["resonate.attempt.failed"] * 2
         told = [dict(event.attributes) for event in span.events]
-        assert [(one["resonate.attempt"], one["exception.message"]) for one in told] == [(1, "line 1"), (2, "line 2")]
+        assert [(one["resonate.attempt"], one["exception.type"]) for one in told] == [(1, "OSError"), (2, "OSError")]
         assert [one["resonate.retry.delay_ms"] for one in told] == [1000, 2000]
 
 
@@ -127,7 +139,6 @@ async def test_of_very_many_tries_the_last_are_told(client, backend):
     span = backend.spans["a:1"]
     assert span.attributes["resonate.tries"] == 100
     assert [event.attributes["resonate.attempt"] for event in span.events] == list(range(90, 100))
-    assert len(span.events[0].attributes["exception.message"]) == 200
 
 
 async def test_calls_to_other_workers_are_of_the_same_trace(harness, client, backend):

@@ -64,11 +64,13 @@ class Spans:
         tracer: makes spans with the ids of `IDS`.
         codec: reads what went wrong.
         homes: where executions stand.
+        messages: whether spans tell the messages of errors, or their types alone.
     """
 
     tracer: Tracer
     codec: Codec
     homes: Homes
+    messages: bool = True
     _made: OrderedDict[tuple[int, int], None] = field(factory=OrderedDict[tuple[int, int], None], init=False)
     _attempts: OrderedDict[str, _Attempt] = field(factory=OrderedDict[str, _Attempt], init=False)
 
@@ -132,7 +134,6 @@ class Spans:
                 "resonate.attempt": number,
                 "resonate.retry.delay_ms": failure.delay_ms,
                 "exception.type": failure.error,
-                "exception.message": failure.message,
             }
             span.add_event("resonate.attempt.failed", told, failure.at * NS)
 
@@ -142,12 +143,14 @@ class Spans:
         if record.state is PromiseState.REJECTED_TIMEDOUT:
             kind, message = "PromiseTimedOut", "The promise passed its deadline."
         else:
-            error: Any = self.codec.decode_error(record.value)
+            error: Any = self.codec.decode_error(record.value, at=record.id)
             kind, message = getattr(error, "name", None) or type(error).__name__, str(error)
-        told = {"exception.type": kind, "exception.message": message}
+        told = {"exception.type": kind}
+        if self.messages:
+            told["exception.message"] = message
         span.set_attribute("error.type", kind)
         span.add_event("exception", told, record.settled_at * NS)
-        span.set_status(Status(StatusCode.ERROR, f"{kind}: {message}"))
+        span.set_status(Status(StatusCode.ERROR, f"{kind}: {message}" if self.messages else kind))
 
     def _is_new(self, own: SpanContext) -> bool:
         key = (own.trace_id, own.span_id)

@@ -30,7 +30,7 @@ log = Log("resonate.telemetry")
 
 SCOPE: Final = "resonate"
 MOST_WAITING: Final = 20_000
-UNCOUNTED: Final = (*get_args(trace.TraceEvent), trace.StepStarted)
+UNCOUNTED: Final = frozenset({*get_args(trace.TraceEvent), trace.StepStarted})
 
 
 class OTel:
@@ -41,6 +41,8 @@ class OTel:
         meter_provider: where metrics go; likewise.
         namespace: goes into the ids of spans. Give each store its own where two of them have executions of the same
             ids and their traces go to the same backend; it must be the same in all processes of one store.
+        messages: whether spans carry the messages of errors, and not their types alone. Turn it off where what a
+            function says of its failure is nobody's business: a codec that encrypts values does not reach this far.
         queue: so many events may wait for a slow exporter; more are dropped, and counted.
         buffer: for how long, in seconds, a span may be on its way out of a process, and is lost if that is killed: what
             an execution reported so shortly before it was cut off is reported again by whoever takes it up.
@@ -53,6 +55,7 @@ class OTel:
         meter_provider: metrics.MeterProvider | None = None,
         *,
         namespace: str = "",
+        messages: bool = True,
         queue: int = MOST_WAITING,
         buffer: float = 10.0,
         flush: float = 5.0,
@@ -60,6 +63,7 @@ class OTel:
         self._tracer_provider = tracer_provider
         self._meter_provider = meter_provider
         self._namespace = namespace
+        self._messages = messages
         self._queue = queue
         self._buffer_ms = round(buffer * 1000)
         self._flush = flush
@@ -75,7 +79,7 @@ class OTel:
         return Recording(
             clock=clock,
             homes=homes,
-            spans=Spans(tracer, codec, homes),
+            spans=Spans(tracer, codec, homes, self._messages),
             instruments=self._instruments,
             load=load,
             flushes=[self._tracer_provider or provider, self._meter_provider or metrics.get_meter_provider()],
@@ -118,13 +122,13 @@ class Recording:
 
     def record(self, event: LifecycleEvent) -> None:
         """See the port."""
+        if type(event) in UNCOUNTED:
+            return
         match event:
             case trace.TaskAcquired(id=id, promise=promise) if promise is not None:
                 self._driven[id] = self._homes.of(promise)
             case trace.TaskSuspended() | trace.TaskFulfilled() | trace.TaskReleased() | trace.LeaseLost():
                 self._driven.pop(event.id, None)
-            case _ if isinstance(event, UNCOUNTED):
-                return
             case _:
                 pass
         self._pump.put((self._clock.now(), event))

@@ -42,6 +42,10 @@ class Dependencies:
             msg = f"No dependency is registered under {name!r}."
             raise UsageError(msg, hint="Call resonate.set_dependency with it before the worker starts.") from None
 
+    def copy(self) -> Dependencies:
+        """Return the same objects under the same keys, to be changed apart."""
+        return Dependencies(self._found)
+
 
 def _check_key(key: object) -> None:
     if not isinstance(key, str | type):

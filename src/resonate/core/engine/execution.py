@@ -152,7 +152,9 @@ class Execution:
         self._stretches = 0  # promises that carry the record of deliveries, where it is written apart
         self._reports: Reports | None = None
         if env.carried is not None and env.observe is not None:
-            self._reports = Reports(promise, dialect.separator, self._suffix, env.observe, env.shortly_ms)
+            self._reports = Reports(
+                promise, dialect.separator, self._suffix, env.observe, env.shortly_ms, complete=whole
+            )
         apart = None if dialect.whole_preload or dialect.searches else self._apart
         self._writes = Writes(self.deliveries, apart, self._reports)
         self._recall = Recall(self._separator, whole=whole)
@@ -253,6 +255,11 @@ class Execution:
             "version": scope.function.version,
             "attempt": self.version,
         }
+
+    @property
+    def stopped(self) -> ResonateError | None:
+        """Why the engine refuses to go on, None while it does not."""
+        return self._stopped
 
     @property
     def awaiting(self) -> tuple[str, ...]:
@@ -1083,7 +1090,7 @@ class Execution:
         """Steps run, so the task can't be suspended, or should not be yet: hear of the rest by other means."""
         self.replaying = False
         if not self._recall.over:
-            self._recall.end()
+            self._caught_up()
         while self._alarms and self._alarms[0][1] not in self._children:
             heappop(self._alarms)
         wake_at = self._alarms[0][0] if self._alarms else self.promise.timeout_at
@@ -1095,9 +1102,14 @@ class Execution:
             child.watched = self.version
             out.append(do.Watch(child.id))
 
-    def _block(self, out: list[do.Command]) -> None:
+    def _caught_up(self) -> None:
         self.replaying = False
         self._recall.end()
+        if self._reports is not None:
+            self._reports.complete = True
+
+    def _block(self, out: list[do.Command]) -> None:
+        self._caught_up()
         if not self._outside:
             self._starve(out)
         elif self._outside.is_wide and self.now < self._lingers_until:

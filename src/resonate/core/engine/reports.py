@@ -39,6 +39,7 @@ class Reports:
         suffix: what the execution calls one of its promises, by id.
         observe: hears of each `Settled`.
         shortly_ms: how long before the last sign of life a report may have been lost (Law 4).
+        complete: whether all that earlier attempts wrote has been taken in.
     """
 
     def __init__(
@@ -48,12 +49,15 @@ class Reports:
         suffix: Callable[[str], str],
         observe: Callable[[trace.LifecycleEvent], None],
         shortly_ms: int = 0,
+        *,
+        complete: bool = True,
     ) -> None:
         self._home = home
         self._separator = separator
         self._suffix = suffix
         self._observe = observe
         self._shortly_ms = shortly_ms
+        self.complete = complete
         self._done: dict[str, int] = {}  # reported, by this attempt or by an earlier one, which said so at an instant
         self._past: dict[str, PromiseRecord] | None = {}  # what earlier ones reported, until this one reports
         self._last = 0

@@ -2,6 +2,7 @@
 
 Law 1: what is recorded follows from the tries alone; a step that did not fail has nothing recorded.
 Law 2: it stays short: the last `KEPT` tries, and how many there were.
+Law 3: it is written beside the value, which a codec may have encrypted, so it tells types of errors and no messages.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from resonate.core.protocol.records import Value
 
 TRIES: Final = "resonate:tries"
 KEPT: Final = 10
-LONGEST: Final = 200
 
 
 @frozen
 class Failure:
-    """A try that failed at this instant (epoch ms), with an error of this type; `delay_ms` passed before the next."""
+    """A try that failed at this instant (epoch ms), with an error of this type; `delay_ms` passed before the next.
+
+    The message is known where it happened; it is not recorded.
+    """
 
     at: int
     error: str
@@ -48,7 +51,7 @@ def with_failures(value: Value, failures: Failures) -> Value:
     """Return a step's outcome with its failed tries, if there were any."""
     if not failures.count:
         return value
-    last = [[one.at, one.error, one.message[:LONGEST], one.delay_ms] for one in failures.last]
+    last = [[one.at, one.error, one.delay_ms] for one in failures.last]
     return Value({**value.headers, TRIES: orjson.dumps([failures.count, *last]).decode()}, value.data)
 
 
@@ -61,5 +64,5 @@ def failures_in(headers: Mapping[str, str]) -> Failures:
         return NO_FAILURES  # another writer's header
 
 
-def _failure(at: Any, error: Any, message: Any, delay_ms: Any) -> Failure:
-    return Failure(int(at), str(error), str(message), int(delay_ms))
+def _failure(at: Any, error: Any, delay_ms: Any) -> Failure:
+    return Failure(int(at), str(error), "", int(delay_ms))

@@ -16,48 +16,50 @@ from resonate.core.protocol.records import PromiseState
 
 
 class CauseKind(StrEnum):
-    """Why something does not go on, the worst first."""
+    """Why something does not go on, the worst first; `MEANINGS` says what each means."""
 
     UNKNOWN = "unknown"
-    """There is no such promise."""
     CYCLE = "cycle"
-    """It waits for itself."""
     CODE_CHANGED = "code_changed"
-    """Its code no longer matches its history."""
     FUNCTION_MISSING = "function_missing"
-    """Its function is not registered where it was offered."""
     STOPPED = "stopped"
-    """It could not go on in this process, for another reason."""
     HALTED = "halted"
-    """An operator halted it."""
     NO_WORKER = "no_worker"
-    """No worker of its group is connected."""
     HOLDER_DEAD = "holder_dead"
-    """The process that holds it is dead."""
     LEASE_LAPSED = "lease_lapsed"
-    """Its lease has run out, and the server has yet to offer it again."""
     NO_PROGRESS = "no_progress"
-    """Workers take it again and again, and it gets no further."""
     NOT_TAKEN = "not_taken"
-    """It is offered, and no worker has taken it."""
     STEP_RETRYING = "step_retrying"
-    """A step has failed and is tried again."""
     NOT_RESUMED = "not_resumed"
-    """It is suspended, and nothing that it waits for is pending."""
     UNSETTLED = "unsettled"
-    """A promise that somebody outside is to settle is pending."""
     STEP_RUNNING = "step_running"
-    """A step is under way."""
     RUNNING = "running"
-    """A worker drives it."""
     DELAYED = "delayed"
-    """It is not to start yet."""
     TIMER = "timer"
-    """A timer has yet to ring."""
     SETTLED = "settled"
-    """It is over."""
 
 
+MEANINGS: Final = {
+    CauseKind.UNKNOWN: "there is no such promise",
+    CauseKind.CYCLE: "it waits for itself",
+    CauseKind.CODE_CHANGED: "its code no longer matches its history",
+    CauseKind.FUNCTION_MISSING: "its function is not registered where it was offered",
+    CauseKind.STOPPED: "it could not go on in this process, for another reason",
+    CauseKind.HALTED: "an operator halted it",
+    CauseKind.NO_WORKER: "no worker of its group is connected",
+    CauseKind.HOLDER_DEAD: "the process that holds it is dead",
+    CauseKind.LEASE_LAPSED: "its lease has run out, and the server has yet to offer it again",
+    CauseKind.NO_PROGRESS: "workers take it again and again, and it gets no further",
+    CauseKind.NOT_TAKEN: "it is offered, and no worker has taken it",
+    CauseKind.STEP_RETRYING: "a step has failed and is tried again",
+    CauseKind.NOT_RESUMED: "it is suspended, and nothing that it waits for is pending",
+    CauseKind.UNSETTLED: "a promise that somebody outside is to settle is pending",
+    CauseKind.STEP_RUNNING: "a step is under way",
+    CauseKind.RUNNING: "a worker drives it",
+    CauseKind.DELAYED: "it is not to start yet",
+    CauseKind.TIMER: "a timer has yet to ring",
+    CauseKind.SETTLED: "it is over",
+}
 SEVERITY: Final = {kind: place for place, kind in enumerate(CauseKind)}
 
 

@@ -167,25 +167,25 @@ def tree_of(picture: Picture, id: str) -> Tree:
 
 def children_by_id(picture: Picture) -> dict[str, list[str]]:
     """Return the ids below each id, in order. No promise is its own ancestor, whatever the tags say."""
-    parents = {id: picture.parent(id) for id in picture.records}
+    parents = {id: picture.parent(id) for id in sorted(picture.records, key=ids.natural_key)}
     below: dict[str, list[str]] = {}
-    for id in sorted(parents, key=ids.natural_key):
-        parent = parents[id]
-        if parent is not None and not _is_above(id, parent, parents):
+    for id, parent in parents.items():
+        if parent is not None:
             below.setdefault(parent, []).append(id)
-        else:
-            parents[id] = None
+    reached: set[str] = set()
+    _reach([id for id, parent in parents.items() if parent is None], below, reached)
+    for id, parent in parents.items():  # what is not below a root goes round: there it is cut
+        if id not in reached and parent is not None:
+            below[parent].remove(id)
+            _reach([id], below, reached)
     return below
 
 
-def _is_above(id: str, other: str | None, parents: dict[str, str | None]) -> bool:
-    seen: set[str] = set()
-    while other is not None and other not in seen:
-        if other == id:
-            return True
-        seen.add(other)
-        other = parents[other]
-    return other is not None
+def _reach(ahead: list[str], below: dict[str, list[str]], reached: set[str]) -> None:
+    while ahead:
+        id = ahead.pop()
+        reached.add(id)
+        ahead.extend(below.get(id, ()))
 
 
 def group_of(target: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,37 +74,21 @@ def load(given: str, option: str) -> Any:
     return found
 
 
-def make_backend(make: Any) -> Callable[[VirtualClock], Backend]:
-    """Return what makes backends on a clock of a factory, one that is a context manager included."""
-
-    def backend(clock: VirtualClock) -> Backend:
-        made: Any = make(clock)
-        if not callable(getattr(made, "connect", None)):
-            raise TypeError(f"--store makes a backend, with connect(group=, pid=), and not {made!r}.")
-        found: Backend = made
-        return found
-
-    return backend
-
-
 @contextmanager
 def opened(make: Any) -> Generator[Callable[[VirtualClock], Backend]]:
-    """Give what makes backends; what they hold is closed at the end, if they are context managers or have `close`."""
-    made: list[Any] = []
+    """Give what makes backends on a clock; those that are context managers are left at the end."""
+    with ExitStack() as stack:
 
-    def backend(clock: VirtualClock) -> Backend:
-        one: Any = make(clock)
-        if callable(getattr(one, "__enter__", None)):
-            made.append(one)
-            one = one.__enter__()
-        found: Backend = make_backend(lambda _clock: one)(clock)
-        return found
+        def backend(clock: VirtualClock) -> Backend:
+            made: Any = make(clock)
+            if callable(getattr(made, "__enter__", None)):
+                made = stack.enter_context(made)
+            if not callable(getattr(made, "connect", None)):
+                raise TypeError(f"--store makes a backend, with connect(group=, pid=), and not {made!r}.")
+            found: Backend = made
+            return found
 
-    try:
         yield backend
-    finally:
-        for one in made:
-            one.__exit__(None, None, None)
 
 
 def make_clock(make: Any) -> Clock:

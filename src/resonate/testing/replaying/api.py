@@ -16,7 +16,7 @@ from resonate.core.engine.identity import ARGS, CALL, KIND, SITE, Identity, Kind
 from resonate.core.function import Function, FunctionKind, check_call, describe
 from resonate.core.protocol.records import PromiseRecord, PromiseState, Value
 from resonate.core.registry import Registry
-from resonate.core.values import UNTYPED, Call, Codec, Signature
+from resonate.core.values import UNTYPED, Call, Codec, Signature, place_of_param
 from resonate.errors import CodecError, FunctionNotRegistered, NondeterminismError, ResonateError, UsageError
 from resonate.runtime.recording import Recording
 from resonate.testing.inside import settings_of
@@ -114,7 +114,9 @@ class _Replay:
         recording, registry, codec = self._recording, self._registry, self._codec
         try:
             call = codec.decode_call(
-                recording.promise.param, lambda name, version: registry.get(name, version).signature
+                recording.promise.param,
+                lambda name, version: registry.get(name, version).signature,
+                at=place_of_param(recording.promise),
             )
             function = registry.get(call.func, call.version)
             check_call(function, call.args, call.kwargs)
@@ -202,8 +204,11 @@ class _Replay:
             return self._agrees(course.asked, Agreement.SO_FAR, "Then it ends.")
         promise = self._recording.promise
         returns = self._registry.get(*_named(self._function)).signature.returns
-        before = _outcome(self._codec, promise.state, promise.value, returns)
-        now = _outcome(self._codec, state, value, returns)
+        try:
+            before = self._outcome(promise.state, promise.value, returns)
+        except CodecError as error:
+            return self._differs(course.asked + 1, f"the recorded result can't be read any more: {error}")
+        now = self._outcome(state, value, returns)
         found = differences(before, now) if promise.state is state else [""]
         if not found:
             return self._agrees(course.asked, Agreement.WHOLE)
@@ -230,14 +235,15 @@ class _Replay:
         """Return the recorded call and the one that is asked for, both read by today's types, or else by none."""
 
         def typed(name: str, version: int | None) -> Signature:
-            return self._registry.get(name, version).signature if asked.function is None else asked.function.signature
+            return self._registry.get(name, version).signature if asked.signature is None else asked.signature
 
         def untyped(_name: str, _version: int | None) -> Signature:
             return UNTYPED
 
         for types in (typed, untyped):
             try:
-                return self._codec.decode_call(record.param, types), self._codec.decode_call(asked.param, types)
+                before = self._codec.decode_call(record.param, types, at=place_of_param(record))
+                return before, self._codec.decode_call(asked.param, types, at=asked.id)
             except ResonateError:
                 continue
         return None
@@ -250,9 +256,18 @@ class _Replay:
     def _ending(self, state: PromiseState, value: Value) -> str:
         try:
             returns = self._registry.get(*_named(self._function)).signature.returns
-            return f"ends {state.value} with {_cut(repr(_outcome(self._codec, state, value, returns)))}"
+            return f"ends {state.value} with {_cut(repr(self._outcome(state, value, returns)))}"
         except ResonateError:
             return f"ends {state.value}"
+
+    def _outcome(self, state: PromiseState, value: Value, returns: Any) -> Any:
+        """Return what a workflow ended with, so that two of them can be compared; an error by its type and text."""
+        if state is PromiseState.RESOLVED:
+            return self._codec.decode(value, returns, at=self._recording.id)
+        if state is PromiseState.REJECTED:
+            error = self._codec.decode_error(value, at=self._recording.id)
+            return (type(error).__name__, str(error))
+        return state.value
 
     # ------------------------------------------------------------ verdicts
 
@@ -303,16 +318,6 @@ def _where(frame: FrameType | None) -> tuple[str, str]:
         return "", ""
     path, number = frame.f_code.co_filename, frame.f_lineno
     return f"{path}:{number}", linecache.getline(path, number).strip()
-
-
-def _outcome(codec: Codec, state: PromiseState, value: Value, returns: Any) -> Any:
-    """Return what a workflow ended with, so that two of them can be compared; an error by its type and text."""
-    if state is PromiseState.RESOLVED:
-        return codec.decode(value, returns)
-    if state is PromiseState.REJECTED:
-        error = codec.decode_error(value)
-        return (type(error).__name__, str(error))
-    return state.value
 
 
 def _named(function: str) -> tuple[str, int | None]:

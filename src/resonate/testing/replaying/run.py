@@ -32,8 +32,8 @@ from resonate.core.protocol.dialect import OURS
 from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, Tag, Value
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 from resonate.core.registry import Function, Registry
-from resonate.core.values import Call, Codec
-from resonate.runtime.logs import workflow_logger
+from resonate.core.values import Call, Codec, Signature
+from resonate.logs import WorkflowLog
 from resonate.runtime.recording import Recording
 
 _OWN: Final = str(Path(ids.__file__).parent.parent)
@@ -50,7 +50,7 @@ class Asked:
     role: Role
     identity: Identity
     param: Value
-    function: Function | None = None
+    signature: Signature | None = None
     frame: FrameType | None = None
 
 
@@ -91,19 +91,19 @@ class _Watched(Execution):
 
     def ask(self, role: Role, identity: Identity, *, param: Value = NO_VALUE, **rest: Any) -> Child:
         """Note down what is asked for."""
+        went_on = self.stopped is None
         child = super().ask(role, identity, param=param, **rest)
-        if self.different is not None or child.id in self.asked:
+        if not went_on or child.id in self.asked:
             return child
         record = self.records.get(child.id)
-        asked = Asked(id=child.id, role=role, identity=identity, param=param, function=child.function)
+        asked = Asked(id=child.id, role=role, identity=identity, param=param, signature=child.signature)
+        if record is None or self.stopped is not None:
+            asked = evolve(asked, frame=_users_frame())
         self.asked[child.id] = asked
-        if record is not None and role is not Role.DETACHED and identity.difference(record) is not None:
-            frame = _users_frame()
-            self.different = evolve(asked, frame=frame), record
-            if self.stops and frame is not None:
-                pdb.Pdb(skip=["resonate.*"]).set_trace(frame)
-        elif record is None:
-            self.asked[child.id] = evolve(asked, frame=_users_frame())
+        if record is not None and self.stopped is not None:
+            self.different = asked, record
+            if self.stops and asked.frame is not None:
+                pdb.Pdb(skip=["resonate.*"]).set_trace(asked.frame)
         return child
 
 
@@ -134,7 +134,7 @@ def run(
         registry=registry,
         address=lambda target: target if target is not None and "://" in target else f"poll://any@{target or 'replay'}",
         random=random.Random,
-        logger=lambda name, id_, _replaying: workflow_logger(name, id_, lambda: True),
+        logger=lambda name, known, _replaying: WorkflowLog(name, known, lambda: True),
         dialect=evolve(OURS, separator=recording.separator),
         dependencies=dependencies,
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from types import EllipsisType
 from typing import Any, Final
@@ -23,6 +23,8 @@ from resonate.testing.simulation.timeline import Listener
 
 LOGGER: Final = logging.getLogger("resonate")
 NOTHING: Final = Plan()
+SOON_MS: Final = 12
+"""A request and its reply have arrived by then, most often."""
 SAME: Final = "as without faults"
 _RESULT: Final = "the result is as without faults"
 _INVARIANT: Final = "the invariant"
@@ -148,16 +150,17 @@ def simulate(
         within_ms=milliseconds(within, "within"),
         options=options or {},
     )
-    judge = _Judge(scenario, result, invariant)
     report = Report(scenario.name)
+    judge = _Judge(scenario, result, invariant)
     with _silence():
         judge.begin()
         report.result = judge.expected.value if judge.expected is not None else None
         for one in _seeds(seeds, seed):
-            run = judge.run(one, chosen, record=record)
-            report.add(run)
-            if run.findings:
-                raise judge.failure(one, run, shrinks=shrinks)
+            for plan in _everywhere(judge, one) if isinstance(chosen, _Everywhere) else (chosen,):
+                run = judge.run(one, plan, record=record)
+                report.add(run)
+                if run.findings:
+                    raise judge.failure(one, run, shrinks=shrinks)
     return report
 
 
@@ -166,29 +169,20 @@ def crash_everywhere(workflow: Function, /, *args: Any, seed: int = 0, **setting
 
     Takes what `simulate` takes, but for `seeds` and `faults`, and fails as it does.
     """
-    last = 1
-    total: Report | None = None
-    number = 0
-    while number < last:
-        number += 1
-        for ms in (-1, 0, 12):
-            report = simulate(workflow, *args, seed=seed, faults=Plan((Fault(Kind.KILL, number, ms),)), **settings)
-            total = report if total is None else _sum(total, report)
-            last = max(last, report.requests) if number == 1 else last
-    assert total is not None
-    return total
+    return simulate(workflow, *args, seed=seed, faults=_EVERYWHERE, **settings)
 
 
-def _sum(one: Report, other: Report) -> Report:
-    return evolve(
-        one,
-        runs=one.runs + other.runs,
-        faults=one.faults + other.faults,
-        virtual_ms=one.virtual_ms + other.virtual_ms,
-        requests=one.requests + other.requests,
-        actions=one.actions + other.actions,
-        ran=one.ran + other.ran,
-    )
+class _Everywhere(Faults):
+    """A kill at each request of a run in turn."""
+
+
+_EVERYWHERE: Final = _Everywhere()
+
+
+def _everywhere(judge: _Judge, seed: int) -> Iterator[Plan]:
+    for number in range(1, judge.run(seed, NOTHING).requests + 1):
+        for ms in (-1, 0, SOON_MS):
+            yield Plan((Fault(Kind.KILL, number, ms),))
 
 
 @define
@@ -211,7 +205,7 @@ class _Judge:
         """Run it once, and note in the run what is wrong with it."""
         cluster = Cluster(self.scenario, seed, faults, record=record)
         try:
-            with _heard(cluster) if record else nullcontext():
+            with _heard(cluster, logging.WARNING if record else logging.ERROR):
                 run = cluster.play()
             if self.result is SAME and self.expected is None:
                 self.expected = run.outcome
@@ -308,13 +302,12 @@ def _silence() -> Generator[None]:
 
 
 @contextmanager
-def _heard(cluster: Cluster) -> Generator[None]:
-    """Let what is logged be a part of a run's timeline."""
+def _heard(cluster: Cluster, level: int) -> Generator[None]:
+    """Let a run hear of what is logged in it."""
     handler = Listener(cluster.logged)
     LOGGER.addHandler(handler)
-    LOGGER.setLevel(logging.WARNING)
+    LOGGER.setLevel(level)
     try:
         yield
     finally:
-        LOGGER.setLevel(logging.CRITICAL + 1)
         LOGGER.removeHandler(handler)

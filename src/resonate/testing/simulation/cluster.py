@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol, TypeAlias
@@ -16,6 +17,7 @@ from resonate.core.protocol.projection import project
 from resonate.core.protocol.records import PromiseState
 from resonate.core.protocol.snapshot import Snapshot
 from resonate.core.registry import Registry
+from resonate.errors import EngineBug, NondeterminismError
 from resonate.runtime.host import Host
 from resonate.testing.simulation.faults import Fate, Fault, Faults, Kind, Plan
 from resonate.testing.simulation.network import Network
@@ -210,12 +212,15 @@ class Cluster:
     def _carry_on(self) -> None:
         run = self.run
         try:
-            answered = self.world.run(lambda: run.outcome is not None, limit=MOST_STEPS, latest=self._latest)
+            answered = self.world.run(
+                lambda: run.outcome is not None or bool(run.findings), limit=MOST_STEPS, latest=self._latest
+            )
             run.duration_ms = self.world.now - START
             if not answered:
                 self._found(Finding("everything settles", "nothing is left to happen, and the caller has no answer"))
                 return
-            self.world.run(lambda: False, limit=MOST_STEPS, latest=lambda: 2**62)
+            if not run.findings:
+                self.world.run(lambda: bool(run.findings), limit=MOST_STEPS, latest=lambda: 2**62)
         except Spinning as error:
             self._found(Finding("everything settles", f"{error}"))
 
@@ -436,11 +441,14 @@ class Cluster:
     def _tell(self, process: Process, text: str) -> None:
         self.run.timeline.append(Line(self.world.now - START, process.name, text))
 
-    def logged(self, text: str) -> None:
+    def logged(self, record: logging.LogRecord) -> None:
         """Take note of what a process has logged."""
         process = asyncio._get_running_loop()  # noqa: SLF001 - it is public, and None where none runs
-        if isinstance(process, Process):
-            self._tell(process, text)
+        if self._record and isinstance(process, Process):
+            self._tell(process, f"{record.levelname.lower()}: {record.getMessage()}")
+        for said in record.args if isinstance(record.args, tuple) else ():
+            if isinstance(said, NondeterminismError | EngineBug):
+                self._found(Finding("a replay asks for the same", str(said)))
 
     def _tell_detail(self, process: Process, text: str) -> None:
         self.run.timeline.append(Line(self.world.now - START, process.name, f"    {text}", detail=True))

@@ -119,7 +119,7 @@ class Plan:
             elif part:
                 raise UsageError(
                     f"There is no fault {part!r}.",
-                    hint='Faults are written as in "kill 12+40, kill 15 before, lose-reply 20": kind, number, milliseconds.',
+                    hint='Write kind, number and milliseconds, as in "kill 12+40, kill 15 before, lose-reply 20".',
                 )
         return cls(tuple(found))
 

@@ -42,7 +42,7 @@ from resonate.testing.attempts import Attempts
 from resonate.testing.model import Model
 from resonate.testing.simulation.world import Process
 
-SKEW_MS: Final = 60_000
+SKEW_MS: Final = 15_000
 """No clock is further ahead than this."""
 WHOLE: Final = 64
 """Each so many steps the whole state is checked."""

@@ -11,15 +11,15 @@ NAME = 12
 
 
 class Listener(logging.Handler):
-    """Hands on what is logged, as text."""
+    """Hands on what is logged."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, tell: Callable[[logging.LogRecord], None]) -> None:
         super().__init__()
         self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Hand on a record, without a traceback: its lines are those of this machine."""
-        self._tell(f"{record.levelname.lower()}: {record.getMessage()}")
+        """Hand on a record."""
+        self._tell(record)
 
 
 @frozen

@@ -19,6 +19,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import Context
 from heapq import heappop, heappush
+from math import ceil
 from random import Random
 from typing import Any, Final, NoReturn, TypeVar, TypeVarTuple
 
@@ -30,6 +31,8 @@ Ts = TypeVarTuple("Ts")
 START: Final = 1_735_689_600_000
 """2025-01-01T00:00:00Z, in epoch ms."""
 
+LONGEST_S: Final = 1e10
+"""A timer that is set for longer than three centuries rings after three."""
 HOT: Final = 20_000
 """So many callbacks in one process without time passing are a loop that would spin for ever."""
 
@@ -83,8 +86,7 @@ class World:
         Raise `Spinning` after `limit` of them, or past the instant that `latest` gives.
         """
         agenda = self._agenda
-        limit += self.steps
-        bound = 0
+        last, bound = self.steps + limit, 0
         while not until():
             if not agenda:
                 return False
@@ -95,7 +97,7 @@ class World:
                 raise Spinning("it did not come to its end in time after the last fault")
             self.now = instant
             self.steps += 1
-            if self.steps > limit:
+            if self.steps > last:
                 raise Spinning(f"it did not come to its end in {limit:,} steps")
             if not isinstance(what, Handle):
                 what()
@@ -268,7 +270,7 @@ class Process(asyncio.AbstractEventLoop):
         self, delay: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Queue a callback in `delay` seconds, in whole milliseconds, rounded up."""
-        ms = max(0, -int(-delay * 1000 // 1)) if delay < 1e9 else 10**12
+        ms = max(0, ceil(round(delay * 1000, 3))) if delay < LONGEST_S else int(LONGEST_S * 1000)
         timer = TimerHandle(self.time() + ms / 1000, callback, args, self, context)
         self.world.enter(self.world.now + ms, self, timer)
         return timer
