@@ -44,7 +44,8 @@ kills: $(READY) ## kill real processes at each durable boundary, and 200 times a
 check: gate-lint gate-format gate-imports gate-mypy gate-pyright gate-generated gate-examples gate-docs gate-coverage ## run every gate that CI runs
 	@printf '\nAll gates passed.\n'
 
-bench: $(READY) ## run the benchmarks; prints tables, writes benchmarks.json
+bench: $(READY) ## run the benchmarks; prints tables, says what holds, writes benchmarks.json
+	@tests/interop/install.sh .interop
 	$(BIN)/python -m benchmarks --json benchmarks.json
 
 bench-long: $(READY) ## time steps in a SQLite file of a million promises, which takes minutes to fill

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from benchmarks.costs import Spent, Work, measure_costs
+from benchmarks.harness import Spent, Work, measure
 from benchmarks.sqlite import folder
 
 HERE = Path(__file__).parent
@@ -140,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     peers = [one for peer in PEERS for one in peer(options.venvs.resolve())]
-    costs = asyncio.run(measure_costs(works([OURS, OURS_NORMAL, *peers]), rounds=options.rounds))
+    costs = asyncio.run(measure(works([OURS, OURS_NORMAL, *peers]), rounds=options.rounds))
     print(costs.table())
     if options.json:
         options.json.write_text(json.dumps(costs.as_json(), indent=2) + "\n")
