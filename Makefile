@@ -51,7 +51,8 @@ bench: $(READY) ## run the benchmarks; prints tables, says what holds, writes be
 bench-long: $(READY) ## time steps in a SQLite file of a million promises, which takes minutes to fill
 	$(BIN)/python -m benchmarks.long --json benchmarks-long.json
 
-bench-peers: $(READY) ## time the same work on other libraries, installed into venvs of their own
+bench-peers: $(READY) ## time the same work on other libraries, installed into folders of their own
+	@tests/interop/install.sh .interop
 	$(BIN)/python -m benchmarks.peers --json benchmarks-peers.json
 
 bench-servers: $(READY) ## time this client beside the official Python SDK on one server; see RESONATE_TEST_SERVER above
