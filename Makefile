@@ -21,7 +21,7 @@ CORE_TESTS := tests/unit tests/property tests/simulation --ignore=tests/unit/htt
 	--ignore=tests/unit/adapters --ignore=tests/property/test_agreement.py --ignore=tests/simulation/test_over_http.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test interop kills check bench bench-long bench-peers bench-servers docs format generate clean \
+.PHONY: help demo test interop kills check bench bench-long bench-page bench-peers bench-servers docs format generate clean \
 	gate-lint gate-format gate-mypy gate-pyright gate-imports gate-docs gate-examples gate-generated gate-coverage
 
 help: ## list the targets
@@ -54,6 +54,9 @@ bench-long: $(READY) ## time steps in a SQLite file of a million promises, which
 bench-peers: $(READY) ## time the same work on other libraries, installed into folders of their own
 	@tests/interop/install.sh .interop
 	$(BIN)/python -m benchmarks.peers --json benchmarks-peers.json
+
+bench-page: $(READY) ## put the figures of bench and bench-peers into the documentation; NOTE= says what else went on
+	$(BIN)/python -m benchmarks.page $(wildcard benchmarks.json benchmarks-peers.json) --note "$(NOTE)"
 
 bench-servers: $(READY) ## time this client beside the official Python SDK on one server; see RESONATE_TEST_SERVER above
 	@tests/interop/install.sh .interop

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from contextlib import closing
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from benchmarks.claims import Claim, growth, judged, judgements, rate
+from benchmarks.curves import LINE, Chart
 from benchmarks.harness import Spending, Spent, Work, measure, seconds
 from benchmarks.limits import commits_of
 from benchmarks.long import execution_id, fill
 from benchmarks.metered import Metered
+from benchmarks.page import renewed
 from benchmarks.sqlite import OneByOne
 from resonate.adapters.sqlite.file import Durability
 from resonate.adapters.sqlite.server import SqliteServer
@@ -167,3 +171,45 @@ def test_a_limit_leaves_as_many_rows_as_it_was_asked_for(tmp_path):
     commits_of(10, Durability.NORMAL, lambda: tmp_path)(50)
     with closing(sqlite3.connect(tmp_path / "bare.db")) as db:
         assert db.execute("SELECT count(*) FROM rows").fetchone() == (50,)
+
+
+def places(chart):
+    """Return by curve the points that it is drawn through, and by label how far down it stands."""
+    drawing = ET.fromstring(chart.svg())
+    lines = [one.attrib["points"].split() for one in drawing.iter("{http://www.w3.org/2000/svg}polyline")]
+    texts = {one.text: float(one.attrib["y"]) for one in drawing.iter("{http://www.w3.org/2000/svg}text")}
+    return [[tuple(map(float, point.split(","))) for point in line] for line in lines], texts
+
+
+def test_a_cost_that_stays_is_a_level_line_and_one_that_doubles_with_the_size_a_straight_one():
+    chart = Chart(
+        title="t",
+        across="a",
+        up="u",
+        curves={"flat": [(1, 5), (10, 5), (100, 5)], "up": [(1, 1), (10, 10), (100, 100)]},
+    )
+    (flat, up), _ = places(chart)
+    assert len({y for _, y in flat}) == 1
+    (x1, y1), (x2, y2), (x3, y3) = up
+    assert x2 - x1 == pytest.approx(x3 - x2, abs=0.2)
+    assert y1 - y2 == pytest.approx(y2 - y3, abs=0.2)
+    assert y1 > y2
+
+
+def test_names_of_curves_that_end_together_stand_below_each_other_and_are_escaped():
+    chart = Chart(title="t", across="a", up="u", curves={"a < b": [(1, 5), (2, 5)], "c": [(1, 4), (2, 5)]})
+    _, texts = places(chart)
+    assert abs(texts["a < b"] - texts["c"]) >= LINE
+
+
+def test_a_page_gets_the_figures_of_a_file_and_keeps_what_that_says_nothing_of():
+    block = "<!-- figures: {} -->\nold\n<!-- end of figures -->\n"
+    page = f"# t\n\n{block.format('asleep')}\n{block.format('http')}"
+    asleep = [
+        {"name": "w", "size": 10, "unit": "workflow", "per_unit_us": 5, "cpu_per_unit_us": 1500, "peak_bytes": 25_000}
+    ]
+    new = renewed(page, {"of": "this library", "asleep": asleep})
+    assert "| w | 10 | 2,500 | 5.0 µs/workflow | 1.50 ms |" in new
+    assert re.findall("^old$", new, re.MULTILINE) == ["old"]
+    assert renewed(new, {"of": "this library", "asleep": asleep}) == new
+    assert renewed(page, {"of": "peers", "asleep": asleep}) == page
