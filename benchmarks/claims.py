@@ -132,6 +132,12 @@ CLAIMS = (
         most=1.5,
     ),
     Claim(
+        says="HTTP: steps at once, against their bare round trips, 64 at a time (times as long)",
+        group="http",
+        figure=times(f"{loopback.AT_ONCE}: {loopback.OURS}", 1_000),
+        most=1.5,
+    ),
+    Claim(
         says="import resonate, against its dependencies (times as long)",
         group="imports",
         figure=times("import resonate", footprint.IMPORTS),
