@@ -151,6 +151,12 @@ async def test_a_reply_that_is_too_long_is_not_read(name):
     assert server.connections == 2
 
 
+async def test_a_reply_that_says_it_is_too_long_is_not_waited_for():
+    async with pool(Server(OK + b"content-length: 1000000\r\n\r\n")) as exchanges:
+        with pytest.raises(ReplyTooLong):
+            await ask(exchanges)
+
+
 async def test_a_request_that_a_kept_connection_did_not_carry_is_sent_once_more():
     hello = WHOLE["a length"][0]
     server = Server(hello, None, hello)
