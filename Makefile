@@ -18,10 +18,10 @@ export NO_MKDOCS_2_WARNING := 1
 
 # The tests that reach all of core/: those of what is around it would only take time.
 CORE_TESTS := tests/unit tests/property tests/simulation --ignore=tests/unit/http --ignore=tests/unit/sqlite \
-	--ignore=tests/unit/adapters --ignore=tests/property/test_agreement.py --ignore=tests/simulation/test_over_http.py
+	--ignore=tests/unit/adapters --ignore=tests/unit/cli --ignore=tests/property/test_agreement.py --ignore=tests/simulation/test_over_http.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test interop kills check bench bench-long bench-page bench-peers bench-servers docs format generate clean \
+.PHONY: help demo test interop kills check bench bench-long bench-page bench-peers bench-codecs bench-servers hostile docs format generate clean \
 	gate-lint gate-format gate-mypy gate-pyright gate-imports gate-docs gate-examples gate-generated gate-coverage
 
 help: ## list the targets
@@ -57,6 +57,12 @@ bench-peers: $(READY) ## time the same work on other libraries, installed into f
 
 bench-page: $(READY) ## put the figures of bench and bench-peers into the documentation; NOTE= says what else went on
 	$(BIN)/python -m benchmarks.page $(wildcard benchmarks.json benchmarks-peers.json) --note "$(NOTE)"
+
+bench-codecs: $(READY) ## time the codecs beside bare orjson, and beside the official Python SDK's (`make interop` installs it)
+	$(BIN)/python -m benchmarks.codecs
+
+hostile: $(READY) ## attack each codec with 100,000 changed payloads: minutes
+	$(BIN)/python -m tests.hostile
 
 bench-servers: $(READY) ## time this client beside the official Python SDK on one server; see RESONATE_TEST_SERVER above
 	@tests/interop/install.sh .interop

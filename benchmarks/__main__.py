@@ -14,7 +14,7 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from benchmarks import footprint, loopback, memory, sqlite
+from benchmarks import footprint, loopback, memory, sqlite, telemetry
 from benchmarks.alone import peaks
 from benchmarks.claims import judged, judgements
 from benchmarks.harness import Costs, Work, machine, measure
@@ -63,6 +63,11 @@ GROUPS = (
     Group(name="memory", title="On the memory store", works=always(memory.works), counted=memory.counted, peaks=True),
     Group(name="sqlite", title="On a SQLite file", works=always(sqlite.works), counted=sqlite.counted, peaks=True),
     Group(name="http", title="Over HTTP, on loopback", works=loopback.works, counted=loopback.counted),
+    Group(
+        name="telemetry",
+        title="Traces and metrics, of async steps one after another (the batch exporter encodes, and sends nothing)",
+        works=always(telemetry.works),
+    ),
     Group(name="imports", title="Imports, in fresh processes", works=always(footprint.imports)),
     Group(name="asleep", title="Workflows asleep", works=always(footprint.works), rounds=1),
 )

@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 
+from resonate import logs
+
 # A busy machine is no bug, so no example has a deadline; a failure prints what reproduces it.
 settings.register_profile("project", deadline=None, print_blob=True)
 settings.load_profile("project")
+# Nor is a log line late on one, whose handler a test reads from.
+logs.PATIENCE = 5.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -18,4 +22,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         default=None,
         help="run the protocol's random test for at least this many steps, new ones each time",
+    )
+    parser.addoption(
+        "--payloads",
+        type=int,
+        default=None,
+        help="attack each codec with so many changed payloads, others than by default",
     )

@@ -10,15 +10,26 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from resonate.adapters.codecs.blobs import DirectoryBlobs
+    from resonate.adapters.codecs.checked import Checked
     from resonate.adapters.codecs.choice import Codecs
+    from resonate.adapters.codecs.compressed import Compressed
+    from resonate.adapters.codecs.encrypted import Encrypted
     from resonate.adapters.codecs.json import JsonCodec
+    from resonate.adapters.codecs.keys import Keyring
+    from resonate.adapters.codecs.limited import Limited
+    from resonate.adapters.codecs.offloaded import Offloaded
+    from resonate.adapters.codecs.pickle import PickleCodec
     from resonate.adapters.memory import MemoryServer
+    from resonate.adapters.otel import OTel
     from resonate.adapters.sqlite import SqliteServer
     from resonate.client import Resonate
     from resonate.core import trace
     from resonate.core.engine.children import Durable
     from resonate.core.engine.context import Context
     from resonate.core.engine.info import Info
+    from resonate.core.insight.causes import Cause, CauseKind, Why
+    from resonate.core.insight.tree import Node, Tree
     from resonate.core.protocol.records import PromiseRecord, PromiseState, ScheduleRecord
     from resonate.core.retry import Constant, Exponential, Linear, Never, RetryPolicy
     from resonate.errors import (
@@ -45,19 +56,26 @@ if TYPE_CHECKING:
     )
     from resonate.runtime.handle import Handle
     from resonate.runtime.health import Health
+    from resonate.runtime.recording import Recording
 
 __all__ = [
     "ApplicationError",
     "AuthError",
+    "Cause",
+    "CauseKind",
+    "Checked",
     "CodecError",
     "Codecs",
+    "Compressed",
     "Conflict",
     "Constant",
     "Context",
     "DecodingError",
     "DeterminismError",
+    "DirectoryBlobs",
     "Durable",
     "EncodingError",
+    "Encrypted",
     "EngineBug",
     "Exponential",
     "FunctionNotRegistered",
@@ -65,18 +83,25 @@ __all__ = [
     "Health",
     "Info",
     "JsonCodec",
+    "Keyring",
     "LeaseLost",
+    "Limited",
     "Linear",
     "MemoryServer",
     "NetworkError",
     "Never",
+    "Node",
     "NonRetryableError",
     "NondeterminismError",
     "NotFound",
+    "OTel",
+    "Offloaded",
+    "PickleCodec",
     "PromiseCanceled",
     "PromiseRecord",
     "PromiseState",
     "PromiseTimedOut",
+    "Recording",
     "Resonate",
     "ResonateError",
     "RetryPolicy",
@@ -84,11 +109,24 @@ __all__ = [
     "ServerError",
     "SqliteServer",
     "StoreError",
+    "Tree",
     "UsageError",
+    "Why",
     "trace",
 ]
 
 _HOMES = {
+    "resonate.adapters.codecs.checked": ("Checked",),
+    "resonate.core.insight.tree": ("Tree", "Node"),
+    "resonate.core.insight.causes": ("Why", "CauseKind", "Cause"),
+    "resonate.adapters.codecs.pickle": ("PickleCodec",),
+    "resonate.adapters.codecs.offloaded": ("Offloaded",),
+    "resonate.adapters.codecs.limited": ("Limited",),
+    "resonate.adapters.codecs.keys": ("Keyring",),
+    "resonate.adapters.codecs.encrypted": ("Encrypted",),
+    "resonate.adapters.codecs.compressed": ("Compressed",),
+    "resonate.adapters.codecs.blobs": ("DirectoryBlobs",),
+    "resonate.adapters.otel": ("OTel",),
     "resonate.adapters.codecs.choice": ("Codecs",),
     "resonate.adapters.codecs.json": ("JsonCodec",),
     "resonate.adapters.memory": ("MemoryServer",),
@@ -134,6 +172,7 @@ _HOMES = {
     ),
     "resonate.runtime.handle": ("Handle",),
     "resonate.runtime.health": ("Health",),
+    "resonate.runtime.recording": ("Recording",),
 }
 
 _MODULES = frozenset({"errors", "sync"})

@@ -27,6 +27,9 @@ from resonate.core.engine.context import (
 from resonate.core.engine.identity import Identity, Kind, fingerprint
 from resonate.core.engine.loop import DurableLoop
 from resonate.core.function import Function, check_call, describe
+from resonate.core.insight.causes import Why
+from resonate.core.insight.picture import Here
+from resonate.core.insight.tree import Tree
 from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, ScheduleRecord, Tag, Value
 from resonate.core.protocol.requests import (
     ClaimReply,
@@ -55,15 +58,20 @@ from resonate.errors import (
     UsageError,
 )
 from resonate.ports.clock import Clock
+from resonate.ports.codec import register_error
 from resonate.ports.network import Token
 from resonate.ports.store import Backend, Prunes
+from resonate.ports.telemetry import Telemetry
 from resonate.ports.tracer import Tracer
+from resonate.runtime import insight, recorder
 from resonate.runtime.handle import Handle, promise_of
 from resonate.runtime.health import Health, examine
+from resonate.runtime.recording import Recording
 
 T = TypeVar("T")
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
+E = TypeVar("E", bound=type[Exception])
 
 
 @define(eq=False)
@@ -119,6 +127,7 @@ class Resonate:
         pid: this process's name in the group; unique, made up if not given.
         codec: how values are written; `JsonCodec()` by default.
         clock: where time comes from; the backend's own by default.
+        telemetry: where traces and metrics go, such as `OTel()`; None for nowhere.
         tracers: who hears of lifecycle events.
         concurrency: how many executions are driven at once; suspended ones do not count.
         continuations: how many suspended workflows are kept in memory to go on in place; 0 replays each time.
@@ -140,6 +149,7 @@ class Resonate:
         pid: str | None = None,
         codec: Codec | None = None,
         clock: Clock | None = None,
+        telemetry: Telemetry | None = None,
         tracers: Iterable[Tracer] = (),
         concurrency: int = 1_000,
         continuations: int = 1_000,
@@ -158,6 +168,7 @@ class Resonate:
             pid=pid,
             codec=codec,
             clock=clock,
+            telemetry=telemetry,
             tracers=tracers,
             concurrency=concurrency,
             continuations=continuations,
@@ -218,6 +229,8 @@ class Resonate:
     async def _close(self, parts: wiring.Parts) -> None:
         self._session.parts = None
         parts.alarms.stop()
+        if parts.recorder is not None:
+            await parts.recorder.close()
         parts.watcher.stop(UsageError("The client was closed while a result was awaited.", hint=_OPEN))
         await parts.store.stop()
         parts.pool.shutdown(wait=False, cancel_futures=True)
@@ -275,6 +288,14 @@ class Resonate:
             return function
 
         return add if fn is None else add(fn)
+
+    def register_error(self, cls: E, /) -> E:
+        """Let failures of this class come back as themselves, so that `except` finds them here. Usable as a decorator.
+
+        Every process that is to catch them registers the class. Raise `UsageError` for what is no exception class, or
+        if the client's codec knows of no such thing.
+        """
+        return register_error(self._session.codec, cls)
 
     def set_dependency(self, key: str | type, value: object) -> None:
         """Let functions get `value` by `key`: `ctx.get_dependency(key)`, `info.get_dependency(key)`."""
@@ -398,11 +419,44 @@ class Resonate:
 
     def get(self, id: str, *, returns: Any = Any) -> Handle[Any]:
         """Return a handle on whatever has this id; `returns` is the type that its result is read as."""
-        return self._handle(_checked_id(id), returns)
+        return self._handle(_checked_id(id), returns, started=False)
 
     async def cancel(self, id: str) -> bool:
         """Cancel an execution or a promise; return False if it had settled otherwise before. Raise `NotFound`."""
         return await self.get(id).cancel()
+
+    async def tree(self, id: str) -> Tree:
+        """Return what an execution asked for, and how each of it stands. Raise `NotFound`.
+
+        Executions that it detached are not part of it.
+        """
+        parts, now = self._session.opened, self._session.settings.clock.now()
+        return await insight.tree(parts.store, _checked_id(id), now=now, knows=parts.backing)
+
+    async def why(self, id: str) -> Why:
+        """Return why an execution or a promise is not settled yet: what it waits for, down to the leaves.
+
+        Printed, the first line names the cause. One that is over, or that is not there, is answered, too. Nothing is
+        written, and no task is touched.
+        """
+        parts, settings = self._session.opened, self._session.settings
+        here = Here(
+            pid=settings.pid,
+            group=settings.group,
+            troubles=parts.worker.troubles,
+            retrying=parts.steps.retrying,
+            registered=settings.registry.has,
+        )
+        now = settings.clock.now()
+        return await insight.why(parts.store, _checked_id(id), now=now, knows=parts.backing, here=here)
+
+    async def record(self, id: str) -> Recording:
+        """Return an execution with its history as they are stored now, to be saved and replayed.
+
+        Nothing is written, and no task is touched. Executions that it detached are not part of it. Raise `NotFound`.
+        """
+        parts = self._session.opened
+        return await recorder.record(parts.store, _checked_id(id), self._session.settings.clock.now())
 
     async def schedule(
         self, id: str, cron: str, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any
@@ -520,7 +574,7 @@ class Resonate:
     def _param(self, call: Call, signature: Signature, at: str) -> Value:
         param = self._session.codec.encode_call(call, signature, at=at)
         called = call.func if call.version is None else f"{call.func}@{call.version}"
-        return Identity(Kind.RPC, called, fingerprint(param.data)).on(param, {})
+        return Identity(Kind.RPC, called, fingerprint(param.data)).on(param, self._session.opened.handed_on())
 
     def _other_version(self, fn: Any) -> Function | None:
         """Return what has the name of `fn` in the version that the options ask for; None if `fn` has no name here."""
@@ -557,9 +611,20 @@ class Resonate:
         check_call(function, args, kwargs)
         return Call(func=function.name, args=args, kwargs=kwargs, version=version), function.signature
 
-    def _handle(self, id: str, returns: Any, *, settled: PromiseRecord | None = None) -> Handle[Any]:
+    def _handle(
+        self, id: str, returns: Any, *, settled: PromiseRecord | None = None, started: bool = True
+    ) -> Handle[Any]:
         parts, codec = self._session.opened, self._session.codec
-        return Handle(id, returns, store=parts.store, watcher=parts.watcher, codec=codec, settled=settled)
+        return Handle(
+            id,
+            returns,
+            store=parts.store,
+            watcher=parts.watcher,
+            codec=codec,
+            settle=parts.settle,
+            settled=settled,
+            heard=parts.heard if started else None,
+        )
 
     def _check_same(self, stored: PromiseRecord, wanted: PromiseCreate, signature: Signature) -> None:
         """Raise `Conflict` if `stored` was made by another call than `wanted`; a call's version does not count."""
@@ -647,11 +712,7 @@ class Promises:
         return self._session.settings.codec
 
     async def _settle(self, id: str, state: PromiseState, value: Value) -> PromiseRecord:
-        parts = self._session.opened
-        reply = await parts.store.send(PromiseSettle(id=_checked_id(id), state=state, value=value))
-        record = promise_of(reply, id)
-        parts.watcher.told(record)
-        return record
+        return await self._session.opened.settle(PromiseSettle(id=_checked_id(id), state=state, value=value))
 
 
 class Retention:

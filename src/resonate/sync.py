@@ -33,6 +33,8 @@ from resonate.core.engine.context import (
     Step,
 )
 from resonate.core.engine.loop import DurableLoop
+from resonate.core.insight.causes import Why
+from resonate.core.insight.tree import Tree
 from resonate.core.protocol.records import PromiseRecord, PromiseState, ScheduleRecord
 from resonate.core.retry import RetryPolicy
 from resonate.core.values import Codec
@@ -40,13 +42,16 @@ from resonate.errors import UsageError
 from resonate.ports.clock import Clock
 from resonate.ports.network import Token
 from resonate.ports.store import Backend
+from resonate.ports.telemetry import Telemetry
 from resonate.ports.tracer import Tracer
 from resonate.runtime import handle
 from resonate.runtime.health import Health
+from resonate.runtime.recording import Recording
 
 T = TypeVar("T")
 P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., Any])
+E = TypeVar("E", bound=type[Exception])
 
 _OPEN = "Use it inside `with resonate:`, or call open() first."
 
@@ -67,6 +72,7 @@ class Resonate:
         pid: str | None = None,
         codec: Codec | None = None,
         clock: Clock | None = None,
+        telemetry: Telemetry | None = None,
         tracers: Iterable[Tracer] = (),
         concurrency: int = 1_000,
         continuations: int = 1_000,
@@ -85,6 +91,7 @@ class Resonate:
             pid=pid,
             codec=codec,
             clock=clock,
+            telemetry=telemetry,
             tracers=tracers,
             concurrency=concurrency,
             continuations=continuations,
@@ -164,6 +171,10 @@ class Resonate:
         """Make a function callable by name; see `resonate.Resonate.register`. Workflows are `async def` here too."""
         add = self._client.register(name=name, version=version, retry=retry, timeout=timeout)
         return add if fn is None else add(fn)
+
+    def register_error(self, cls: E, /) -> E:
+        """Let failures of this class come back as themselves; see `resonate.Resonate.register_error`."""
+        return self._client.register_error(cls)
 
     def set_dependency(self, key: str | type, value: object) -> None:
         """Let functions get `value` by `key`: `ctx.get_dependency(key)`, `info.get_dependency(key)`."""
@@ -278,6 +289,18 @@ class Resonate:
     def cancel(self, id: str) -> bool:
         """Cancel an execution or a promise; return False if it had settled otherwise before. Raise `NotFound`."""
         return self._door.call(lambda: self._client.cancel(id))
+
+    def tree(self, id: str) -> Tree:
+        """Return what an execution asked for, and how each of it stands. Raise `NotFound`."""
+        return self._door.call(lambda: self._client.tree(id))
+
+    def why(self, id: str) -> Why:
+        """Return why an execution or a promise is not settled yet; see `resonate.Resonate.why`."""
+        return self._door.call(lambda: self._client.why(id))
+
+    def record(self, id: str) -> Recording:
+        """Return an execution with its history, to be saved and replayed; see `resonate.Resonate.record`."""
+        return self._door.call(lambda: self._client.record(id))
 
     def schedule(
         self, id: str, cron: str, fn: Callable[..., Any] | str, /, *args: Any, **kwargs: Any

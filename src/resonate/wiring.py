@@ -5,35 +5,43 @@ An adapter is loaded when it is chosen: a process that talks to a server loads n
 
 from __future__ import annotations
 
-import logging
 import os
 import random
 import secrets
 import socket
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from resonate import logs
 from resonate.adapters.clock import SystemClock
 from resonate.core.durations import Duration, milliseconds
 from resonate.core.engine.environment import Dependencies, Environment
+from resonate.core.engine.reports import TELLER, signed
+from resonate.core.protocol.records import PromiseRecord
+from resonate.core.protocol.requests import PromiseSettle
 from resonate.core.registry import Registry
 from resonate.core.retry import STEP_RETRY, RetryPolicy, check_policy
+from resonate.core.trace import Settled
 from resonate.core.values import Codec
 from resonate.errors import UsageError
 from resonate.ports.clock import Clock
 from resonate.ports.codec import check_codec
 from resonate.ports.network import Token
 from resonate.ports.store import Backend, Store
+from resonate.ports.telemetry import Recorder, Telemetry
 from resonate.ports.tracer import Tracer
 from resonate.runtime.alarms import Alarms
 from resonate.runtime.driver import Tools
+from resonate.runtime.handle import promise_of
+from resonate.runtime.host import REAL, VIRTUAL, Host
 from resonate.runtime.lease import LeaseKeeper
-from resonate.runtime.logs import workflow_logger
+from resonate.runtime.measured import Measured
 from resonate.runtime.observers import Observers
+from resonate.runtime.offloading import Moves, Offloading
 from resonate.runtime.patience import Patient
 from resonate.runtime.steps import Steps
 from resonate.runtime.watcher import Watcher
@@ -41,7 +49,7 @@ from resonate.runtime.worker import Limits, Worker
 
 T = TypeVar("T")
 
-log = logging.getLogger("resonate")
+log = logs.Log("resonate")
 
 
 @frozen(kw_only=True)
@@ -52,7 +60,10 @@ class Settings:
     group: str
     pid: str
     codec: Codec
+    moves: Moves | None
+    """How large values are moved out of the promises, if they are."""
     clock: Clock
+    telemetry: Telemetry | None
     tracers: tuple[Tracer, ...]
     limits: Limits
     threads: int
@@ -62,6 +73,7 @@ class Settings:
     retry: RetryPolicy
     registry: Registry
     dependencies: Dependencies
+    host: Host
 
 
 @frozen(kw_only=True)
@@ -75,7 +87,30 @@ class Parts:
     alarms: Alarms
     watcher: Watcher
     worker: Worker
-    pool: ThreadPoolExecutor
+    steps: Steps
+    pool: Executor
+    recorder: Recorder | None
+    teller: str | None
+    """This process's name if it reports what it settles."""
+
+    def handed_on(self) -> Mapping[str, str]:
+        """Return what an execution that is started here takes along."""
+        return {} if self.recorder is None else self.recorder.handed_on()
+
+    async def settle(self, request: PromiseSettle) -> PromiseRecord:
+        """Settle a promise from outside of its execution; return it as it is now."""
+        if self.teller is not None:
+            request = evolve(request, value=signed(request.value, self.teller))
+        record = promise_of(await self.store.send(request), request.id)
+        if self.env.observe is not None and record.value.headers.get(TELLER, "") == self.teller:
+            self.env.observe(Settled(record, record))
+        self.watcher.told(record)
+        return record
+
+    def heard(self, record: PromiseRecord) -> None:
+        """Report how an execution that was started here ended, if whoever settled it does not."""
+        if self.recorder is not None and self.env.observe is not None and TELLER not in record.value.headers:
+            self.env.observe(Settled(record, record))
 
 
 class HasClock(Protocol):
@@ -95,6 +130,7 @@ def settings(
     pid: str | None,
     codec: Codec | None,
     clock: Clock | None,
+    telemetry: Telemetry | None,
     tracers: Iterable[Tracer],
     concurrency: int,
     continuations: int,
@@ -107,15 +143,19 @@ def settings(
     retry: RetryPolicy | None,
 ) -> Settings:
     """Check and complete what a user asked for. Raise `UsageError` for what can't be."""
-    chosen = _backend(backend, clock, token)
+    chosen = backend_of(backend, clock, token)
+    written_with, moves = _codec(codec)
     if retry is not None:
         check_policy(retry)
+    kept = _having(clock or getattr(chosen, "clock", None) or SystemClock(), "clock", "now", "sleep_until")
     return Settings(
         backend=chosen,
         group=_name(group if group is not None else os.environ.get("RESONATE_GROUP", "default"), "group"),
         pid=_name(pid if pid is not None else _some_pid(), "pid"),
-        codec=_json() if codec is None else check_codec(codec),
-        clock=_having(clock or getattr(chosen, "clock", None) or SystemClock(), "clock", "now", "sleep_until"),
+        codec=written_with,
+        moves=moves,
+        clock=kept,
+        telemetry=None if telemetry is None else _having(telemetry, "telemetry", "open"),
         tracers=tuple(_having(tracer, "a tracer", "record") for tracer in _each(tracers, "tracers")),
         limits=Limits(
             concurrency=_count(concurrency, "concurrency", least=1),
@@ -130,6 +170,7 @@ def settings(
         retry=retry or STEP_RETRY,
         registry=Registry(),
         dependencies=Dependencies(),
+        host=REAL if isinstance(kept, SystemClock) else VIRTUAL,
     )
 
 
@@ -143,16 +184,27 @@ def parts(chosen: Settings, store: Store) -> Parts:
 
     The store has been started, since it may have to ask its server how it speaks.
     """
-    patient = Patient(store, chosen.clock, random.random)
-    observe = Observers(chosen.tracers).observe
+    recorder: Recorder | None = None
+    if chosen.telemetry is not None:
+        recorder = chosen.telemetry.open(
+            clock=chosen.clock,
+            codec=chosen.codec,
+            load=lambda: worker.load,
+        )
+    teller = None if recorder is None else chosen.pid
+    observe = Observers(chosen.tracers if recorder is None else (*chosen.tracers, recorder)).observe
+    asked = store if observe is None else Measured(store, observe)
+    if chosen.moves is not None:
+        asked = Offloading(asked, chosen.moves, chosen.clock)
+    patient = Patient(asked, chosen.clock, chosen.host.draw)
     alarms = Alarms(chosen.clock)
-    pool = ThreadPoolExecutor(chosen.threads, thread_name_prefix="resonate-step")
+    pool = chosen.host.pool(chosen.threads)
     env = Environment(
         codec=chosen.codec,
         registry=chosen.registry,
         address=_addresses(store),
         random=random.Random,
-        logger=workflow_logger,
+        logger=logs.WorkflowLog,
         observe=observe,
         warn=log.warning,
         dialect=store.dialect,
@@ -160,32 +212,50 @@ def parts(chosen: Settings, store: Store) -> Parts:
         timeout_ms=chosen.timeout_ms,
         step_timeout_ms=chosen.step_timeout_ms,
         step_retry=chosen.retry,
+        carried=None if recorder is None else recorder.carried,
+        shortly_ms=0 if recorder is None else recorder.delay_ms,
+        enter=None if recorder is None else recorder.enter,
         timer_made=lambda task_id: worker.timer_made(task_id),  # noqa: PLW0108 - the worker is made further down
     )
     worker: Worker
     watcher = Watcher(patient, chosen.clock, alarms, lambda promise_id: worker.drives(promise_id))  # noqa: PLW0108 - made further down
-    steps = Steps(
+    steps = chosen.host.steps(
         clock=chosen.clock,
         pool=pool,
         dependencies=chosen.dependencies,
-        draw=random.random,
+        draw=chosen.host.draw,
         observe=observe,
+        around=None if recorder is None else recorder.around,
     )
     leases = LeaseKeeper(
-        store=store,
+        store=store if recorder is None else Measured(store, recorder.record),
         clock=chosen.clock,
         pid=chosen.pid,
         ttl_ms=chosen.limits.ttl_ms,
         on_lost=lambda task_id, version, reason: worker.lease_lost(task_id, version, reason),  # noqa: PLW0108 - as above
         on_refused=lambda error: worker.refused(error),  # noqa: PLW0108 - as above
-        own_thread=isinstance(chosen.clock, SystemClock),
+        own_thread=chosen.host.heartbeat_thread,
     )
-    tools = Tools(store=patient, clock=chosen.clock, alarms=alarms, steps=steps, watcher=watcher)
+    tools = Tools(store=patient, clock=chosen.clock, alarms=alarms, steps=steps, watcher=watcher, teller=teller)
     worker = Worker(pid=chosen.pid, env=env, tools=tools, leases=leases, limits=chosen.limits)
-    return Parts(store=patient, backing=store, env=env, alarms=alarms, watcher=watcher, worker=worker, pool=pool)
+    return Parts(
+        store=patient,
+        backing=store,
+        env=env,
+        alarms=alarms,
+        watcher=watcher,
+        worker=worker,
+        steps=steps,
+        pool=pool,
+        recorder=recorder,
+        teller=teller,
+    )
 
 
-def _backend(backend: str | Backend | None, clock: Clock | None, token: Token | None) -> Backend:
+def backend_of(
+    backend: str | Backend | None, clock: Clock | None, token: Token | None, *, patience: Duration = 10.0
+) -> Backend:
+    """Return the backend that a URL names; `patience` is how long to try to reach a server. Raise `UsageError`."""
     if backend is None:
         backend = os.environ.get("RESONATE_URL", "memory://")
     scheme = urlsplit(backend).scheme if isinstance(backend, str) else "a backend of your own"
@@ -211,13 +281,31 @@ def _backend(backend: str | Backend | None, clock: Clock | None, token: Token | 
         case "http" | "https":
             from resonate.adapters.http import HttpBackend
 
-            return HttpBackend(backend, token=token, clock=clock)
+            return HttpBackend(backend, token=token, clock=clock, patience=patience)
         case _:
             raise UsageError(
                 f"There is no backend for {scheme or backend!r} URLs in this version.",
                 hint="Give 'http://host:8001' for a server, 'sqlite:///app.db' for a file, or 'memory://' to keep "
                 "everything in this process's memory.",
             )
+
+
+def _codec(given: Codec | None) -> tuple[Codec, Moves | None]:
+    """Return what writes and reads values, and what moves large ones out, if anything does."""
+    from resonate.adapters.codecs.limited import limited
+
+    if given is None:
+        return limited(_json()), None
+    from resonate.adapters.codecs.offloaded import Offloaded
+
+    codec = check_codec(given)
+    if isinstance(codec, Offloaded):
+        return codec.reading(), codec
+    from resonate.adapters.codecs.checked import Checked
+
+    if isinstance(codec, Checked) and isinstance(codec.inner, Offloaded):
+        return Checked(codec.inner.reading()), codec.inner
+    return limited(codec), None
 
 
 def _json() -> Codec:

@@ -2,16 +2,25 @@ from __future__ import annotations
 
 import enum
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
+from resonate.adapters.codecs.blobs import DirectoryBlobs
+from resonate.adapters.codecs.choice import Codecs
+from resonate.adapters.codecs.compressed import Compressed
+from resonate.adapters.codecs.encrypted import Encrypted
 from resonate.adapters.codecs.json import JsonCodec
+from resonate.adapters.codecs.limited import Limited
+from resonate.adapters.codecs.offloaded import Offloaded
+from resonate.adapters.codecs.pickle import PickleCodec
+from resonate.ports.codec import Codec
 from resonate.testing.contracts import CODEC_CHECKS, CodecCheck, Samples
 
 
@@ -80,3 +89,38 @@ SAMPLES = Samples(
 @pytest.mark.parametrize("check", CODEC_CHECKS, ids=lambda check: check.__name__)
 async def test_json_codec(check: CodecCheck) -> None:
     await check(JsonCodec(), SAMPLES)
+
+
+KEYS = {"2026-11": bytes(range(32)), "2025": b"k" * 16}
+STRICT = evolve(SAMPLES, strict=True)
+PICKLED = evolve(
+    STRICT, refused=[(lambda: None, Any)], misfits=[], at_home=True, many_ways=True
+)  # declared types are not looked at
+
+
+def offloaded(folder: Path, inner: Codec) -> Codec:
+    return Offloaded(inner, DirectoryBlobs(folder / "blobs"), threshold=1_000)
+
+
+@pytest.mark.parametrize("check", CODEC_CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize(
+    ("make", "samples"),
+    [
+        pytest.param(lambda _: Limited(JsonCodec()), SAMPLES, id="limited"),
+        pytest.param(lambda _: Compressed(JsonCodec(), format="gzip", above=0), SAMPLES, id="gzip"),
+        pytest.param(lambda _: Compressed(JsonCodec(), format="zstd", above=0), SAMPLES, id="zstd"),
+        pytest.param(lambda _: Encrypted(JsonCodec(), KEYS), STRICT, id="encrypted"),
+        pytest.param(lambda _: Encrypted(Compressed(JsonCodec(), above=0), KEYS), STRICT, id="compressed-encrypted"),
+        pytest.param(lambda _: Compressed(Encrypted(JsonCodec(), KEYS), above=0), STRICT, id="encrypted-compressed"),
+        pytest.param(lambda folder: offloaded(folder, JsonCodec()), SAMPLES, id="offloaded"),
+        pytest.param(lambda folder: offloaded(folder, Encrypted(JsonCodec(), KEYS)), STRICT, id="encrypted-offloaded"),
+        pytest.param(lambda _: Codecs(Encrypted(JsonCodec(), KEYS), JsonCodec()), SAMPLES, id="choice"),
+        pytest.param(lambda _: PickleCodec(keys=KEYS), PICKLED, id="pickle"),
+        pytest.param(lambda _: PickleCodec(allow_unsigned=True), PICKLED, id="unsigned-pickle"),
+        pytest.param(lambda _: Encrypted(Compressed(PickleCodec(keys=KEYS)), KEYS), PICKLED, id="encrypted-pickle"),
+    ],
+)
+async def test_codecs_around_codecs(
+    check: CodecCheck, make: Callable[[Path], Codec], samples: Samples, tmp_path: Path
+) -> None:
+    await check(make(tmp_path), samples)

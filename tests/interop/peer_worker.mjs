@@ -4,7 +4,8 @@
 //
 // PACKAGES is the folder whose node_modules holds @resonatehq/sdk. Prints {"package": ...} once it works. Then each line
 // of standard input, {"id", "target", "func", "args"}, starts func in the group `target` and is answered by one line,
-// {"id", "value"} or {"id", "error": {"name", "message"}}. Ends when its standard input does.
+// {"id", "value"} or {"id", "error": {"name", "message"}}. With "tags" it starts it with these, with "headers" it makes
+// a bare promise with these, and answers once that is made. Ends when its standard input does.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -65,9 +66,15 @@ const functions = {
 };
 for (const [name, func] of Object.entries(functions)) resonate.register(name, func);
 
-async function start({ id, target, func, args }) {
+async function start({ id, target, func, args, tags, headers }) {
   try {
-    return { id, value: (await resonate.rpc(id, func, ...args, resonate.options({ target }))) ?? null };
+    if (headers) {
+      const data = Buffer.from(JSON.stringify({ func, args })).toString("base64");
+      const own = { "resonate:target": `poll://any@${target}`, "resonate:origin": id, "resonate:branch": id };
+      await resonate.promises.create(id, Date.now() + 60_000, { headers, data, tags: own });
+      return { id, value: null };
+    }
+    return { id, value: (await resonate.rpc(id, func, ...args, resonate.options({ target, tags }))) ?? null };
   } catch (error) {
     return { id, error: described(error) };
   }

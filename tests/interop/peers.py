@@ -86,9 +86,9 @@ class Process:
         assert self._child.stdout is not None
         self._child.stdout.close()
 
-    async def start(self, id: str, target: str, func: str, *args: Any) -> Any:
+    async def start(self, id: str, target: str, func: str, *args: Any, **more: Any) -> Any:
         """Let the peer start `func` in the group `target`; return the result. Raise `PeerError` with its failure."""
-        reply = await self.ask(id, target=target, func=func, args=args)
+        reply = await self.ask(id, target=target, func=func, args=args, **more)
         if "error" in reply:
             raise PeerError(reply["error"]["name"], reply["error"]["message"])
         return reply["value"]

@@ -19,7 +19,12 @@ from resonate.core.protocol.requests import (
     PromiseReply,
     Rejection,
     Request,
+    TaskAcquire,
+    TaskFence,
+    TaskFulfill,
     TaskHeartbeat,
+    TaskRelease,
+    TaskSuspend,
 )
 from resonate.core.protocol.settings import Settings
 from resonate.core.protocol.steps import (
@@ -33,6 +38,10 @@ from resonate.core.protocol.steps import (
 )
 from resonate.testing.model import Model
 from tests.property.crowd import ADDRESSES, RETRY_INTERVAL, SCHEDULE_IDS, Crowd, World, picks
+
+
+HOLDERS = (TaskAcquire, TaskFence, TaskFulfill, TaskRelease, TaskSuspend)
+"""What names the version of the task that it is about."""
 
 
 class ProtocolMachine(Crowd):
@@ -75,6 +84,9 @@ class ProtocolMachine(Crowd):
             )
         if isinstance(reply, PromiseReply | ClaimReply):
             assert not self._is_overdue(reply.promise), self.tale("a reply shows what is stored, not what it reads as")
+            assert (reply.promise.settled_at or 0) <= self.now, self.tale("a reply shows what is yet to come")
+        if isinstance(request, HOLDERS) and not isinstance(reply, Rejection):
+            assert tasks[request.id].version == request.version, self.tale("a request at another version is done")
         return reply
 
     def fire(self, step: InternalStep) -> None:

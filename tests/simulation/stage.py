@@ -14,6 +14,8 @@ from resonate import Resonate
 from resonate.core import ids
 from resonate.core.engine.deliveries import HEADER
 from resonate.core.engine.identity import CALL, SITE
+from resonate.core.engine.reports import TELLER, TOLD
+from resonate.core.engine.tries import TRIES
 from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.projection import project
 from resonate.core.protocol.properties import violated_state
@@ -48,6 +50,8 @@ class Stage:
     dialect: Dialect | None = None
     server: Callable[[VirtualClock], Server] | None = None
     network: Callable[[Harness, Backend], Backend] | None = None
+    options: Callable[[str], dict[str, Any]] = lambda _pid: {}
+    """Further options of each client, by its pid."""
     result: Any = None
     requests: list[Request[Any]] = field(factory=list)
     history: dict[str, Any] = field(factory=dict)
@@ -109,7 +113,9 @@ class Stage:
         attempts = Attempts()
         self.tracers.append(attempts)
         backend = backend or self._server(self.harness.backend)
-        client = self.harness.client(backend=backend, tracers=[attempts, _Witness(self)], **options)
+        more = self.options(options["pid"])
+        tracers = [attempts, _Witness(self), *more.pop("tracers", ())]
+        client = self.harness.client(backend=backend, tracers=tracers, **options, **more)
         for fn in (self.shape.fn, *self.shape.register) if functions is None else functions:
             client.register(fn)
         return await self.harness.open(client)
@@ -145,9 +151,12 @@ class Stage:
                 self.wrong.append(f"the step {step_id} is run though it is {promise.record.state.value}")
 
 
+LEFT_OUT = frozenset({HEADER, SITE, TOLD, TELLER, TRIES})
+
+
 def _bare(value: Value) -> Value:
-    """Return a value without what may differ between two runs: the order of events, code lines, the time of day."""
-    headers = {k: v for k, v in value.headers.items() if k not in (HEADER, SITE)}
+    """Return a value without what may differ between two runs: order of events, code lines, tries, the time of day."""
+    headers = {k: v for k, v in value.headers.items() if k not in LEFT_OUT}
     return Value(headers, None if headers.get(CALL) == "now" else value.data)
 
 

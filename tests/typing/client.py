@@ -17,7 +17,7 @@ from functions import (
     workflow,
 )
 
-from resonate import Context, Handle, PromiseRecord, Resonate, ScheduleRecord
+from resonate import CauseKind, Context, Handle, Node, PromiseRecord, Resonate, ScheduleRecord, Tree, Why
 
 resonate = Resonate()
 
@@ -30,6 +30,16 @@ async def bare(ctx: Context, n: int) -> str:
 @resonate.register(name="configured", version=2, timeout=timedelta(hours=1))
 def configured(n: int) -> str:
     raise NotImplementedError
+
+
+@resonate.register_error
+class Declined(Exception):
+    code: int = 3
+
+
+async def a_registered_class_keeps_its_type() -> None:
+    assert_type(Declined().code, int)
+    assert_type(resonate.register_error(KeyError), type[KeyError])
 
 
 async def register_keeps_the_functions_type(ctx: Context) -> None:
@@ -106,3 +116,10 @@ async def wrong_calls_are_errors() -> None:
     await resonate.begin_run("a", generator, 5)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]  # another type
     await resonate.run(workflow, "o")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]  # the id comes first
     resonate.options(timeout="soon")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]  # no duration
+
+
+async def looked_at() -> None:
+    assert_type(await resonate.tree("a"), Tree)
+    assert_type((await resonate.tree("a")).root, Node)
+    assert_type(await resonate.why("a"), Why)
+    assert_type((await resonate.why("a")).cause.kind, CauseKind)

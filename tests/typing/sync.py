@@ -13,6 +13,15 @@ from resonate.sync import Handle, Resonate
 resonate = Resonate()
 
 
+@resonate.register_error
+class Declined(Exception):
+    code: int = 3
+
+
+def a_registered_class_keeps_its_type() -> None:
+    assert_type(Declined().code, int)
+
+
 @resonate.register
 async def bare(ctx: Context, n: int) -> str:
     raise NotImplementedError

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import Callable
+from typing import Self
 
 import pytest
 
@@ -13,7 +14,7 @@ from resonate import Context, MemoryServer, Resonate
 from resonate.core.protocol.records import TaskState
 from resonate.testing import Faulty
 
-MOST_CALLS = 310
+MOST_CALLS = 300
 """Of Python functions, for a step through all layers; a few more than it takes. Raise it only with a reason."""
 MOST_CALLS_REPLAYED = 95
 
@@ -55,7 +56,7 @@ class Calls:
     def __init__(self) -> None:
         self.count = 0
 
-    def __enter__(self) -> Calls:
+    def __enter__(self) -> Self:
         gc.collect()
         gc.disable()  # finalizers would be counted where they happen to run
         sys.setprofile(self._profile)
@@ -86,8 +87,10 @@ async def test_a_step_takes_so_many_calls_and_no_more_after_a_long_history(clien
 async def test_a_replayed_step_takes_so_many_calls(client: Resonate, server: MemoryServer) -> None:
     async def replay_of(n: int) -> int:
         handle = await client.begin_run(f"{n}", once_more, n)
-        while not any(task.id == f"{n}" and task.state is TaskState.SUSPENDED for task in server.snapshot().tasks):
-            await asyncio.sleep(0)  # noqa: ASYNC110 - a server has no event for it
+        while not any(  # noqa: ASYNC110 - a server has no event for it
+            task.id == f"{n}" and task.state is TaskState.SUSPENDED for task in server.snapshot().tasks
+        ):
+            await asyncio.sleep(0)
         with Calls() as counted:
             await client.promises.resolve(f"{n}:{n + 1}")
             await handle.result()

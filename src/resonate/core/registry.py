@@ -55,6 +55,11 @@ class Registry:
             raise _unknown_version(name, version, sorted(versions))
         return function
 
+    def has(self, name: str, version: int | None = None) -> bool:
+        """Say whether `get` finds one."""
+        versions = self._by_name.get(name, {})
+        return bool(versions) if version is None else version in versions
+
     def of(self, fn: Callable[..., Any], version: int | None = None) -> Function | None:
         """Return what `fn` is registered as, None if it is not.
 
@@ -72,6 +77,10 @@ class Registry:
     def names(self) -> tuple[str, ...]:
         """Return the registered names, sorted."""
         return tuple(sorted(self._by_name))
+
+    def functions(self) -> tuple[Function, ...]:
+        """Return all that is registered, in the order of names and versions."""
+        return tuple(versions[one] for _, versions in sorted(self._by_name.items()) for one in sorted(versions))
 
     def _unknown_name(self, name: str) -> FunctionNotRegistered:
         known = self.names()

@@ -72,6 +72,7 @@ def signature(params: Parameters, types_: Mapping[str, Any], *, returns: Any) ->
 
     return Signature(
         positional=tuple(of(param) for param in params if param.kind in _BY_POSITION),
+        names=tuple(param.name for param in params if param.kind in _BY_POSITION),
         keyword={param.name: of(param) for param in params if param.kind in _BY_NAME},
         rest=next((of(param) for param in params if param.kind is inspect.Parameter.VAR_POSITIONAL), None),
         extra=next((of(param) for param in params if param.kind is inspect.Parameter.VAR_KEYWORD), None),

@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 
 from attrs import frozen
 
-from resonate.core.protocol.records import PromiseState
+from resonate.core.protocol.records import PromiseRecord, PromiseState
 
 # ---------------------------------------------------------------- lifecycle events
 
@@ -225,10 +225,19 @@ def violated(trace: Trace) -> tuple[str, ...]:
 
 @frozen
 class TaskAcquired:
-    """The task is held by this worker now."""
+    """The task is held by this worker now; `promise` is the execution's, pending."""
 
     id: str
     version: int
+    promise: PromiseRecord | None = None
+
+
+@frozen
+class Replayed:
+    """The execution was taken up without what it stood at: its body runs again over `promises` that are known."""
+
+    id: str
+    promises: int
 
 
 @frozen(kw_only=True)
@@ -274,6 +283,7 @@ class RetryScheduled:
     failures: int
     delay_ms: int
     error: str
+    function: str = ""
 
 
 @frozen
@@ -295,6 +305,7 @@ class StepFinished:
     id: str
     outcome: StepOutcome
     duration_ms: float
+    function: str = ""
 
 
 @frozen(kw_only=True)
@@ -328,11 +339,30 @@ class MessageDropped:
 
 @frozen(kw_only=True)
 class StoreRequest:
-    """A request to the store ended; `status` is None if it was not answered."""
+    """A request to the store ended; `status` is None if it was not answered, and `error` then names the error's type.
+
+    The duration is real time, whatever the clock says.
+    """
 
     kind: str
     status: int | None
     duration_ms: float
+    error: str | None = None
+
+
+@frozen
+class Settled:
+    """A promise has settled, and this is the one report of it.
+
+    Args:
+        promise: as it is stored.
+        home: the promise of the execution that asked for it, or `promise` itself where it is an execution's own.
+        attempts: of an execution's own, how often a worker has taken it up; None where that is not known here.
+    """
+
+    promise: PromiseRecord
+    home: PromiseRecord
+    attempts: int | None = None
 
 
 @frozen
@@ -357,5 +387,7 @@ OperationalEvent: TypeAlias = (
     | MessageDropped
     | StoreRequest
     | ManyPromises
+    | Replayed
+    | Settled
 )
 LifecycleEvent: TypeAlias = TraceEvent | OperationalEvent

@@ -26,6 +26,7 @@ class Signature:
 
     Args:
         positional: one type per positional parameter, context or info excluded.
+        names: what these are called, for messages.
         keyword: types of parameters that can be given by name, context or info excluded.
         rest: element type of `*args`, None if the function takes none.
         extra: value type of `**kwargs`, None if the function takes none.
@@ -33,6 +34,7 @@ class Signature:
     """
 
     positional: tuple[Any, ...] = ()
+    names: tuple[str, ...] = field(default=(), eq=False)
     keyword: Mapping[str, Any] = field(factory=dict[str, Any])
     rest: Any = None
     extra: Any = None

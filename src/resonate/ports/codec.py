@@ -18,6 +18,7 @@ __all__ = [
     "Signature",
     "check_codec",
     "place_of_param",
+    "register_error",
 ]
 
 E = TypeVar("E", bound=type[Exception])
@@ -31,6 +32,16 @@ class RegistersErrors(Protocol):
     def register_error(self, cls: E) -> E:
         """Let failures of this class come back as themselves."""
         ...
+
+
+def register_error(codec: Codec, cls: E) -> E:
+    """Tell a codec of a class of failures. Raise `UsageError` if it knows of no such thing."""
+    if not isinstance(codec, RegistersErrors):
+        raise UsageError(
+            f"{type(codec).__name__} has no register_error.",
+            hint="Give it one; a codec that wraps another hands it on.",
+        )
+    return codec.register_error(cls)
 
 
 def check_codec(codec: Any) -> Codec:

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from attrs import frozen
 
+from resonate.core.insight.picture import Facts
 from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.records import Message
 from resonate.core.protocol.requests import Rejection, Request
@@ -102,6 +103,27 @@ class Prunes(Protocol):
         An execution is a root promise with all that name it as their origin. What a live execution may still read
         stays: one is deleted only if all its promises are settled, the workflow that started it is, and no task has
         yet to hear of it. An id that is gone may be used anew, and is then run anew. Raise as `Store.send` does.
+        """
+        ...
+
+
+@runtime_checkable
+class Knows(Protocol):
+    """A store that can be looked into: it knows more than its records tell."""
+
+    async def facts(self, ids: Sequence[str]) -> Facts:
+        """Return what is known about these promises and tasks, and who is connected. Raise as `Store.send` does."""
+        ...
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A backend that can be read without taking part: no member joins, and nothing is done or written."""
+
+    def reader(self) -> Store:
+        """Return a store that answers what only reads, and refuses the rest with `UsageError`.
+
+        Its `start` raises `StoreError` if there is nothing to read; it makes nothing.
         """
         ...
 

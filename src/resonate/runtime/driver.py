@@ -8,18 +8,21 @@ Law 3: a fence that is refused ends the attempt: somebody else holds the task.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from types import coroutine
 from typing import Any, Protocol, TypeAlias, assert_never
 
 from attrs import frozen
 
 from resonate.core.engine import commands as do
+from resonate.core.engine.reports import TELLER, signed
 from resonate.core.protocol.records import PromiseRecord
 from resonate.core.protocol.requests import (
     FenceReply,
     PromiseGet,
     PromiseRegisterCallback,
     PromiseReply,
+    PromiseSettle,
     Rejection,
     Request,
     Status,
@@ -88,17 +91,27 @@ class Drivable(Protocol):
 
 @frozen(kw_only=True)
 class Tools:
-    """What all drivers of a worker share."""
+    """What all drivers of a worker share.
+
+    `teller` is this process's name if it reports what it settles, else None.
+    """
 
     store: Store
     clock: Clock
     alarms: Alarms
     steps: Steps
     watcher: Watcher
+    teller: str | None = None
 
 
 BREATH = 32
 """So many turns are taken before others on the event loop get theirs."""
+
+
+@coroutine
+def _turn() -> Generator[None, None, None]:
+    """Let everybody else on the event loop have a turn. What `asyncio.sleep(0)` does."""
+    yield
 
 
 class _LeaseGone(Exception):
@@ -133,7 +146,7 @@ class Driver:
                     return outcome
                 if not (outcome or self._inbox or self._woken):
                     if self._began:
-                        await asyncio.sleep(0)  # a step that waits for nothing has ended by then, in this very turn
+                        await _turn()  # a step that waits for nothing has ended by then, in this very turn
                     if not (self._inbox or self._woken):
                         await self._wait()
                 events = self._inbox if not outcome else [*outcome, *self._inbox] if self._inbox else outcome
@@ -141,7 +154,7 @@ class Driver:
                 self._woken = self._began = False
                 turns += 1
                 if turns % BREATH == 0:
-                    await asyncio.sleep(0)  # a store that answers at once would keep the event loop to itself
+                    await _turn()  # a store that answers at once would keep the event loop to itself
                 if self._over:
                     return Lost("its promise was settled from outside")
                 commands = self._execution.step(events, self._tools.clock.now())
@@ -186,9 +199,12 @@ class Driver:
 
     async def _write(self, writes: list[do.Write], looks: tuple[str, ...]) -> list[do.Event]:
         me, version = self._execution.id, self._version
+        if len(writes) == 1 and not looks:  # as in most turns
+            fence = TaskFence(id=me, version=version, action=writes[0].action)
+            (reply,) = await self._tools.store.send_all((fence,))
+            return [self._answered(fence.action.id, reply)]
         requests: list[Request[Any]] = [TaskFence(id=me, version=version, action=write.action) for write in writes]
-        if looks:
-            requests += [PromiseGet(promise_id) for promise_id in looks]
+        requests += [PromiseGet(promise_id) for promise_id in looks]
         replies = await self._tools.store.send_all(requests)
         events = [self._answered(write.action.id, reply) for write, reply in zip(writes, replies, strict=False)]
         if looks:
@@ -243,15 +259,25 @@ class Driver:
                 return Stopped(error)
 
     async def _fulfill(self, command: do.Fulfill) -> Ending:
-        me = self._execution.id
-        reply = await self._tools.store.send(TaskFulfill(id=me, version=self._version, action=command.action))
+        me, action, teller = self._execution.id, command.action, self._tools.teller
+        if teller is not None:
+            action = PromiseSettle(id=me, state=action.state, value=signed(action.value, teller))
+        reply = await self._tools.store.send(TaskFulfill(id=me, version=self._version, action=action))
         match reply:
             case PromiseReply():
                 return Fulfilled(reply.promise)
             case Rejection(status=Status.CONFLICT | Status.NOT_FOUND):
+                if teller is not None and (settled := await self._settled_by(teller)) is not None:
+                    return Fulfilled(settled)
                 raise _LeaseGone(reply.message)
             case Rejection():
                 return Stopped(StoreError(f"The store refused the outcome: {reply.message}.", execution=me))
+
+    async def _settled_by(self, teller: str) -> PromiseRecord | None:
+        """Return the execution's promise if it was this process that settled it: an answer may have been lost."""
+        reply = await self._tools.store.send(PromiseGet(self._execution.id))
+        ours = isinstance(reply, PromiseReply) and reply.promise.value.headers.get(TELLER) == teller
+        return reply.promise if isinstance(reply, PromiseReply) and ours else None
 
     # ------------------------------------------------------------ what happens meanwhile
 

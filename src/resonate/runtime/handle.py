@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Generic, TypeVar, cast
 
 from resonate.core.engine.outcome import outcome_of
@@ -39,13 +39,17 @@ class Handle(Generic[T]):
         store: Store,
         watcher: Watcher,
         codec: Codec,
+        settle: Callable[[PromiseSettle], Awaitable[PromiseRecord]],
         settled: PromiseRecord | None = None,
+        heard: Callable[[PromiseRecord], None] | None = None,
     ) -> None:
         self.id = promise_id
         self._returns = returns
         self._store = store
         self._watcher = watcher
         self._codec = codec
+        self._settle = settle
+        self._heard = heard
         self._settled = settled
 
     async def result(self) -> T:
@@ -57,6 +61,8 @@ class Handle(Generic[T]):
         if self._settled is None:
             self._watcher.check_loop()
             self._settled = await self._watcher.wait(self.id)
+            if self._heard is not None:
+                self._heard(self._settled)
         value, error = outcome_of(self._codec, self._settled, self._returns)
         if error is not None:
             raise error
@@ -76,9 +82,7 @@ class Handle(Generic[T]):
         Its execution stops at its next durable step, wherever it runs.
         """
         request = PromiseSettle(id=self.id, state=PromiseState.REJECTED_CANCELED)
-        record = promise_of(await self._store.send(request), self.id)
-        self._settled = record
-        self._watcher.told(record)
+        self._settled = record = await self._settle(request)
         return record.state is PromiseState.REJECTED_CANCELED
 
     def __await__(self) -> Generator[Any, Any, T]:

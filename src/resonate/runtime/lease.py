@@ -10,7 +10,6 @@ Law 3: a request that is never answered delays nothing: neither the other leases
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections import defaultdict
 from collections.abc import Callable
@@ -20,10 +19,11 @@ from functools import partial
 from resonate.core import ids
 from resonate.core.protocol.requests import Rejection, TaskHeartbeat, TaskRef
 from resonate.errors import AuthError, ResonateError
+from resonate.logs import Log
 from resonate.ports.clock import Clock
 from resonate.ports.store import Store
 
-log = logging.getLogger("resonate.lease")
+log = Log("resonate.lease")
 
 PARTS = 8
 """A lease is given up an eighth of its length before its end; from its half on, it is asked for each eighth."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 
 from resonate.core.trace import LifecycleEvent
+from resonate.logs import Log
 from resonate.ports.tracer import Tracer
 
-log = logging.getLogger("resonate")
+log = Log("resonate")
 
 
 class Observers:

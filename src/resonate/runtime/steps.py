@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from resonate.core.engine.commands import Event, RunStep, StepFailed, StepReturned
 from resonate.core.engine.environment import Dependencies
 from resonate.core.engine.info import Info
+from resonate.core.engine.tries import NO_FAILURES, Failure, Failures
 from resonate.core.function import Form
+from resonate.core.insight.payloads import brief
+from resonate.core.insight.picture import Retrying
 from resonate.core.retry import before_deadline
 from resonate.core.trace import LifecycleEvent, RetryScheduled, StepFinished, StepOutcome, StepStarted
+from resonate.logs import Log, know
 from resonate.ports.clock import Clock
 
-log = logging.getLogger("resonate.steps")
+log = Log("resonate.steps")
 
 
 @frozen(kw_only=True)
@@ -34,6 +37,7 @@ class Steps:
         dependencies: what steps may ask for.
         draw: gives numbers from 0 to 1, for jitter.
         observe: hears of attempts and retries, or None.
+        around: surrounds each attempt (execution id, promise id), or None.
     """
 
     clock: Clock
@@ -41,74 +45,110 @@ class Steps:
     dependencies: Dependencies
     draw: Callable[[], float]
     observe: Callable[[LifecycleEvent], None] | None = None
+    around: Callable[[str, str], AbstractContextManager[object]] | None = None
+    retrying: dict[str, Retrying] = field(factory=dict[str, Retrying], init=False, eq=False)
+    """Steps that wait for their next attempt, and those under way that have failed before; for who asks why."""
 
     async def run(self, command: RunStep, execution: str) -> Event:
         """Run the step until it returns or has no attempt left, and return the event that says so.
 
         Cancelling the caller interrupts an `async def` step at its next await; a `def` step that runs
         already can't be interrupted: its thread goes on and its result is dropped.
+
+        Called in a task of its own, whose log lines then say which step they are of.
         """
-        failures = 0
-        while True:
-            started = self._started(command, failures + 1)
-            try:
-                value = await self._attempt(command, execution, failures + 1)
-            except asyncio.CancelledError as error:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
-                    self._finished(command, "interrupted", started)
-                    raise
-                self._finished(command, "rejected", started)
-                return StepFailed(command.id, error)  # the step canceled itself
-            except (KeyboardInterrupt, GeneratorExit):
-                raise  # not the step's own: the process, or the loop, is being stopped
-            except BaseException as error:  # noqa: BLE001 - whatever a step raises is its outcome
-                failures += 1
-                if not isinstance(error, Exception):
+        know(lambda: _facts(command, execution))
+        failed = NO_FAILURES
+        try:
+            while True:
+                started = self._started(command, failed.count + 1)
+                try:
+                    if self.around is None:
+                        value = await self._attempt(command, execution, failed.count + 1)
+                    else:
+                        with self.around(execution, command.id):
+                            value = await self._attempt(command, execution, failed.count + 1)
+                except asyncio.CancelledError as error:
+                    task = asyncio.current_task()
+                    if task is None or task.cancelling():
+                        self._finished(command, "interrupted", started)
+                        raise
                     self._finished(command, "rejected", started)
-                    return StepFailed(command.id, error)  # SystemExit and its like: meant to be final
-                delay = command.retry.next_delay(failures, error, self.draw())
-                if delay is None or not before_deadline(delay, self.clock.now(), command.deadline):
-                    self._finished(command, "rejected", started)
-                    return StepFailed(command.id, error)
-                self._finished(command, "failed", started)
-                log.warning(
-                    "The step %s (%s) failed with %s: %s. That was attempt %d; the next is in %.1f s.",
-                    command.id,
-                    command.function.name,
-                    type(error).__name__,
-                    error,
-                    failures,
-                    delay / 1000,
+                    return StepFailed(command.id, error, failed)  # the step canceled itself
+                except (KeyboardInterrupt, GeneratorExit):
+                    raise  # not the step's own: the process, or the loop, is being stopped
+                except BaseException as error:  # noqa: BLE001 - whatever a step raises is its outcome
+                    again = self._next_try(command, error, failed)
+                    if again is None:
+                        self._finished(command, "rejected", started)
+                        return StepFailed(command.id, error, failed)
+                    self._finished(command, "failed", started)
+                    failed = failed.more(again)
+                    await self._wait_for_next_try(command, failed)
+                else:
+                    self._finished(command, "resolved", started)
+                    return StepReturned(command.id, value, failed)
+        finally:
+            if failed.count:
+                self.retrying.pop(command.id, None)
+
+    def _next_try(self, command: RunStep, error: BaseException, failed: Failures) -> Failure | None:
+        """Return the failure that is to be followed by another try, None if there is none."""
+        if not isinstance(error, Exception):
+            return None  # SystemExit and its like: meant to be final
+        delay, now = command.retry.next_delay(failed.count + 1, error, self.draw()), self.clock.now()
+        if delay is None or not before_deadline(delay, now, command.deadline):
+            return None
+        return Failure(now, type(error).__name__, str(error), delay)
+
+    async def _wait_for_next_try(self, command: RunStep, failed: Failures) -> None:
+        last = failed.last[-1]
+        log.warning(
+            "The step %s (%s) failed with %s: %s. That was attempt %d; the next is in %.1f s.",
+            command.id,
+            command.function.name,
+            last.error,
+            last.message,
+            failed.count,
+            last.delay_ms / 1000,
+        )
+        if self.observe is not None:
+            self.observe(
+                RetryScheduled(
+                    id=command.id,
+                    failures=failed.count,
+                    delay_ms=last.delay_ms,
+                    error=last.error,
+                    function=command.function.name,
                 )
-                if self.observe is not None:
-                    self.observe(
-                        RetryScheduled(id=command.id, failures=failures, delay_ms=delay, error=type(error).__name__)
-                    )
-                await self.clock.sleep_until(self.clock.now() + delay)
-            else:
-                self._finished(command, "resolved", started)
-                return StepReturned(command.id, value)
+            )
+        again = last.at + last.delay_ms
+        self.retrying[command.id] = Retrying(failed.count, brief(f"{last.error}: {last.message}"), again)
+        await self.clock.sleep_until(again)
 
     async def _attempt(self, command: RunStep, execution: str, attempt: int) -> Any:
-        function = command.function
-        args: tuple[Any, ...] = command.args
-        if function.takes_info:
-            info = Info(
-                id=command.id,
-                execution=execution,
-                function=function.name,
-                version=function.version,
-                attempt=attempt,
-                timeout_at=command.deadline,
-                dependencies=self.dependencies,
-            )
-            args = (info, *args)
+        function, args = command.function, self._arguments(command, execution, attempt)
         if function.form is Form.ASYNC:
             return await function.fn(*args, **command.kwargs)
         call = partial(contextvars.copy_context().run, function.fn, *args, **command.kwargs)
         with self.clock.busy():
             return await self._in_thread(call)
+
+    def _arguments(self, command: RunStep, execution: str, attempt: int) -> tuple[Any, ...]:
+        """Return what a step is called with: its arguments, behind an `Info` if it asks for one."""
+        function = command.function
+        if not function.takes_info:
+            return command.args
+        info = Info(
+            id=command.id,
+            execution=execution,
+            function=function.name,
+            version=function.version,
+            attempt=attempt,
+            timeout_at=command.deadline,
+            dependencies=self.dependencies,
+        )
+        return (info, *command.args)
 
     async def _in_thread(self, call: Callable[[], Any]) -> Any:
         """Run `call` in the pool. What `run_in_executor` does, with one thread-safe future less on the way."""
@@ -128,7 +168,13 @@ class Steps:
 
     def _finished(self, command: RunStep, outcome: StepOutcome, started: int) -> None:
         if self.observe is not None:
-            self.observe(StepFinished(id=command.id, outcome=outcome, duration_ms=self.clock.now() - started))
+            taken, function = self.clock.now() - started, command.function.name
+            self.observe(StepFinished(id=command.id, outcome=outcome, duration_ms=taken, function=function))
+
+
+def _facts(command: RunStep, execution: str) -> dict[str, object]:
+    function = command.function
+    return {"execution": execution, "step": command.id, "function": function.name, "version": function.version}
 
 
 def _call_and_tell(call: Callable[[], Any], loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[Any]) -> None:

@@ -14,7 +14,6 @@ becomes of the task: nothing when it is fulfilled or lost, parked when it is sus
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import OrderedDict
 from collections.abc import Coroutine, Generator, Iterable
 from contextlib import contextmanager, suppress
@@ -28,11 +27,14 @@ from resonate.core import trace
 from resonate.core.engine.context import Context
 from resonate.core.engine.environment import Environment
 from resonate.core.engine.execution import Execution
+from resonate.core.engine.identity import CALL
+from resonate.core.engine.reports import signed
 from resonate.core.engine.step_execution import StepExecution
 from resonate.core.function import FunctionKind, check_call
-from resonate.core.protocol.records import Execute, PromiseState, Tag, TaskState, Unblock
+from resonate.core.protocol.records import Execute, PromiseRecord, PromiseState, Tag, TaskState, Unblock
 from resonate.core.protocol.requests import (
     ClaimReply,
+    PromiseReply,
     PromiseSettle,
     Rejection,
     Status,
@@ -52,13 +54,15 @@ from resonate.errors import (
     StoreError,
     UsageError,
 )
+from resonate.logs import Log, know
 from resonate.ports.store import Dropped, Reconnected
+from resonate.ports.telemetry import Load
 from resonate.runtime.continuations import Continuations, Parked
 from resonate.runtime.driver import Driver, Fulfilled, Lost, Stopped, Suspended, Tools
 from resonate.runtime.history import history_of
 from resonate.runtime.lease import LeaseKeeper
 
-log = logging.getLogger("resonate.worker")
+log = Log("resonate.worker")
 
 HOLD_MS = 1_000
 LONGEST_HOLD_MS = 60_000
@@ -114,6 +118,7 @@ class Worker:
         self._timers: OrderedDict[str, None] = OrderedDict()  # tasks that nobody is to run: see `timer_made`
         self._again: dict[str, int] = {}  # offered while their last attempt was still ending
         self._holds: dict[str, int] = {}  # how often a task had to be held, for the growing delay
+        self.troubles: dict[str, ResonateError] = {}  # why a task had to be held, for who asks
         self._waiting = 0  # held without being driven
         self._claiming: dict[asyncio.Future[None], str] = {}  # asked for by this process's client, not answered yet
         self._context = Variables()
@@ -140,6 +145,7 @@ class Worker:
         running: list[asyncio.Future[None]] = [*self._acquiring.values(), *self._claiming]
         running += [held.running for held in self._held.values() if held.running is not None and not held.back]
         if running:
+            log.info("Waiting up to %.1f s for %d executions to finish or suspend.", grace_ms / 1000, len(running))
             await self._patience(running, grace_ms)
         left = dict(self._held)
         await self._cancel(held.running for held in left.values() if held.running is not None)
@@ -157,6 +163,10 @@ class Worker:
         self._continuations.clear()
         await self._leases.stop()
 
+    def forget(self) -> None:
+        """Close the bodies of suspended executions, where they stand; for who has killed the process otherwise."""
+        self._continuations.clear()
+
     def drives(self, execution_id: str) -> bool:
         """Say whether this worker runs the execution now, and so hears of its end."""
         return execution_id in self._held
@@ -165,6 +175,16 @@ class Worker:
     def executions(self) -> int:
         """How many executions are held here."""
         return len(self._held)
+
+    @property
+    def load(self) -> Load:
+        """What this worker has to do with. Safe from any thread."""
+        return Load(len(self._held) - self._waiting, self._waiting, len(self._continuations.parked))
+
+    @property
+    def parked(self) -> tuple[str, ...]:
+        """The ids of the suspended executions whose bodies are kept here."""
+        return self._continuations.parked
 
     @property
     def has_room(self) -> bool:
@@ -312,9 +332,10 @@ class Worker:
 
     async def _drive(self, claim: ClaimReply, parked: Parked | None, asked: int) -> None:
         promise, version = claim.promise, claim.task.version
+        know(lambda: _facts(promise, version))
         held = self._held[promise.id] = _Held(version, asyncio.current_task())
         self._leases.hold(promise.id, version, asked)
-        self._report(trace.TaskAcquired(id=promise.id, version=version))
+        self._report(trace.TaskAcquired(promise.id, version, promise))
         held_on = False
         try:
             held_on = await self._attempt(claim, parked)
@@ -327,12 +348,14 @@ class Worker:
             held_on = self.trouble is None
             if held_on:
                 self._tools.watcher.failed(promise.id, error)
-                self._count_hold(promise.id)
+                self._count_hold(promise.id, error)
         except Exception as error:
-            log.exception("The execution %s could not be driven.", promise.id)
+            log.exception(
+                "The execution %s could not be driven, and is kept. This is a bug: please report it.", promise.id
+            )
             bug = EngineBug(f"Driving it failed: {error!r}.", hint="Please report this.", execution=promise.id)
             self._tools.watcher.failed(promise.id, bug)
-            self._count_hold(promise.id)
+            self._count_hold(promise.id, bug)
             held_on = True
         finally:
             if not held_on:
@@ -381,13 +404,14 @@ class Worker:
         match ending:
             case Suspended():
                 self._report(trace.TaskSuspended(id=promise.id, version=version, awaiting=ending.awaiting))
-                self._holds.pop(promise.id, None)
+                self._went_on(promise.id)
                 if isinstance(execution, Execution):
                     self._continuations.park(execution, version)
                 return False
             case Fulfilled():
+                self._report(trace.Settled(ending.promise, ending.promise, version))
                 self._report(trace.TaskFulfilled(id=promise.id, version=version))
-                self._holds.pop(promise.id, None)
+                self._went_on(promise.id)
                 execution.close()
                 self._tools.watcher.told(ending.promise)
                 return False
@@ -399,7 +423,7 @@ class Worker:
                 execution.close()
                 log.error("The execution %s was stopped, and is kept: %s", promise.id, ending.error)
                 self._tools.watcher.failed(promise.id, ending.error)
-                self._count_hold(promise.id)
+                self._count_hold(promise.id, ending.error)
                 return True
             case _:
                 assert_never(ending)
@@ -427,12 +451,14 @@ class Worker:
         if function.kind is FunctionKind.STEP:
             return StepExecution(self._env, promise, function, call)
         history = await history_of(self._tools.store, claim)
+        if claim.task.version > 1:
+            self._report(trace.Replayed(promise.id, len(history.records)))
         return Execution(
             self._env, Context, promise, function, call, history.records, claim.task.version, whole=history.whole
         )
 
     def _not_registered(self, task_id: str, wanted: list[tuple[str, int | None]], error: ResonateError) -> None:
-        self._count_hold(task_id)
+        self._count_hold(task_id, error)
         name, version = wanted[-1]
         delay = self._hold_delay(task_id)
         self._report(trace.FunctionMissing(id=task_id, name=name, version=version, delay_ms=delay))
@@ -444,9 +470,13 @@ class Worker:
         promise = claim.promise
         if isinstance(error, DecodingError):
             self._report(trace.CodecFailed(id=promise.id, path=error.path, message=str(error)))
-        value = self._env.codec.encode_error(error, at=promise.id)
+        value, version = self._env.codec.encode_error(error, at=promise.id), claim.task.version
+        if self._tools.teller is not None:
+            value = signed(value, self._tools.teller)
         action = PromiseSettle(id=promise.id, state=PromiseState.REJECTED, value=value)
-        await self._tools.store.send(TaskFulfill(id=promise.id, version=claim.task.version, action=action))
+        reply = await self._tools.store.send(TaskFulfill(id=promise.id, version=version, action=action))
+        if isinstance(reply, PromiseReply):
+            self._report(trace.Settled(reply.promise, reply.promise, version))
 
     def _lost(self, task_id: str, version: int, reason: str) -> None:
         self._report(trace.LeaseLost(id=task_id, version=version, reason=reason))
@@ -461,8 +491,13 @@ class Worker:
 
     # ------------------------------------------------------------ tasks that can't go on here
 
-    def _count_hold(self, task_id: str) -> None:
+    def _count_hold(self, task_id: str, error: ResonateError) -> None:
         self._holds[task_id] = self._holds.get(task_id, 0) + 1
+        self.troubles[task_id] = error
+
+    def _went_on(self, task_id: str) -> None:
+        self._holds.pop(task_id, None)
+        self.troubles.pop(task_id, None)
 
     def _hold_delay(self, task_id: str) -> int:
         return min(HOLD_MS << min(self._holds.get(task_id, 1) - 1, 16), LONGEST_HOLD_MS)
@@ -552,6 +587,17 @@ class Worker:
         for task in doomed:
             task.cancel()
         await asyncio.gather(*doomed, return_exceptions=True)
+
+
+def _facts(promise: PromiseRecord, version: int) -> dict[str, object]:
+    """Return what log lines say of an execution: its function as far as its promise says it in plain."""
+    function, _, number = promise.param.headers.get(CALL, "").partition("@")
+    found: dict[str, object] = {"execution": promise.id, "attempt": version}
+    if function:
+        found["function"] = function
+    if number.isdecimal():
+        found["version"] = int(number)
+    return found
 
 
 async def _all_done(futures: Iterable[asyncio.Future[None]]) -> None:

@@ -65,6 +65,10 @@ class Attempts:
             if attempt.broken
         ]
 
+    def open_of(self, promise_id: str) -> Attempt | None:
+        """Return the attempt that is under way in whose body a promise is."""
+        return self._open.get(self._home.get(promise_id, ""))
+
     def record(self, event: LifecycleEvent) -> None:
         """Take note of an event, as the tracer port says."""
         match event:

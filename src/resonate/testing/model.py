@@ -67,12 +67,12 @@ class Model:
     def ask(self, request: Request[R], now: int) -> R | Rejection:
         """Do one request; the drains of what it settles are left to `fire`."""
         reply, effects = handle(request, self, now, self._settings)
-        self._apply(effects)
+        self.apply(effects)
         return reply
 
     def fire(self, step: InternalStep, now: int) -> None:
         """Do one internal step, due or not."""
-        self._apply(fire(step, self, now, self._settings))
+        self.apply(fire(step, self, now, self._settings))
 
     def deliver(self, keys: Iterable[Key]) -> list[OutboxEntry]:
         """Take these messages out of the outbox and return them."""
@@ -175,7 +175,8 @@ class Model:
 
     # ------------------------------------------------------------ the machine's writes
 
-    def _apply(self, effects: Iterable[Effect]) -> None:
+    def apply(self, effects: Iterable[Effect]) -> None:
+        """Write the effects of one step."""
         for effect in effects:
             self._write(effect)
 

@@ -202,3 +202,36 @@ async def test_an_independent_execution_is_attached_to_whatever_codec_its_call_w
     second.register(starts)
     assert await second.run("a", starts, "a") == "job"
     assert await second.run("b", starts, "b") == "conflict"
+
+
+async def test_what_was_recorded_by_a_codec_that_is_gone_is_an_error_where_it_is_awaited(harness):
+    """Not a workflow that hangs, or a worker that dies: the same for a recorded instant as for a result."""
+    seen = []
+
+    async def flow(ctx: Context) -> str:
+        for call in (ctx.now, lambda: ctx.run(price, "a")):
+            try:
+                await call()
+            except DecodingError as error:
+                seen.append((error.execution, error.step, str(error)))
+            await ctx.sleep(60)
+        return "over"
+
+    first = await open_with(harness, SECRET, "one")
+    first.register(flow)
+    await first.begin_run("e", flow)
+    await harness.clock.sleep_until(harness.clock.now() + 61_000)
+    await harness.crash(first)
+    second = await open_with(harness, Codecs(PLAIN, Unreadable()), "two")
+    second.register(flow)
+    assert await second.get("e").result() == "over"
+    (first_at, second_at) = [(execution, step) for execution, step, _ in seen[-2:]]
+    assert (first_at, second_at) == (("e", "e:1"), ("e", "e:3"))
+    assert "the result of price@1: lost" in seen[-1][2]
+
+
+class Unreadable(Salted):
+    """Reads calls, and no values: its key is gone, say."""
+
+    def decode(self, value, type_=None, *, at=""):
+        raise DecodingError("lost")

@@ -10,7 +10,8 @@ import pytest
 from resonate import Context, PromiseState, UsageError
 
 
-async def test_what_runs_ends_and_is_recorded(harness):
+async def test_what_runs_ends_and_is_recorded(harness, caplog):
+    caplog.set_level("INFO", "resonate.worker")
     ended = []
 
     async def step() -> str:
@@ -28,6 +29,7 @@ async def test_what_runs_ends_and_is_recorded(harness):
         started = harness.clock.now()
     assert ended == [1]
     assert harness.clock.now() - started == 5_000
+    assert "Waiting up to 10.0 s for 1 executions to finish or suspend." in caplog.messages
     (promise,) = [each.record for each in harness.snapshot().promises if each.record.id == "a"]
     assert promise.state is PromiseState.RESOLVED
 

@@ -11,7 +11,19 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, NotRequired, TypedDict, TypeVar
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    LiteralString,
+    NamedTuple,
+    NewType,
+    NotRequired,
+    Self,
+    TypedDict,
+    TypeVar,
+)
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -109,6 +121,13 @@ class Nameless:
     x: int
 
 
+@dataclass
+class Chain:
+    value: int
+    next: Self | None = None
+    others: list[Self] = field(default_factory=list)
+
+
 class Row(NamedTuple):
     name: str
     count: int = 0
@@ -186,6 +205,10 @@ CASES: list[tuple[Any, list[Any]]] = [
     (Mapping[str, int], [{"a": 1}]),
     (collections.OrderedDict[str, int], [collections.OrderedDict(b=1, a=2)]),
     (collections.Counter[str], [collections.Counter("aab")]),
+    (collections.defaultdict[str, int], [collections.defaultdict(int, a=1)]),
+    (collections.defaultdict[str, list[int]], [collections.defaultdict(list, a=[1])]),
+    (collections.deque[int], [collections.deque(), collections.deque([1, 2])]),
+    (LiteralString, ["a"]),
     (int | None, [None, 1, 2**70]),
     (int | str, [1, "a", "1", True]),
     (int | float, [1, 1.0, 2.5, float("inf")]),
@@ -214,6 +237,8 @@ CASES: list[tuple[Any, list[Any]]] = [
     (IntBox, [IntBox(1, "a")]),
     (Area, [Area(2, 3)]),
     (Row, [Row("a", 1), Row("b")]),
+    (Chain, [Chain(1, Chain(2), [Chain(3)])]),
+    (list[Chain], [[Chain(1)]]),
     (Movie, [{"title": "a"}, {"title": "a", "year": 1999}]),
 ]
 

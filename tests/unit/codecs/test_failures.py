@@ -4,8 +4,24 @@
 
 import asyncio
 import base64
+import binascii
 import builtins
+import dataclasses
+import http.client
 import json
+import queue
+import re
+import socket
+import sqlite3
+import statistics
+import struct
+import subprocess
+import sys
+import tomllib
+import urllib.error
+import zipfile
+import zlib
+import zoneinfo
 from decimal import Decimal
 from uuid import UUID
 
@@ -14,8 +30,9 @@ import pytest
 
 from resonate import errors
 from resonate.adapters.codecs.json import JsonCodec
+from resonate.adapters.codecs.known_errors import KnownErrors
 from resonate.core.protocol.records import Value
-from resonate.errors import ApplicationError, ResonateError, UsageError
+from resonate.errors import ApplicationError, NonRetryableError, ResonateError, UsageError
 from tests.unit.codecs.samples import label
 
 codec = JsonCodec()
@@ -140,12 +157,181 @@ def test_a_registered_class_is_made_of_its_arguments():
     assert (type(back), back.code) == (Declined, 3)
 
 
-def test_a_registered_class_that_does_not_come_back_the_same_is_an_application_error():
+class Declining(Exception):
+    """Takes other arguments than it keeps, and has attributes of its own."""
+
+    def __init__(self, card, *, code):
+        super().__init__(f"{card}: {code}")
+        self.card, self.code = card, code
+
+
+class Final(NonRetryableError):
+    def __init__(self, sku):
+        super().__init__(f"{sku} is gone", hint="Order another.")
+        self.sku = sku
+
+
+class Keyword(Exception):
+    def __init__(self, *, code):
+        self.code = code
+
+    def __str__(self):
+        return f"code {self.code}"
+
+
+@attrs.define
+class Shaped(Exception):
+    code: int
+    text: str = "x"
+
+
+@dataclasses.dataclass
+class Data(Exception):
+    code: int
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Telling("b-12"), Declining("1234", code=(5, UUID(int=1))), Final("b-12"), Keyword(code=3), Shaped(3), Data(7)],
+    ids=lambda each: type(each).__name__,
+)
+def test_a_registered_class_comes_back_as_itself_whatever_its_constructor_takes(error):
     knowing = JsonCodec()
-    knowing.register_error(Telling)
-    back = trip(Telling("b-12"), knowing)
+    knowing.register_error(type(error))
+    back = trip(error, knowing)
+    assert type(back) is type(error)
+    assert (str(back), back.args) == (str(error), error.args)
+    told = {name: value for name, value in vars(back).items() if name != "__notes__"}
+    assert told == vars(error)
+
+
+def test_what_was_put_on_an_exception_later_comes_back():
+    error = KeyError("k")
+    error.sku, error.when, error.cannot = "b-12", Decimal("1.5"), object()
+    back = trip(error)
+    assert (type(back), back.sku, back.when) == (KeyError, "b-12", Decimal("1.5"))
+    assert not hasattr(back, "cannot")
+    (left_out,) = written(error)["left_out"]
+    assert left_out.startswith("attributes.cannot: object: ")
+
+
+def test_a_registered_class_that_can_not_be_put_together_again_is_an_application_error():
+    class Lost(Exception):
+        def __init__(self, card, thing):
+            super().__init__(f"{card} lost {thing}")
+            self.thing = thing
+
+    knowing = JsonCodec()
+    knowing.register_error(Lost)
+    assert type(trip(Lost("b", "a hat"), knowing)) is Lost
+    back = trip(Lost("b", object), knowing)
     assert type(back) is ApplicationError
-    assert back.message == "b-12 is out of stock"
+    assert back.message == "b lost <class 'object'>"
+
+
+def test_a_registered_class_whose_text_changes_is_an_application_error():
+    class Clock(Exception):
+        told = 0
+
+        def __str__(self):
+            Clock.told += 1
+            return f"told {Clock.told} times"
+
+    knowing = JsonCodec()
+    knowing.register_error(Clock)
+    assert type(trip(Clock(), knowing)) is ApplicationError
+
+
+def test_attributes_in_the_data_hide_no_method():
+    data = {"__type": "error", "message": "m", "module": "builtins", "type": "ValueError", "args": ["m"]}
+    data |= {
+        "attributes": {"with_traceback": 1, "__class__": 2, "__dict__": 3, "add_note": 4, "not a name": 5, "ok": 6}
+    }
+    back = codec.decode_error(Value({}, base64.b64encode(json.dumps(data).encode()).decode()))
+    assert (type(back), vars(back)) == (ValueError, {"ok": 6})
+    data["attributes"] = ["no object"]
+    assert type(codec.decode_error(Value({}, base64.b64encode(json.dumps(data).encode()).decode()))) is ValueError
+
+
+class Many(ExceptionGroup):
+    def derive(self, excs):
+        return Many(self.message, excs)
+
+
+class Picky(ExceptionGroup):
+    def __new__(cls, message, excs):
+        if any(isinstance(each, ApplicationError) for each in excs):
+            raise TypeError("not these")
+        return super().__new__(cls, message, excs)
+
+
+def test_a_registered_group_comes_back_as_itself_if_it_takes_its_members():
+    knowing = JsonCodec()
+    for cls in (Many, Picky):
+        assert type(trip(cls("all", [KeyError("k")]), knowing)) is ExceptionGroup
+        knowing.register_error(cls)
+        back = trip(cls("all", [KeyError("k")]), knowing)
+        assert (type(back), back.message, str(back.exceptions[0])) == (cls, "all", "'k'")
+    assert type(trip(Picky("all", [OutOfStock("b")]), knowing)) is ExceptionGroup
+
+
+def library_errors():
+    with pytest.raises(json.JSONDecodeError) as no_json:
+        json.loads("{")
+    yield no_json.value
+    yield subprocess.CalledProcessError(3, ["ls", "-l"], b"out", "err")
+    yield subprocess.TimeoutExpired("ls", 1.5)
+    yield sqlite3.IntegrityError("UNIQUE constraint failed")
+    yield socket.gaierror(-2, "Name or service not known")
+    yield queue.Empty()
+    yield asyncio.IncompleteReadError(b"ab", 5)
+    yield asyncio.QueueFull()
+    with pytest.raises(re.error) as no_pattern:
+        re.compile("(")
+    yield no_pattern.value
+    with pytest.raises(tomllib.TOMLDecodeError) as no_toml:
+        tomllib.loads("=")
+    yield no_toml.value
+    with pytest.raises(ArithmeticError) as no_number:
+        Decimal(1) / Decimal(0)
+    yield no_number.value
+    yield zipfile.BadZipFile("File is not a zip file")
+    yield zoneinfo.ZoneInfoNotFoundError("No time zone found with key Mars")
+    yield dataclasses.FrozenInstanceError("cannot assign to field 'x'")
+    yield urllib.error.URLError("no route")
+    yield http.client.RemoteDisconnected("closed")
+    yield binascii.Error("Incorrect padding")
+    yield zlib.error("incorrect header check")
+    yield struct.error("unpack requires a buffer of 4 bytes")
+    yield statistics.StatisticsError("no mean")
+
+
+@pytest.mark.parametrize("error", list(library_errors()), ids=lambda each: type(each).__name__)
+def test_the_standard_librarys_exceptions_come_back_as_themselves(error):
+    back = trip(error)
+    assert (type(back), str(back)) == (type(error), str(error))
+    told = {name: value for name, value in vars(back).items() if name != "__notes__"}
+    if not isinstance(error, ArithmeticError):  # its arguments are classes
+        assert (back.args, told) == (error.args, vars(error))
+
+
+def test_a_module_of_the_library_gives_its_exceptions_and_nothing_else(monkeypatch):
+    known = KnownErrors()
+    assert known.find("json.decoder", "JSONDecodeError") is json.JSONDecodeError
+    for module, name in (
+        ("json.decoder", "JSONDecoder"),
+        ("json.decoder", "nothing"),
+        ("json", "JSONDecodeError"),
+        ("subprocess", "Popen"),
+        ("asyncio.exceptions", "CancelledError"),
+        ("asyncio.exceptions", "TimeoutError"),
+        ("this", "s"),
+        (3, "x"),
+        ("builtins", None),
+    ):
+        assert known.find(module, name) is None
+    monkeypatch.setitem(sys.modules, "sqlite3", None)
+    assert known.find("sqlite3", "Error") is None
 
 
 def test_a_registered_class_that_refuses_notes_and_causes_is_an_application_error():
@@ -164,7 +350,7 @@ def test_a_registered_class_that_refuses_notes_and_causes_is_an_application_erro
 
 
 def test_only_exceptions_can_be_registered():
-    for wrong in (int, KeyboardInterrupt, "ValueError"):
+    for wrong in (int, KeyboardInterrupt, "ValueError", StopIteration, errors.EngineBug):
         with pytest.raises(UsageError):
             JsonCodec().register_error(wrong)
 
@@ -227,10 +413,14 @@ def test_a_group_with_an_interrupt_is_a_group_of_failures():
 
 def test_what_is_written_is_bounded():
     error = ValueError("x" * 1_000_000, ["y" * 1_000_000])
+    error.blob, error.rows = b"y" * 1_000_000, tuple("z" * 9_000 for _ in range(100))
     for _ in range(1000):
         after = ValueError("again")
         after.__cause__ = error
         error = after
+        for name in range(30):
+            setattr(after, f"a{name}", "x" * 9_000)
+            setattr(after, f"b{name}", object())
     error = ExceptionGroup("many", [error, *(ValueError("z" * 50_000) for _ in range(1000))])
     assert len(codec.encode_error(error).data) < 5_000_000
     assert isinstance(trip(error), ExceptionGroup)

@@ -1,14 +1,17 @@
 """Law 1, by example: every value comes back equal and of its type, or is refused with the path to the culprit."""
 
+import abc
 import base64
+import collections
 import math
 import sys
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import InitVar, dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal, TypeVar
+from fractions import Fraction
+from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
 
 import attrs
@@ -94,6 +97,71 @@ def test_a_class_without_equality_comes_back_field_by_field():
     assert codec.decode(codec.encode(Nameless(3), Nameless), Nameless).x == 3
 
 
+class Priced(Protocol):
+    price: Decimal
+
+
+class Shape(abc.ABC):
+    @abc.abstractmethod
+    def area(self) -> int: ...
+
+
+@attrs.frozen
+class Square(Shape):
+    side: int
+
+    def area(self) -> int:
+        return self.side**2
+
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Sized(Protocol[T_co]):
+    def size(self) -> T_co: ...
+
+
+def test_an_untyped_deque_or_defaultdict_is_refused_and_a_bare_one_is_of_plain_json():
+    for value in (collections.deque([1]), collections.defaultdict(int)):
+        with pytest.raises(EncodingError):
+            codec.encode(value)
+        with pytest.raises(EncodingError):
+            codec.encode({"a": value}, dict)
+    back = codec.decode(codec.encode(collections.deque([1, "a"]), collections.deque), collections.deque)
+    assert back == collections.deque([1, "a"])
+    back = codec.decode(codec.encode(collections.defaultdict(list, a=[1]), Lists), Lists)
+    assert (back, back["new"]) == ({"a": [1], "new": []}, [])
+
+
+Lists = collections.defaultdict[str, list[int]]
+
+
+def test_a_class_that_was_renamed_is_read_by_its_former_name_in_a_union():
+    renamed = JsonCodec(renamed={"Coin": Cash})
+    for data in ('{"$type":"Coin","amount":3}', '{"$type":"Cash","amount":3}'):
+        assert renamed.decode(stored(data), Card | Cash) == Cash(3)
+        assert renamed.decode(stored(f"[{data}]"), list[Card | Cash | None]) == [Cash(3)]
+    assert renamed.encode(Cash(3), Card | Cash) == codec.encode(Cash(3), Card | Cash)
+    with pytest.raises(DecodingError, match="the tag 'Coin'"):
+        codec.decode(stored('{"$type":"Coin","amount":3}'), Card | Cash)
+
+
+def test_an_object_of_another_sdk_is_the_one_class_that_its_fields_fit():
+    assert codec.decode(stored('{"number":"4"}'), Card | Cash) == Card(number="4")
+    assert codec.decode(stored('{"amount":4}'), Card | Cash | None) == Cash(4)
+    assert codec.decode(stored('{"amount":4,"new":1}'), Card | Cash) == Cash(4)
+    assert codec.decode(stored('{"title":"a"}'), Movie | Card) == {"title": "a"}
+    assert codec.decode(stored('{"width":1,"height":2}'), Area | Item) == Area(1, 2)
+    for data, type_ in (
+        ('{"x":1}', Card | Cash),
+        ('{"number":"4"}', Card | dict[str, str]),
+        ('{"item":1}', Box[int] | Box[str]),
+        ('{"item":1}', Box[int] | IntBox),
+    ):
+        with pytest.raises(DecodingError, match="an object without"):
+            codec.decode(stored(data), type_)
+
+
 @pytest.mark.parametrize(
     ("type_", "value", "path", "says"),
     [
@@ -149,7 +217,19 @@ def test_a_class_without_equality_comes_back_field_by_field():
         (Row, ("a", 1), "", "tuple where Row is declared"),
         (Movie, {"year": 1}, "title", "nothing where Movie requires a value"),
         (Movie, {"title": "a", "more": 1}, "", "the key 'more'"),
-        (Callable[[], int], print, "", "no way to write"),
+        (Callable[[], int], print, "", "no way to write a function"),
+        (Iterator[int], iter([1]), "", "Iterator[int] is an abstract class"),
+        (Priced, Item("a", Decimal(1)), "", "Priced is a Protocol: it says what a value can do"),
+        (int | Priced | None, 3, "", "Priced is a Protocol"),
+        (list[Priced | None], [Item("a", Decimal(1))], "[0]", "Declare the class, or the union of the classes"),
+        (Sized, Item("a", Decimal(1)), "", "Sized is a Protocol"),
+        (Shape, Square(1), "", "Shape is an abstract class"),
+        (collections.deque[int], collections.deque([1], 3), "", "at most 3 elements"),
+        (collections.deque[int], [1], "", "list where deque[int] is declared"),
+        (collections.deque[int], collections.deque(["a"]), "[0]", "str where int is declared"),
+        (collections.defaultdict[str, int], {"a": 1}, "", "dict where defaultdict[str, int] is declared"),
+        (collections.defaultdict[str, int], collections.defaultdict(lambda: 5, a=1), "", "its default_factory"),
+        (collections.defaultdict[str, int], collections.defaultdict(int, a="b"), "a", "str where int is declared"),
         (object, object(), "", "object where no type is declared"),
     ],
     ids=label,
@@ -268,7 +348,8 @@ def test_a_constructor_that_changes_its_argument_is_refused():
         (dict[tuple[Any, ...], int], '{"[[]]":1}', "key('[[]]')", "unhashable"),
         (Item, '{"sku":"a"}', "price", "nothing where Item requires a value"),
         (Order, '{"id":1,"items":[{"sku":"a","price":true}]}', "items[0].price", "bool where Decimal is declared"),
-        (Card | Cash, '{"number":"4"}', "", "an object without '$type'"),
+        (Card | Cash, '{"code":"4"}', "", "an object without '$type'"),
+        (Card | Cash, '{"number":"4","amount":1}', "", "an object without '$type'"),
         (Card | Cash, '{"$type":"Cheque"}', "", "the tag 'Cheque'"),
         (Card | Cash, '{"$type":"Cash","amount":"x"}', "amount", "str where int is declared"),
         (Card | Cash, "3", "", "int where Card | Cash is declared"),
@@ -339,3 +420,11 @@ def test_a_named_tuple_without_types_holds_plain_json():
 def test_two_spellings_of_a_union_write_the_same_bytes():
     for type_ in (list[int] | list[str], list[str] | list[int]):
         assert text(JsonCodec().encode([], type_)) == '{"$type":"list[int]","value":[]}'
+
+
+def test_a_fraction_of_a_few_characters_does_not_fill_the_memory():
+    codec = JsonCodec()
+    assert codec.decode(codec.encode("0.25", str), Fraction) == Fraction(1, 4)
+    for text in ("1e1000000000", "1E9", "1/3e5", "nan", " 1", "1/0"):
+        with pytest.raises(DecodingError):
+            codec.decode(codec.encode(text, str), Fraction)

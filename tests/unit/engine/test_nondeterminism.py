@@ -10,7 +10,7 @@ from resonate.core.engine import commands as do
 from resonate.core.engine.children import TRANSITIONS, Change, Child, Phase, Role
 from resonate.core.engine.context import Context
 from resonate.core.engine.identity import Identity, Kind, fingerprint
-from resonate.core.protocol.records import PromiseRecord, PromiseState, Value
+from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, Value
 from resonate.errors import EngineBug, NondeterminismError
 from tests.unit.engine.world import T0, World
 
@@ -149,8 +149,8 @@ def record(headers: dict[str, str]) -> PromiseRecord:
 
 def test_two_askings_are_the_same_if_kind_call_and_arguments_are():
     mine = Identity(Kind.RUN, "f@1", "abc", "shop.py:3")
-    assert mine.difference(record(mine.headers())) is None
-    assert mine.difference(record(Identity(Kind.RUN, "f@1", "abc", "shop.py:99").headers())) is None
+    assert mine.difference(record(mine.on(NO_VALUE, {}).headers)) is None
+    assert mine.difference(record(Identity(Kind.RUN, "f@1", "abc", "shop.py:99").on(NO_VALUE, {}).headers)) is None
     assert mine.difference(record({})) is None
     assert mine.difference(record({"x": "y"})) is None
     for different in (
@@ -160,7 +160,7 @@ def test_two_askings_are_the_same_if_kind_call_and_arguments_are():
         Identity(Kind.RUN, "f@1"),
         Identity(Kind.SLEEP),
     ):
-        error = mine.difference(record(different.headers()))
+        error = mine.difference(record(different.on(NO_VALUE, {}).headers))
         assert isinstance(error, NondeterminismError)
         assert error.step == "p"
 

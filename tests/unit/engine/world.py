@@ -7,7 +7,7 @@ are called. `play` answers all of it, in an order that the test chooses.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from attrs import evolve
@@ -139,8 +139,10 @@ class World:
         self.events.append(event)
         self.all_events.append(event)
 
-    def _logger(self, name: str, promise_id: str, replaying: Callable[[], bool]) -> SilentLogger:
-        self.loggers.append(SilentLogger(name, promise_id, replaying))
+    def _logger(
+        self, name: str, known: Callable[[], Mapping[str, object]], replaying: Callable[[], bool]
+    ) -> SilentLogger:
+        self.loggers.append(SilentLogger(name, str(known()["id"]), replaying))
         return self.loggers[-1]
 
     # ------------------------------------------------------------ driving

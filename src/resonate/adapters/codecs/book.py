@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import collections
+import inspect
 import types
 import typing
 from collections import abc
+from collections.abc import Mapping
 from enum import Enum
 from typing import Annotated, Any, Final, Literal, NewType, TypeGuard, TypeVar, Union, get_args, get_origin
 
 from cattrs import Converter
 
-from resonate.adapters.codecs import classes, containers, leaves, unions
-from resonate.adapters.codecs.foreign import Foreign, unknown_plan
+from resonate.adapters.codecs import classes, containers, leaves, libraries, unions
+from resonate.adapters.codecs.foreign import Foreign, refused_plan, unknown_plan
 from resonate.adapters.codecs.plan import NULL, Plan, later_plan
 from resonate.adapters.codecs.untyped import untyped_plan
 
@@ -25,15 +27,21 @@ _DICTS: Final[dict[Any, Any]] = {
 }  # fmt: skip
 
 
+_FUNCTIONS: Final[frozenset[Any]] = frozenset({abc.Callable})
+_NO_NAMES: Final[Mapping[str, type]] = types.MappingProxyType({})
+
+
 class PlanBook:
     """The plans of all types that one codec has met.
 
     Args:
         converter: whose hooks for classes take part.
         careful: which plan `Any` gets (see `untyped_plan`).
+        renamed: classes of unions by the names that they had before.
     """
 
-    def __init__(self, converter: Converter | None, *, careful: bool) -> None:
+    def __init__(self, converter: Converter | None, *, careful: bool, renamed: Mapping[str, type] = _NO_NAMES) -> None:
+        self._former = {old: name_of(cls) for old, cls in renamed.items()}
         untyped = untyped_plan(careful=careful)
         self._plans: dict[Any, Plan] = {**leaves.LEAVES, Any: untyped, object: untyped}
         self._foreign = None if converter is None else Foreign(converter)
@@ -68,6 +76,8 @@ class PlanBook:
             return leaves.literal_plan(get_args(type_), self.find)
         if origin in {typing.Final, typing.ClassVar, typing.Required, typing.NotRequired}:
             return self.find(get_args(type_)[0])
+        if type_ is typing.LiteralString:
+            return self.find(str)
         if isinstance(type_, NewType):
             return self.find(type_.__supertype__)
         if isinstance(type_, TypeVar):
@@ -83,7 +93,7 @@ class PlanBook:
         plans = list(dict.fromkeys(self.find(member) for member in _members(type_)))
         name = name_of(type_)
         for plan in plans:
-            if plan.untyped:
+            if plan.untyped or not plan.writes:  # of a type without values there is no union
                 return plan
         if len(plans) == 1:
             return plans[0]
@@ -91,7 +101,7 @@ class PlanBook:
         others = [plan for plan in plans if plan is not null]
         if null in plans and len(others) == 1 and NULL not in others[0].writes:
             return unions.optional_plan(name, others[0])
-        return unions.union_plan(name, plans)
+        return unions.union_plan(name, plans, self._former)
 
     def _container(self, type_: Any) -> Plan | None:
         origin, args = get_origin(type_) or type_, get_args(type_)
@@ -107,6 +117,14 @@ class PlanBook:
             return containers.dict_plan(name, self.find(key), self.find(value), _DICTS[origin])
         if origin is collections.Counter:
             return containers.dict_plan(name, self.find(*args or (Any,)), self.find(int), collections.Counter)
+        if origin is collections.defaultdict:
+            key, value = args or (Any, Any)
+            factory = get_origin(value) or value
+            return containers.default_dict_plan(
+                name, self.find(key), self.find(value), factory if _is_class(factory) else None
+            )
+        if origin is collections.deque:
+            return containers.deque_plan(name, self.find(*args or (Any,)))
         if origin is tuple:
             return self._tuple(name, args, bare=type_ is tuple)
         return None
@@ -125,6 +143,14 @@ class PlanBook:
             return classes.typed_dict_plan(type_, name, self.find)
         if not _is_class(cls):
             return unknown_plan(name)
+        by_library = libraries.library_plan(type_, cls, name)
+        if by_library is not None:
+            return by_library
+        if getattr(cls, "_is_protocol", False):
+            return refused_plan(
+                f"{name} is a Protocol: it says what a value can do, not what it is made of",
+                "Declare the class, or the union of the classes, that the values are of.",
+            )
         if issubclass(cls, Enum):
             return leaves.enum_plan(cls, name)
         if classes.has_fields(cls):
@@ -136,6 +162,13 @@ class PlanBook:
     def _unfamiliar(self, cls: Any, name: str) -> Plan:
         if self._foreign is not None and self._foreign.knows(cls):
             return self._foreign.plan(cls, name)
+        if cls in _FUNCTIONS:
+            return refused_plan("no way to write a function is known", "Store its name, or what it is made of.")
+        if inspect.isabstract(cls):
+            return refused_plan(
+                f"{name} is an abstract class: no value is of exactly this class",
+                "Declare the class, or the union of the classes, that the values are of.",
+            )
         return unknown_plan(name)
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from resonate.core.protocol.records import Value
 from resonate.core.values import CONTENT_ENCODING, CONTENT_TYPE, Call, Codec, Signature
 from resonate.errors import ApplicationError, DecodingError
-from resonate.ports.codec import RegistersErrors, check_codec
+from resonate.ports.codec import RegistersErrors, check_codec, register_error
 
 E = TypeVar("E", bound=type[Exception])
 
@@ -33,11 +33,16 @@ class Codecs:
         self._current = check_codec(current)
         self._all: tuple[Codec, ...] = (current, *map(check_codec, others))
 
+    @property
+    def inner(self) -> Codec:
+        """The codec that writes."""
+        return self._current
+
     def register_error(self, cls: E) -> E:
         """Let failures of this class come back as themselves, whichever codec wrote them. Usable as a decorator."""
-        for codec in self._all:
-            if isinstance(codec, RegistersErrors):
-                codec.register_error(cls)
+        able = [codec for codec in self._all if isinstance(codec, RegistersErrors)]
+        for codec in able or self._all:
+            register_error(codec, cls)
         return cls
 
     def reads(self, headers: Mapping[str, str]) -> bool:

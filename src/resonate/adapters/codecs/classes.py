@@ -8,15 +8,31 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final, Generic, NotRequired, Protocol, Required, TypeVar, get_args, get_origin, get_type_hints
+from typing import (
+    Any,
+    Final,
+    Generic,
+    NotRequired,
+    Protocol,
+    Required,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import attrs
 from attrs import frozen
 
 from resonate.adapters.codecs.containers import in_columns
-from resonate.adapters.codecs.plan import Find, Misfit, Plan, is_list, is_object, wrong
+from resonate.adapters.codecs.plan import Fields, Find, Misfit, Plan, is_list, is_object, wrong
+
+_SELF: Final[Any] = getattr(typing, "Self")  # noqa: B009 - a special form, of which type checkers make no value
+_OBJECT: Final[frozenset[type]] = frozenset({dict})
 
 
 @frozen(kw_only=True)
@@ -69,8 +85,20 @@ def field_types(type_: Any) -> dict[str, Any]:
     for cls, variables in reversed(_lineage(type_)):
         own = inspect.get_annotations(cls)
         hints = _hints(cls) if own else {}
-        found.update((name, substitute(hints[name], variables)) for name in own if name in hints)
+        found.update((name, with_self(substitute(hints[name], variables), type_)) for name in own if name in hints)
     return found
+
+
+def with_self(type_: Any, cls: Any) -> Any:
+    """Put a class in the place of `Self`."""
+    if type_ is _SELF:
+        return cls
+    args = get_args(type_)
+    put = tuple(with_self(arg, cls) for arg in args)
+    if put == args:
+        return type_
+    origin: Any = get_origin(type_)
+    return Union[put] if origin in {Union, types.UnionType} else origin[put]  # noqa: UP007 - of a tuple
 
 
 def _lineage(type_: Any) -> list[tuple[type, Mapping[Any, Any]]]:
@@ -180,7 +208,11 @@ def object_plan(type_: Any, name: str, find: Find) -> Plan:
     def load(value: Any) -> Any:
         return _construct(cls, name, _arguments(value, name, parts()[0]))
 
-    return Plan(name=name, dump=dump, load=load, writes=frozenset({dict}), exact=frozenset({cls}), inline=True)
+    def fields() -> Fields:
+        given = [part for part, _ in parts()[0]]
+        return Fields(frozenset(part.name for part in given), frozenset(part.name for part in given if part.required))
+
+    return Plan(name=name, dump=dump, load=load, writes=_OBJECT, exact=frozenset({cls}), inline=True, fields=fields)
 
 
 def _arguments(value: Any, name: str, parts: Iterable[tuple[Part, Plan]]) -> dict[str, Any]:
@@ -283,7 +315,10 @@ def typed_dict_plan(type_: Any, name: str, find: Find) -> Plan:
                 raise misfit.inside(f".{key}") from None
         return out
 
-    return Plan(name=name, dump=dump, load=load, writes=frozenset({dict}), exact=frozenset({dict}))
+    def fields() -> Fields:
+        return Fields(frozenset(plans()), frozenset(required()))
+
+    return Plan(name=name, dump=dump, load=load, writes=_OBJECT, exact=_OBJECT, fields=fields)
 
 
 _MARKERS: Final = (Required, NotRequired, getattr(typing, "ReadOnly", Required))

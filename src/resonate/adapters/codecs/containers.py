@@ -6,8 +6,11 @@ Sets are written sorted, so that the same set is the same text in every process.
 from __future__ import annotations
 
 import math
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeGuard
+
+from attrs import evolve
 
 from resonate.adapters.codecs import text
 from resonate.adapters.codecs.plan import Misfit, Plan, is_list, is_object, kind, wrong
@@ -38,6 +41,14 @@ def _is_tuple(value: Any) -> TypeGuard[tuple[Any, ...]]:
     return type(value) is tuple
 
 
+def _is_deque(value: Any) -> TypeGuard[deque[Any]]:
+    return type(value) is deque
+
+
+def _is_default_dict(value: Any) -> TypeGuard[defaultdict[Any, Any]]:
+    return type(value) is defaultdict
+
+
 def _is_like(value: Any, cls: type[Any], accepted: Any = None) -> bool:
     """Whether this is of a subclass, and what comes back of it, one of the class itself, will be equal."""
     return isinstance(value, accepted or cls) and bool(value == cls(value))
@@ -63,6 +74,22 @@ def list_plan(name: str, element: Plan) -> Plan:
         return value if all_of(value, element.own) else each(value, element.load)
 
     return Plan(name=name, dump=dump, load=load, writes=_LIST, exact=_LIST)
+
+
+def deque_plan(name: str, element: Plan) -> Plan:
+    """Return the plan of `deque[T]`, for one without a bound."""
+
+    def dump(value: Any) -> list[Any]:
+        if not _is_deque(value):
+            raise wrong(value, name)
+        if value.maxlen is not None:
+            raise Misfit(f"a deque of at most {value.maxlen} elements would come back without that bound")
+        return each(value, element.dump)
+
+    def load(value: Any) -> deque[Any]:
+        return deque(each(_expect_list(value, name), element.load))
+
+    return Plan(name=name, dump=dump, load=load, writes=_LIST, exact=frozenset({deque}))
 
 
 def set_plan(name: str, element: Plan, cls: type[set[Any] | frozenset[Any]]) -> Plan:
@@ -130,10 +157,29 @@ def in_columns(values: Iterable[Any], converts: Iterable[Callable[[Any], Any]]) 
     return out
 
 
-def dict_plan(name: str, key: Plan, value: Plan, cls: type[Any] = dict) -> Plan:
+def default_dict_plan(name: str, key: Plan, value: Plan, factory: Any) -> Plan:
+    """Return the plan of `defaultdict[K, V]`, of one that makes its values by the class V."""
+
+    def make() -> defaultdict[Any, Any]:
+        return defaultdict(factory)
+
+    plan = dict_plan(name, key, value, defaultdict, make)
+
+    def dump(mapping: Any) -> dict[str, Any]:
+        if not _is_default_dict(mapping):
+            raise wrong(mapping, name)
+        if mapping.default_factory is not factory:
+            raise Misfit(f"its default_factory is not the class that {name} declares, and would not come back")
+        written: dict[str, Any] = plan.dump(mapping)
+        return written
+
+    return evolve(plan, dump=dump)
+
+
+def dict_plan(name: str, key: Plan, value: Plan, cls: type[Any] = dict, make: Callable[[], Any] | None = None) -> Plan:
     """Return the plan of `dict[K, V]`, of the abstract mappings, which come back as dicts, and of dict's subclasses."""
     dump_key, load_key = _key_functions(key)
-    make: Callable[[], Any] = cls
+    made: Callable[[], Any] = make or cls
 
     def dump(mapping: Any) -> dict[str, Any]:
         if type(mapping) is not cls and not _is_like(mapping, cls, Mapping if cls is dict else cls):
@@ -156,7 +202,7 @@ def dict_plan(name: str, key: Plan, value: Plan, cls: type[Any] = dict) -> Plan:
             raise wrong(mapping, name)
         if cls is dict and key.own is str and all_of(mapping.values(), value.own):
             return mapping
-        out = make()
+        out = made()
         for written, item in mapping.items():
             try:
                 loaded = value.load(item)

@@ -1,32 +1,33 @@
 """Failures as JSON and back, in the shape that all SDKs read.
 
 `{"__type": "error", "message", "name", "stack"}` is shared with the other SDKs; the rest is for ours: `module`, `args`,
-`state`, `notes`, `cause`, `context`, `left_out`. A group is `{"__type": "aggregate_error", "errors": [...]}`.
+`attributes`, `state`, `notes`, `cause`, `context`, `left_out`. A group is an `aggregate_error` with `errors`.
 
 Law 1: neither way raises, whatever the exception or the data does.
-Law 2: only standard exceptions, this library's, and registered ones come back as themselves; all else is an
-    `ApplicationError`. A name in the data is looked up in these tables and nowhere else.
+Law 2: only known exceptions come back as themselves (see `known_errors`); all else is an `ApplicationError`.
 Law 3: what is written is bounded, however long the chain.
 """
 
 from __future__ import annotations
 
-import builtins
 import traceback
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, TypeGuard
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias, TypeGuard
 
 from resonate import errors
+from resonate.adapters.codecs.known_errors import KnownErrors
 from resonate.adapters.codecs.leaves import LEAVES
 from resonate.adapters.codecs.plan import Misfit, class_of, is_list, is_object, kind
 from resonate.adapters.codecs.text import write
 from resonate.adapters.codecs.unions import TAG, VALUE
 from resonate.adapters.codecs.untyped import untyped_plan
-from resonate.errors import ApplicationError, ResonateError, UsageError
+from resonate.errors import ApplicationError, ResonateError
 
 MAX_FAILURES: Final = 100
 MAX_DEPTH: Final = 10
 MAX_NOTES: Final = 20
+MAX_ARGUMENTS: Final = 500_000
+MAX_LEFT_OUT: Final = 40
 MAX_TEXT: Final = 10_000
 MAX_STATE: Final = 50_000
 MAX_FRAMES: Final = 20
@@ -34,41 +35,15 @@ REMOTE: Final = "Traceback where it was first raised:\n"
 
 _UNTYPED: Final = untyped_plan(careful=True)
 _TAGGED: Final = {plan.name: plan for plan in LEAVES.values() if not plan.native}
-_CONTROL: Final = (StopIteration, StopAsyncIteration)  # raised into a coroutine, these end up as another error
-_OURS_TO_RAISE: Final = (errors.LeaseLost, errors.NondeterminismError, errors.EngineBug)  # an attempt's own end
 _STATE: Final = ("hint", "execution", "step", "path", "name", "details")
-
-_Name = tuple[str, str]
-
-
-def _standard() -> dict[_Name, type[Exception]]:
-    found = {
-        (cls.__module__, cls.__qualname__): cls
-        for cls in vars(builtins).values()
-        if isinstance(cls, type) and issubclass(cls, Exception) and not issubclass(cls, (*_CONTROL, ExceptionGroup))
-    }
-    return found | {
-        (cls.__module__, cls.__qualname__): cls
-        for cls in vars(errors).values()
-        if isinstance(cls, type) and issubclass(cls, ResonateError) and not issubclass(cls, _OURS_TO_RAISE)
-    }
-
-
-STANDARD: Final[Mapping[_Name, type[Exception]]] = _standard()
 
 
 class Failures:
-    """Which classes of failure come back as themselves."""
+    """Failures as one codec writes and reads them."""
 
     def __init__(self) -> None:
-        self._classes: dict[_Name, type[Exception]] = dict(STANDARD)
-
-    def register(self, cls: type[Exception]) -> None:
-        """Let this class come back as itself."""
-        given: Any = cls  # the types say so, the caller may not
-        if not isinstance(given, type) or not issubclass(given, Exception):
-            raise UsageError(f"{cls!r} is not an exception class", hint="Register classes derived from Exception.")
-        self._classes[cls.__module__, cls.__qualname__] = cls
+        self._known = KnownErrors()
+        self.register = self._known.register
 
     def dump(self, error: BaseException) -> dict[str, Any]:
         """Write a failure with its causes."""
@@ -77,7 +52,7 @@ class Failures:
     def load(self, json: Any) -> Exception:
         """Read what a promise was rejected with."""
         try:
-            return _load(json, self._classes, MAX_DEPTH)
+            return _load(json, self._known, MAX_DEPTH)
         except Exception as failed:  # noqa: BLE001 - a registered class may refuse notes and causes, say
             return ApplicationError("a failure was recorded that can't be read", details=_clean(failed))
 
@@ -97,6 +72,7 @@ class _Writer:
 
     def __init__(self) -> None:
         self._written = 0
+        self._room = MAX_ARGUMENTS
         self._path: list[int] = []  # ids of the failures being written, against cycles
 
     def write(self, error: BaseException, depth: int) -> dict[str, Any]:
@@ -116,15 +92,16 @@ class _Writer:
             json["errors"] = self._all(error.exceptions, depth, left_out)
         elif isinstance(error, ResonateError):
             json["state"] = _state(error, left_out)
-        else:
-            _add_args(json, error, left_out)
+        if not _is_group(error) and cls.__module__ != errors.__name__:
+            self._add_args(json, error, left_out)
+            self._add_attributes(json, error, left_out)
         notes, stack = _notes_and_stack(error)
         json["stack"] = stack
         if notes:
             json["notes"] = notes
         self._add_cause(json, error, depth, left_out)
         if left_out:
-            json["left_out"] = left_out
+            json["left_out"] = left_out[:MAX_LEFT_OUT]
         self._path.pop()
         return json
 
@@ -136,6 +113,41 @@ class _Writer:
 
     def _fits(self, error: BaseException, depth: int) -> bool:
         return depth > 1 and self._written < MAX_FAILURES and id(error) not in self._path
+
+    def _add_args(self, json: dict[str, Any], error: BaseException, left_out: list[str]) -> None:
+        args: tuple[Any, ...] = error.args
+        if isinstance(error, OSError) and error.filename:  # these are arguments, but not among `args`
+            args += (error.filename, None, error.filename2) if error.filename2 else (error.filename,)
+        written: list[Any] = []
+        for index, arg in enumerate(args):
+            try:
+                written.append(self._argument(arg))
+            except Exception as failed:  # noqa: BLE001 - an argument may be anything
+                left_out.append(f"args[{index}]: {kind(arg)}: {_clean(failed)}")
+                return
+        json["args"] = written
+
+    def _add_attributes(self, json: dict[str, Any], error: BaseException, left_out: list[str]) -> None:
+        """Write what the instance has beside its arguments."""
+        beside = {"message", *_STATE} if isinstance(error, ResonateError) else set[str]()
+        written: dict[str, Any] = {}
+        for name, value in vars(error).items():
+            if name in beside or not _is_attribute(name, type(error)):
+                continue
+            try:
+                written[name] = self._argument(value)
+            except Exception as failed:  # noqa: BLE001 - an attribute may be anything
+                left_out.append(f"attributes.{_clean(name)}: {kind(value)}: {_clean(failed)}")
+        if written:
+            json["attributes"] = written
+
+    def _argument(self, value: Any) -> Any:
+        json = dump_argument(value)
+        size = len(write(json))
+        if size > min(MAX_TEXT, self._room):
+            raise Misfit("it is too long")
+        self._room -= size
+        return json
 
     def _add_cause(self, json: dict[str, Any], error: BaseException, depth: int, left_out: list[str]) -> None:
         cause = error.__cause__
@@ -177,18 +189,9 @@ def _clean(value: object) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _add_args(json: dict[str, Any], error: BaseException, left_out: list[str]) -> None:
-    args: tuple[Any, ...] = error.args
-    if isinstance(error, OSError) and error.filename:  # these are arguments, but not among `args`
-        args += (error.filename, None, error.filename2) if error.filename2 else (error.filename,)
-    written: list[Any] = []
-    for index, arg in enumerate(args):
-        try:
-            written.append(dump_argument(arg))
-        except Exception as failed:  # noqa: BLE001 - an argument may be anything
-            left_out.append(f"args[{index}]: {kind(arg)}: {_clean(failed)}")
-            return
-    json["args"] = written
+def _is_attribute(name: str, cls: type) -> bool:
+    """Whether this may be an instance's own data, and hides no method of its class."""
+    return name.isidentifier() and not name.startswith("__") and not callable(getattr(cls, name, None))
 
 
 def dump_argument(value: Any) -> Any:
@@ -255,16 +258,33 @@ def _stack(error: BaseException) -> str:
 # ---------------------------------------------------------------- reading
 
 
-def _load(json: Any, classes: Mapping[_Name, type[Exception]], depth: int) -> Exception:
+def _load(json: Any, known: KnownErrors, depth: int) -> Exception:
     if not is_object(json):
         return _unnamed(json)
     members = json.get("errors")
     if json.get("__type") == "aggregate_error" and is_list(members) and members and depth > 1:
-        group = [_load(member, classes, depth - 1) for member in members[:MAX_FAILURES]]
-        error: Exception = ExceptionGroup(_text(json.get("message")), group)
+        group = [_load(member, known, depth - 1) for member in members[:MAX_FAILURES]]
+        error: Exception = _group(_text(json.get("message")), group, known.find(json.get("module"), json.get("type")))
     else:
-        error = _rebuild(json, classes) or _application_error(json)
-    return _dress(error, json, classes, depth)
+        error = _rebuild(json, known) or _application_error(json)
+    return _dress(error, json, known, depth)
+
+
+def _group(message: str, members: list[Exception], cls: type[Exception] | None) -> Exception:
+    """Return a group of its own class, if that was registered and takes them, else a plain one."""
+    make: Any = cls
+    if cls is not None and issubclass(cls, ExceptionGroup):
+        try:
+            group: Any = make(message, members)
+        except Exception:  # noqa: BLE001 - as any constructor
+            return ExceptionGroup(message, members)
+        if _is_group_of_failures(group):
+            return group
+    return ExceptionGroup(message, members)
+
+
+def _is_group_of_failures(value: Any) -> TypeGuard[ExceptionGroup[Exception]]:
+    return isinstance(value, ExceptionGroup)
 
 
 def _unnamed(json: Any) -> ApplicationError:
@@ -274,36 +294,62 @@ def _unnamed(json: Any) -> ApplicationError:
     return ApplicationError(message, details=json)
 
 
-def _rebuild(json: dict[str, Any], classes: Mapping[_Name, type[Exception]]) -> Exception | None:
+_Way: TypeAlias = Callable[[Any, str, dict[str, Any]], Any]
+
+
+def _rebuild(json: dict[str, Any], known: KnownErrors) -> Exception | None:
     """Return the failure as its own class, if that is known and gives the same text again."""
-    module, name = json.get("module"), json.get("type")
-    cls = classes.get((module, name)) if isinstance(module, str) and isinstance(name, str) else None
+    cls = known.find(json.get("module"), json.get("type"))
     if cls is None:
         return None
     message = _text(json.get("message"))
-    try:
-        error: Any = _of_ours(cls, message, json) if _is_ours(cls) else _of_args(cls, json)
-        same = message in {message_of(error), str(error)}
-        return error if isinstance(error, Exception) and same else None
-    except Exception:  # noqa: BLE001 - the class's constructor raises what it likes
-        return None
+    ways: tuple[_Way, ...] = (_of_ours,) if cls.__module__ == errors.__name__ else (_constructed, _restored)
+    for way in ways:
+        try:
+            error = way(cls, message, json)
+            if isinstance(error, Exception) and message in {message_of(error), str(error)}:
+                return error
+        except Exception:  # noqa: BLE001, S112 - the class's constructor raises what it likes
+            continue
+    return None
 
 
-def _is_ours(cls: type[Exception]) -> TypeGuard[type[ResonateError]]:
-    return cls.__module__ == errors.__name__
-
-
-def _of_ours(cls: type[ResonateError], message: str, json: dict[str, Any]) -> Exception:
+def _of_ours(cls: Any, message: str, json: dict[str, Any]) -> Exception:
     state = json.get("state")
     given = {name: value for name, value in state.items() if name in _STATE} if is_object(state) else {}
     if any(not isinstance(value, str) for name, value in given.items() if name != "details"):
         return ApplicationError(message)
-    return cls(message, **given)
+    error: Exception = cls(message, **given)
+    return error
 
 
-def _of_args(cls: type[Exception], json: dict[str, Any]) -> Exception:
+def _constructed(cls: Any, message: str, json: dict[str, Any]) -> Any:
+    """Make it as it was made, of its arguments, or of its text where these could not be written."""
     args = json.get("args")
-    return cls(*map(load_argument, args)) if is_list(args) else cls(_text(json.get("message")))
+    return _filled(cls(*map(load_argument, args)) if is_list(args) else cls(message), json)
+
+
+def _restored(cls: Any, _message: str, json: dict[str, Any]) -> Any:
+    """Put it together as it was, past a constructor that takes other arguments than the exception keeps."""
+    args, left_out = json.get("args"), json.get("left_out")
+    if not is_list(args) or (is_list(left_out) and any(str(each).startswith("attributes.") for each in left_out)):
+        return None
+    loaded = tuple(map(load_argument, args))
+    error = cls.__new__(cls, *loaded)
+    error.args = loaded
+    if isinstance(error, ResonateError):
+        ResonateError.__init__(error, *loaded)
+    return _filled(error, json)
+
+
+def _filled(error: Any, json: dict[str, Any]) -> Any:
+    """Give it back its attributes."""
+    for source in ("state", "attributes"):
+        given = json.get(source)
+        for name, value in given.items() if is_object(given) else ():
+            if _is_attribute(name, class_of(error)):
+                vars(error)[name] = value if source == "state" else load_argument(value)
+    return error
 
 
 def _application_error(json: dict[str, Any]) -> ApplicationError:
@@ -317,7 +363,7 @@ def _application_error(json: dict[str, Any]) -> ApplicationError:
 _SHOWN: Final = frozenset({"__type", "message", "name", "notes", "cause", "context", "__py_pickle"})
 
 
-def _dress(error: Exception, json: dict[str, Any], classes: Mapping[_Name, type[Exception]], depth: int) -> Exception:
+def _dress(error: Exception, json: dict[str, Any], known: KnownErrors, depth: int) -> Exception:
     """Put notes, the first traceback and the causes on it."""
     notes = json.get("notes")
     for note in notes[:MAX_NOTES] if is_list(notes) else ():
@@ -327,9 +373,9 @@ def _dress(error: Exception, json: dict[str, Any], classes: Mapping[_Name, type[
     if isinstance(stack, str) and stack:
         error.add_note(f"{REMOTE}{stack}")
     if depth > 1 and "cause" in json:
-        error.__cause__ = _load(json["cause"], classes, depth - 1)
+        error.__cause__ = _load(json["cause"], known, depth - 1)
     elif depth > 1 and "context" in json:
-        error.__context__ = _load(json["context"], classes, depth - 1)
+        error.__context__ = _load(json["context"], known, depth - 1)
     return error
 
 

@@ -74,8 +74,13 @@ class Foreign:
 
 def unknown_plan(name: str) -> Plan:
     """Return the plan of a type that nobody knows: it has no values."""
+    return refused_plan(f"no way to write {name} is known", "Register hooks on a cattrs converter for JsonCodec.")
+
+
+def refused_plan(text: str, hint: str) -> Plan:
+    """Return the plan of a type that has no values, and say why."""
 
     def refuse(_value: Any) -> NoReturn:
-        raise Misfit(f"no way to write {name} is known", hint="Register hooks on a cattrs converter for JsonCodec.")
+        raise Misfit(text, hint=hint)
 
-    return Plan(name=name, dump=refuse, load=refuse, writes=frozenset())
+    return Plan(name=text, dump=refuse, load=refuse, writes=frozenset())

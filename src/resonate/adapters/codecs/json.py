@@ -34,11 +34,12 @@ class JsonCodec:
     Args:
         converter: a cattrs converter with hooks for classes that the codec does not know, or should write otherwise.
             A hook registered by class goes before the codec's own way. Register before the first use.
+        renamed: classes that stand in unions, by the names that they had when older values were written.
     """
 
-    def __init__(self, converter: Converter | None = None) -> None:
-        self._quick = PlanBook(converter, careful=False)
-        self._careful = PlanBook(converter, careful=True)
+    def __init__(self, converter: Converter | None = None, *, renamed: Mapping[str, type] | None = None) -> None:
+        self._quick = PlanBook(converter, careful=False, renamed=renamed or {})
+        self._careful = PlanBook(converter, careful=True, renamed=renamed or {})
         self._failures = Failures()
 
     def register_error(self, cls: E) -> E:
@@ -66,7 +67,11 @@ class JsonCodec:
     def encode_call(self, call: Call, signature: Signature, *, at: str = "") -> Value:
         """Write a call, each argument by its declared type. Raise `EncodingError`."""
         del at
-        return self._write(lambda book: _dump_call(book, call, signature))
+        try:
+            return self._write(lambda book: _dump_call(book, call, signature))
+        except EncodingError as error:
+            error.message = f"a call of {call.func}: {error.message}"
+            raise
 
     def decode_call(self, value: Value, signature_of: Callable[[str, int | None], Signature], *, at: str = "") -> Call:
         """Read a call; `signature_of(func, version)` gives the types once the name is known.
@@ -80,7 +85,11 @@ class JsonCodec:
         except Misfit as misfit:
             raise _decoding_error(misfit) from None
         signature = signature_of(func, version)
-        args, kwargs = self._fit(raw, json, lambda book, json: _load_arguments(book, json, signature))
+        try:
+            args, kwargs = self._fit(raw, json, lambda book, json: _load_arguments(book, json, signature))
+        except DecodingError as error:
+            error.message = f"a call of {func}: {error.message}"
+            raise
         return Call(func=func, args=args, kwargs=kwargs, version=version)
 
     # ------------------------------------------------------------ failures
@@ -236,7 +245,8 @@ def _positional(args: Iterable[Any], signature: Signature, book: PlanBook, way: 
         for arg in args:
             out.append(getattr(_positional_plan(len(out), signature, book), way)(arg))
     except Misfit as misfit:
-        raise misfit.inside(f"args[{len(out)}]") from misfit.__cause__
+        names, index = signature.names, len(out)
+        raise misfit.inside(f".{names[index]}" if index < len(names) else f"args[{index}]") from misfit.__cause__
     return out
 
 
@@ -257,7 +267,7 @@ def _named(
         try:
             out[name] = getattr(_named_plan(name, signature, book), way)(arg)
         except Misfit as misfit:
-            raise misfit.inside(f"kwargs.{name}") from misfit.__cause__
+            raise misfit.inside(f".{name}") from misfit.__cause__
     return out
 
 

@@ -197,6 +197,16 @@ def _load_time(text: str) -> time:
     return time.fromisoformat(text)
 
 
+_FRACTION: Final = re.compile(r"[+-]?\d+(?:/\d+|\.\d+)?")
+"""No exponent: a few characters of it stand for a number that fills the memory."""
+
+
+def _load_fraction(given: str | int) -> Fraction:
+    if isinstance(given, str) and _FRACTION.fullmatch(given) is None:
+        raise ValueError(given)
+    return Fraction(given)
+
+
 def _dump_bytes(value: bytes) -> str:
     return binascii.b2a_base64(value, newline=False).decode("ascii")
 
@@ -216,7 +226,7 @@ def _texts() -> Iterable[Plan]:
     yield text_plan(timedelta, _dump_timedelta, _load_timedelta)
     yield text_plan(UUID, str, UUID)
     yield text_plan(Decimal, str, Decimal, int)
-    yield text_plan(Fraction, str, Fraction, int)
+    yield text_plan(Fraction, str, _load_fraction, int)
     yield text_plan(bytes, _dump_bytes, _load_bytes)
     yield text_plan(bytearray, _dump_bytes, _load_bytearray)
     yield text_plan(ZoneInfo, str, ZoneInfo)

@@ -8,7 +8,7 @@ Law 3: neither keeps nor returns state that two calls share.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias, TypeGuard
+from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
 from attrs import frozen
 
@@ -46,6 +46,13 @@ class Misfit(Exception):
         return "".join(reversed(self._steps)).removeprefix(".")
 
 
+class Fields(NamedTuple):
+    """The fields of a type that is written as an object."""
+
+    known: frozenset[str]
+    required: frozenset[str]
+
+
 @frozen(kw_only=True, eq=False)
 class Plan:
     """How values of one declared type are written and read.
@@ -61,6 +68,7 @@ class Plan:
         native: one of JSON's own scalars; stays untagged in a union.
         inline: writes an object of fields, into which a union's tag can go.
         untyped: the plan of `Any`.
+        fields: for an object of fields: their names, and those that must be there; found when they are asked for.
     """
 
     name: str
@@ -73,6 +81,7 @@ class Plan:
     native: bool = False
     inline: bool = False
     untyped: bool = False
+    fields: Callable[[], Fields] | None = None
 
 
 def later_plan(name: str, find: Callable[[], Plan]) -> Plan:

@@ -2,11 +2,14 @@
 
 `int | str | None` is plain JSON. Of members that JSON writes alike, its own scalars stay bare and the others carry
 their name: classes with fields as `{"$type": "Card", "number": ...}`, the rest as `{"$type": "UUID", "value": ...}`.
+An object without a name, as another SDK writes it, is read as the one member that its fields fit.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from attrs import frozen
@@ -16,6 +19,7 @@ from resonate.adapters.codecs.plan import NULL, SIXTY_FOUR_BITS, Convert, Misfit
 TAG: Final = "$type"
 VALUE: Final = "value"
 
+_NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _OBJECT: Final[frozenset[type]] = frozenset({dict})
 
 
@@ -39,14 +43,15 @@ def optional_plan(name: str, inner: Plan) -> Plan:
     return Plan(name=name, dump=dump, load=load, writes=inner.writes | {NULL}, reads=inner.reads)
 
 
-def union_plan(name: str, plans: list[Plan]) -> Plan:
-    """Return the plan of a union."""
+def union_plan(name: str, plans: list[Plan], former: Mapping[str, str] = _NOTHING) -> Plan:
+    """Return the plan of a union; `former` has the names that members had when older values were written."""
     members = _members(sorted(plans, key=lambda plan: plan.name))  # by name: two spellings of a union are one type
     by_class = _by_class(members)
     by_json = _by_json(members)
     by_tag = {member.plan.name: member.plan for member in members if member.tagged}
     if len(by_tag) != sum(member.tagged for member in members):
         raise Misfit(f"two members of {name} have the same name")
+    by_tag = {old: by_tag[now] for old, now in former.items() if now in by_tag} | by_tag
     objects = [member.plan for member in members if dict in member.plan.writes]
     kinds = Counter(json for plan in plans for json in plan.writes)
 
@@ -75,9 +80,8 @@ def union_plan(name: str, plans: list[Plan]) -> Plan:
 
     def load(value: Any) -> Any:
         if by_tag and is_object(value):
-            if TAG not in value and len(objects) == 1:  # no tag, but other SDKs can mean only this one
-                return objects[0].load(value)
-            return _load_tagged(value, by_tag, name)
+            plan = None if TAG in value else _by_fields(value, objects)
+            return _load_tagged(value, by_tag, name) if plan is None else plan.load(value)
         cls = class_of(value)
         plan = by_json.get(cls)
         if plan is None:
@@ -117,6 +121,20 @@ def _by_json(members: list[_Member]) -> dict[type, Plan]:
     bare = [member.plan for member in members if not member.tagged]
     found = {json: plan for plan in bare for json in plan.reads}
     return found | {json: plan for plan in bare for json in plan.writes}
+
+
+def _by_fields(value: dict[str, Any], objects: list[Plan]) -> Plan | None:
+    """Return the one member that an object without a tag can be, by its fields; None if that is not certain."""
+    if len(objects) == 1:
+        return objects[0]
+    keys = value.keys()
+    fitting = [(plan, plan.fields()) for plan in objects if plan.fields is not None]
+    if len(fitting) < len(objects):
+        return None  # a dict, say, can be anything
+    fitting = [(plan, fields) for plan, fields in fitting if fields.required <= keys]
+    exact = [(plan, fields) for plan, fields in fitting if keys <= fields.known]
+    found = exact or fitting  # a newer sender may have fields that nobody here knows
+    return found[0][0] if len(found) == 1 else None
 
 
 def _load_tagged(value: dict[str, Any], by_tag: dict[str, Plan], name: str) -> Any:

@@ -9,7 +9,6 @@ Law 4: the stream of messages comes back by itself, after delays that grow while
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
 from asyncio import AbstractEventLoop
 from base64 import b64encode
@@ -30,11 +29,12 @@ from resonate.adapters.remote import Credentials
 from resonate.core.backoff import full_jitter_ms
 from resonate.core.protocol import addresses
 from resonate.errors import AuthError, NetworkError, ServerError, StoreError, UsageError
+from resonate.logs import Log
 from resonate.ports.clock import Clock
 from resonate.ports.network import Answer
 from resonate.ports.store import Notice, Reconnected
 
-log = logging.getLogger("resonate.http")
+log = Log("resonate.http")
 
 _WAITING: Final = 1_000
 """Messages that may wait to be read; beyond that the stream is not read on, and the server has to keep them."""

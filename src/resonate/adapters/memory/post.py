@@ -73,6 +73,10 @@ class PostOffice:
             if isinstance(entry.message, Execute):
                 self.post(entry.address, entry.message)
 
+    def members(self) -> dict[str, tuple[str, ...]]:
+        """Return the pids that are connected, by group."""
+        return {name: tuple(one.pid for one in group.members) for name, group in self._groups.items() if group.members}
+
     def entries(self) -> tuple[OutboxEntry, ...]:
         """Return all that nobody has read yet, in the order of keys."""
         return self._piles.entries()

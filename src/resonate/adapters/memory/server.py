@@ -9,23 +9,29 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias, TypeVar
 
 from resonate.adapters.clock import SystemClock
 from resonate.adapters.embedded.alarm import IDLE, Alarm
 from resonate.adapters.embedded.mail import Member
+from resonate.adapters.memory.facts import facts_of
 from resonate.adapters.memory.post import PostOffice
 from resonate.adapters.memory.store import MemoryStore
 from resonate.adapters.memory.tables import Tables
+from resonate.core.insight.picture import Facts
+from resonate.core.protocol.effects import Effect
 from resonate.core.protocol.machine import fire, handle
 from resonate.core.protocol.records import Execute, Message, TaskState
 from resonate.core.protocol.requests import Rejection, Request
 from resonate.core.protocol.settings import DEFAULT_SETTINGS, Settings
 from resonate.core.protocol.snapshot import Snapshot
+from resonate.core.protocol.steps import InternalStep
 from resonate.ports.clock import Clock
 
 R = TypeVar("R")
+
+Witness: TypeAlias = Callable[[Request[Any] | InternalStep, Sequence[Effect], int], None]
 
 _MAX_STEPS: Final = 10_000
 """Internal steps done in one go; what is left is for the alarm, so that the loop turns in between."""
@@ -40,11 +46,19 @@ class MemoryServer:
     Args:
         clock: where time comes from; the system's by default.
         settings: those of the machine.
+        witness: is told of each step that wrote something, with its effects and its instant, under the lock.
     """
 
-    def __init__(self, clock: Clock | None = None, settings: Settings = DEFAULT_SETTINGS) -> None:
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        settings: Settings = DEFAULT_SETTINGS,
+        *,
+        witness: Witness | None = None,
+    ) -> None:
         self._clock: Clock = clock or SystemClock()
         self._settings = settings
+        self._witness = witness
         self._lock = threading.Lock()
         self._now = 0
         self._tables = Tables()
@@ -71,6 +85,17 @@ class MemoryServer:
                 outbox=self._post.entries(),
             )
 
+    def restarted(self, clock: Clock | None = None) -> MemoryServer:
+        """Return a server that knows what this one has stored, and none of its connections and messages.
+
+        As after a restart; this one is not to be used any more.
+        """
+        successor = MemoryServer(clock or self._clock, self._settings, witness=self._witness)
+        with self._lock:
+            self._tables.take_sends()
+            successor._tables, successor._now = self._tables, self._now
+        return successor
+
     # ------------------------------------------------------------ for stores
 
     def ask(self, request: Request[R]) -> R | Rejection:
@@ -82,6 +107,11 @@ class MemoryServer:
         """Do many requests, each with what it makes due, with nobody else's in between."""
         with self._lock:
             return [self._ask(request) for request in requests]
+
+    def facts(self, ids: Sequence[str]) -> Facts:
+        """Return what is known about these promises and tasks, and who is connected."""
+        with self._lock:
+            return facts_of(self._tables, self._post, ids)
 
     def attach(self, group: str, pid: str) -> Member:
         """Connect on the running loop; what was kept for somebody like this is delivered at once."""
@@ -123,6 +153,8 @@ class MemoryServer:
         reply, effects = handle(request, tables, now, self._settings)
         if effects:
             tables.apply(effects)
+            if self._witness is not None:
+                self._witness(request, effects, now)
         if not tables.is_quiet(now):
             self._work(now)
             return reply
@@ -138,7 +170,10 @@ class MemoryServer:
             step = self._tables.take_step(now)
             if step is None:
                 break
-            self._tables.apply(fire(step, self._tables, now, self._settings))
+            effects = fire(step, self._tables, now, self._settings)
+            self._tables.apply(effects)
+            if self._witness is not None and effects:
+                self._witness(step, effects, now)
         for send in self._tables.take_sends():
             self._post.post(send.address, send.message)
         instant = self._tables.next_instant(now)

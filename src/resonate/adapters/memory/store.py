@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from resonate.adapters.embedded.connection import Connection
 from resonate.adapters.embedded.mail import Member
+from resonate.core.insight.picture import Facts
 from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.requests import Rejection, Request
 
@@ -25,6 +26,10 @@ class Server(Protocol):
 
     def ask_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
         """Do many."""
+        ...
+
+    def facts(self, ids: Sequence[str]) -> Facts:
+        """Return what is known beyond the records."""
         ...
 
     def attach(self, group: str, pid: str) -> Member:
@@ -63,10 +68,17 @@ class MemoryStore(Connection):
 
     async def send(self, request: Request[R]) -> R | Rejection:
         """Do one request. Raise `UsageError` before `start`, `StoreError` after `stop`."""
-        self._check_open()
+        if not self._open:
+            raise self._closed()
         return self._server.ask(request)
 
     async def send_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
         """Do many requests at once, in order. Raise as `send` does."""
-        self._check_open()
+        if not self._open:
+            raise self._closed()
         return self._server.ask_all(requests)
+
+    async def facts(self, ids: Sequence[str]) -> Facts:
+        """Return what is known about these, see `resonate.ports.store.Knows`. Raise as `send` does."""
+        self._check_open()
+        return self._server.facts(ids)

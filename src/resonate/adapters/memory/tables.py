@@ -43,6 +43,9 @@ class Tables:
     def __init__(self) -> None:
         self._promises: dict[str, Promise] = {}
         self._tasks: dict[str, Task] = {}
+        self.promise = self._promises.get
+        """See `Reads`, as `task`. The dictionaries' own methods: each request asks several times."""
+        self.task = self._tasks.get
         self._schedules: dict[str, ScheduleRecord] = {}
         self._callbacks: dict[str, dict[str, None]] = {}
         self._listeners: dict[str, dict[str, None]] = {}
@@ -160,14 +163,6 @@ class Tables:
 
     # ------------------------------------------------------------ the machine's reads
 
-    def promise(self, id: str, /) -> Promise | None:
-        """See `Reads`."""
-        return self._promises.get(id)
-
-    def task(self, id: str, /) -> Task | None:
-        """See `Reads`."""
-        return self._tasks.get(id)
-
     def schedule(self, id: str, /) -> ScheduleRecord | None:
         """See `Reads`."""
         return self._schedules.get(id)
@@ -183,6 +178,10 @@ class Tables:
     def has_callback(self, awaited: str, awaiter: str, /) -> bool:
         """See `Reads`."""
         return awaiter in self._callbacks.get(awaited, ())
+
+    def awaiters(self, awaited: str) -> tuple[str, ...]:
+        """Return the tasks that a promise will resume."""
+        return tuple(self._callbacks.get(awaited, ()))
 
     def has_listener(self, promise: str, address: str, /) -> bool:
         """See `Reads`."""

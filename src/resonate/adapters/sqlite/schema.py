@@ -194,6 +194,18 @@ def migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str
             raise
 
 
+def check_version(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise `StoreError` unless a file that is ours can be read as it is, without a migration."""
+    version = _pragma(connection, "user_version")
+    if version > len(MIGRATIONS):
+        raise _too_new(path, version, len(MIGRATIONS))
+    if version < len(MIGRATIONS):
+        raise StoreError(
+            f"The file {path} is of an older version of this library, or nothing was ever done in it.",
+            hint="It is brought up to date when a worker starts on it.",
+        )
+
+
 def _too_new(path: Path, version: int, known: int) -> StoreError:
     return StoreError(
         f"The file {path} has schema version {version}; this version of the library knows {known}.",

@@ -1,4 +1,4 @@
-"""Searches, on a thread and a connection of their own: one that reads a million promises holds nobody up.
+"""Searches and questions, on a thread and a connection of their own: one that reads a million promises holds nobody up.
 
 Law 1: a search sees all that was committed before it was asked for, and one instant of the file.
 Law 2: nothing is written.
@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from resonate.adapters.sqlite.facts import read_facts
 from resonate.adapters.sqlite.faults import translated_any
+from resonate.adapters.sqlite.schema import check_version
 from resonate.adapters.sqlite.tables import Tables
+from resonate.core.insight.picture import Facts
 from resonate.core.protocol.machine import handle
 from resonate.core.protocol.requests import PromiseSearch, Request, ScheduleSearch, TaskSearch
 from resonate.core.protocol.settings import Settings
 from resonate.ports.clock import Clock
+
+T = TypeVar("T")
 
 SEARCHES = (PromiseSearch, TaskSearch, ScheduleSearch)
 
@@ -35,9 +42,24 @@ class Searcher:
         self._used = False
 
     async def ask(self, request: Request[Any]) -> Any:
-        """Do one search. Raise `StoreError`."""
+        """Do one search, or another request that only reads. Raise `StoreError`."""
+        return (await self.ask_all((request,)))[0]
+
+    async def ask_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
+        """Do many, of one instant. Raise `StoreError`."""
+        return await self._read(partial(self._answer, requests))
+
+    async def facts(self, ids: Sequence[str]) -> Facts:
+        """Return what the file knows about these beyond its records. Raise `StoreError`."""
+        return await self._read(lambda db: read_facts(db, self._path, ids))
+
+    async def look(self) -> None:
+        """Open the file, and see that it can be read. Raise `StoreError`."""
+        await self._read(lambda db: check_version(db, self._path))
+
+    async def _read(self, look: Callable[[sqlite3.Connection], T]) -> T:
         self._used = True
-        return await asyncio.wrap_future(self._thread.submit(self._search, request))
+        return await asyncio.wrap_future(self._thread.submit(self._in_transaction, look))
 
     async def close(self) -> None:
         """End the thread, after the searches that were asked for; return when the connection is closed."""
@@ -46,7 +68,12 @@ class Searcher:
                 await asyncio.wrap_future(self._thread.submit(self._close))
         self._thread.shutdown(wait=False)
 
-    def _search(self, request: Request[Any]) -> Any:
+    def _answer(self, requests: Sequence[Request[Any]], db: sqlite3.Connection) -> Sequence[Any]:
+        seen: int = db.execute("SELECT value FROM facts WHERE name = 'now'").fetchone()[0]
+        tables, now = Tables(db), max(seen, self._clock.now())
+        return [handle(request, tables, now, self._settings)[0] for request in requests]
+
+    def _in_transaction(self, look: Callable[[sqlite3.Connection], T]) -> T:
         try:
             if self._db is None:
                 self._db = sqlite3.connect(
@@ -54,13 +81,11 @@ class Searcher:
                 )
             self._db.execute("BEGIN")
             try:
-                seen: int = self._db.execute("SELECT value FROM facts WHERE name = 'now'").fetchone()[0]
-                reply, _ = handle(request, Tables(self._db), max(seen, self._clock.now()), self._settings)
+                return look(self._db)
             finally:
                 self._db.execute("ROLLBACK")
         except Exception as error:
             raise translated_any(error, self._path) from error
-        return reply
 
     def _close(self) -> None:
         if self._db is not None:

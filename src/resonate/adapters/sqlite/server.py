@@ -21,11 +21,13 @@ from resonate.adapters.embedded.mail import Mailbox, Member, Piles
 from resonate.adapters.sqlite import forks
 from resonate.adapters.sqlite.file import Durability
 from resonate.adapters.sqlite.jobs import Ask, Call, Job, Wake
+from resonate.adapters.sqlite.reader import SqliteReader
 from resonate.adapters.sqlite.retention import Progress
 from resonate.adapters.sqlite.searcher import SEARCHES, Searcher
 from resonate.adapters.sqlite.snapshots import read_snapshot
 from resonate.adapters.sqlite.store import SqliteStore
 from resonate.adapters.sqlite.worker import Options, Worker, closed
+from resonate.core.insight.picture import Facts
 from resonate.core.protocol.requests import Rejection, Request
 from resonate.core.protocol.settings import DEFAULT_SETTINGS, Settings
 from resonate.core.protocol.snapshot import Snapshot
@@ -84,6 +86,10 @@ class SqliteServer:
     def connect(self, *, group: str, pid: str) -> SqliteStore:
         """Return a store for member `pid` of `group`; it opens nothing until its `start`."""
         return SqliteStore(self, group, pid)
+
+    def reader(self) -> SqliteReader:
+        """Return a store that reads the file and takes no part; it opens nothing until its `start`."""
+        return SqliteReader(self._path, self._clock, self._settings)
 
     def snapshot(self) -> Snapshot:
         """Return all that is stored, as stored, with what is on its way to this process. Raise `StoreError`."""
@@ -147,6 +153,15 @@ class SqliteServer:
         """Do many requests. Raise `StoreError`."""
         replies: Sequence[Any] = await self._ask(requests, single=False)
         return replies
+
+    async def facts(self, ids: Sequence[str]) -> Facts:
+        """Return what is known about these beyond their records. Raise `StoreError`."""
+        self._check_forked()
+        searcher = self._searcher
+        if searcher is None:
+            raise closed(self._path)
+        with self._clock.busy():
+            return await searcher.facts(ids)
 
     async def prune(self, before: int) -> int:
         """Delete the executions that were over before an instant, in epoch ms; return how many promises that were."""

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from resonate.adapters.embedded.connection import Connection
 from resonate.adapters.embedded.mail import Member
+from resonate.core.insight.picture import Facts
 from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.requests import Rejection, Request
 
@@ -38,6 +39,10 @@ class Server(Protocol):
 
     async def prune(self, before: int) -> int:
         """Delete what was over before an instant."""
+        ...
+
+    async def facts(self, ids: Sequence[str]) -> Facts:
+        """Return what is known beyond the records."""
         ...
 
 
@@ -79,3 +84,8 @@ class SqliteStore(Connection):
         """Delete what was over before an instant, see `resonate.ports.store.Prunes`. Raise as `send` does."""
         self._check_open()
         return await self._server.prune(before)
+
+    async def facts(self, ids: Sequence[str]) -> Facts:
+        """Return what is known about these, see `resonate.ports.store.Knows`. Raise as `send` does."""
+        self._check_open()
+        return await self._server.facts(ids)

@@ -11,7 +11,6 @@ seconds, whether the file has changed, which reads a counter in shared memory.
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import threading
 import time
@@ -49,9 +48,10 @@ from resonate.core.protocol.requests import (
 )
 from resonate.core.protocol.settings import Settings
 from resonate.errors import ResonateError, StoreError
+from resonate.logs import Log
 from resonate.ports.clock import Clock
 
-log = logging.getLogger("resonate.sqlite")
+log = Log("resonate.sqlite")
 
 POLL: Final = 0.02
 """Seconds between two looks at whether another process has written."""

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from attrs import field, frozen
 
+from resonate.core.engine.tries import NO_FAILURES, Failures
 from resonate.core.protocol.records import PromiseRecord
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 from resonate.core.registry import Function
@@ -126,18 +127,20 @@ class WriteRefused:
 
 @frozen
 class StepReturned:
-    """A step returned this value."""
+    """A step returned this value, after `failures`."""
 
     id: str
     value: object
+    failures: Failures = NO_FAILURES
 
 
 @frozen
 class StepFailed:
-    """A step failed, with no attempt left."""
+    """A step failed, with no attempt left; `failures` came before."""
 
     id: str
     error: BaseException
+    failures: Failures = NO_FAILURES
 
 
 Event: TypeAlias = PromiseKnown | WriteRefused | StepReturned | StepFailed

@@ -424,7 +424,9 @@ class Context:
         """A `logging` logger that carries the execution's ids and is silent while history is replayed."""
         scope, execution = self._scope, self._execution
         if scope.logger is None:
-            scope.logger = execution.env.logger(scope.function.name, scope.id, lambda: execution.replaying)
+            scope.logger = execution.env.logger(
+                scope.function.name, lambda: execution.facts(scope), lambda: execution.replaying
+            )
         return scope.logger
 
     # ------------------------------------------------------------ the other SDKs' words

@@ -11,6 +11,7 @@ from typing import Any
 from attrs import field, frozen
 
 from resonate.core.protocol.dialect import OURS, Dialect
+from resonate.core.protocol.records import PromiseRecord
 from resonate.core.registry import Registry
 from resonate.core.retry import STEP_RETRY, RetryPolicy
 from resonate.core.trace import LifecycleEvent
@@ -41,6 +42,10 @@ class Dependencies:
             msg = f"No dependency is registered under {name!r}."
             raise UsageError(msg, hint="Call resonate.set_dependency with it before the worker starts.") from None
 
+    def copy(self) -> Dependencies:
+        """Return the same objects under the same keys, to be changed apart."""
+        return Dependencies(self._found)
+
 
 def _check_key(key: object) -> None:
     if not isinstance(key, str | type):
@@ -60,13 +65,17 @@ class Environment:
         registry: finds functions.
         address: turns a target (a group's name or an address; None for this worker's group) into an address.
         random: makes a generator from a seed; equal seeds, equal streams, in every process.
-        logger: makes the logger of a scope (function, execution id, promise id, is it replaying).
+        logger: makes the logger of a scope (function, what is known of it now, is it replaying).
         observe: hears of every lifecycle event, or None when nobody listens.
         timeout_ms: how long an execution may take unless its options say otherwise.
         step_timeout_ms: how long a step may take, with all its attempts, unless its options say otherwise.
         step_retry: the policy of steps that name none.
         warn: tells the developer something, as a sentence, once; a log, for example.
         timer_made: is told the id of each targeted timer: its task will be offered, and nobody is to run it.
+        carried: what a promise that others settle takes along in its headers (the execution's promise, the id of
+            whoever calls); None when no spans are made: then nothing is reported as settled, either.
+        shortly_ms: for how long before it was cut off what an attempt reported may be lost, and is reported again.
+        enter: called in the context in which a workflow's body will run (execution id, promise id, is it replaying).
         many: an execution with more promises than this is reported, and warned of, once.
     """
 
@@ -74,7 +83,7 @@ class Environment:
     registry: Registry
     address: Callable[[str | None], str]
     random: Callable[[str], Any]
-    logger: Callable[[str, str, Callable[[], bool]], Any]
+    logger: Callable[[str, Callable[[], Mapping[str, object]], Callable[[], bool]], Any]
     observe: Callable[[LifecycleEvent], None] | None = None
     dialect: Dialect = OURS
     dependencies: Dependencies = field(factory=Dependencies)
@@ -83,4 +92,7 @@ class Environment:
     step_retry: RetryPolicy = STEP_RETRY
     warn: Callable[[str], None] = _keep_quiet
     timer_made: Callable[[str], None] = _keep_quiet
+    carried: Callable[[PromiseRecord, str], Mapping[str, str]] | None = None
+    shortly_ms: int = 0
+    enter: Callable[[str, str, Callable[[], bool]], None] | None = None
     many: int = 1000

@@ -45,11 +45,13 @@ from resonate.core.engine.loop import (
     TimerHandle,
     current_branch,
 )
-from resonate.core.engine.outcome import outcome_of
+from resonate.core.engine.outcome import converted, outcome_of, placed
 from resonate.core.engine.outside import Outside
 from resonate.core.engine.recall import Recall
+from resonate.core.engine.reports import Reports
 from resonate.core.engine.scope import LEFT, Scope
 from resonate.core.engine.tags import Place, own_tags, tags_of
+from resonate.core.engine.tries import with_failures
 from resonate.core.engine.writes import Writes
 from resonate.core.protocol.due import NEVER
 from resonate.core.protocol.records import NO_HEADERS, NO_VALUE, PromiseRecord, PromiseState, Tag, Value
@@ -81,6 +83,8 @@ LINGER_MS = 1_000
 resumption then cost a request for each of it, so there is at most one of them in this time."""
 AGAIN_MS = 1_000
 """When to ask again for a promise that is past its deadline by our clock, and not by the store's."""
+TOLD_OF: Final = frozenset({Role.REMOTE, Role.PROMISE, Role.DETACHED})
+"""What others settle, and are told on whose behalf."""
 UNREPORTED = -1
 """Awaited before the call itself was reported."""
 _COUNTED: Final = re.compile(r"[1-9][0-9]*(?:\.[1-9][0-9]*)*")
@@ -146,7 +150,13 @@ class Execution:
         self._timers: dict[int, Child] = {}
         self._alarms: list[tuple[int, str]] = []
         self._stretches = 0  # promises that carry the record of deliveries, where it is written apart
-        self._writes = Writes(self.deliveries, None if dialect.whole_preload or dialect.searches else self._apart)
+        self._reports: Reports | None = None
+        if env.carried is not None and env.observe is not None:
+            self._reports = Reports(
+                promise, dialect.separator, self._suffix, env.observe, env.shortly_ms, complete=whole
+            )
+        apart = None if dialect.whole_preload or dialect.searches else self._apart
+        self._writes = Writes(self.deliveries, apart, self._reports)
         self._recall = Recall(self._separator, whole=whole)
         self._looks: dict[str, None] = {}  # to be asked for at the end of this turn
         self._suspending = False  # asked to be suspended; stepped again, it was redirected
@@ -189,9 +199,9 @@ class Execution:
                 case do.PromiseKnown():
                     self._promise_known(event.promise)
                 case do.StepReturned():
-                    self._step_returned(event.id, event.value)
+                    self._step_returned(event)
                 case do.StepFailed():
-                    self._step_failed(event.id, event.error)
+                    self._step_failed(event)
                 case do.WriteRefused():
                     self._write_refused(event.id, event.error)
                 case _:
@@ -235,6 +245,21 @@ class Execution:
         """Give the execution up: its tasks are closed where they stand, and its durable calls refuse from now on."""
         self._dead = True
         self.loop.close()
+
+    def facts(self, scope: Scope) -> dict[str, object]:
+        """Return what a line of a log says of where it was written."""
+        return {
+            "id": scope.id,
+            "execution": self.id,
+            "function": scope.function.name,
+            "version": scope.function.version,
+            "attempt": self.version,
+        }
+
+    @property
+    def stopped(self) -> ResonateError | None:
+        """Why the engine refuses to go on, None while it does not."""
+        return self._stopped
 
     @property
     def awaiting(self) -> tuple[str, ...]:
@@ -306,6 +331,8 @@ class Execution:
                 self._recall.asked(child_id)
             self._create(child, param, timeout_ms, tags)
         else:
+            if self._reports is not None and role is Role.STEP and known.state is PromiseState.PENDING:
+                self._reports.cut_off()
             self._recognize(child, known)
         return child
 
@@ -358,6 +385,8 @@ class Execution:
 
     def _create(self, child: Child, param: Value, timeout_ms: int | None, tags: Mapping[str, str] | None) -> None:
         tagged = tags_of(child, self._place, tags)
+        if self.env.carried is not None and child.role in TOLD_OF:
+            param = Value({**param.headers, **self.env.carried(self.promise, child.scope.id)}, param.data)
         if child.role is Role.TIMER and self.env.dialect.targeted_timers:
             tagged = {**tagged, **self._targeted(child.id)}
         self._writes.create(child, param, self._deadline(child, timeout_ms), tagged)
@@ -514,6 +543,8 @@ class Execution:
 
     def _learn(self, records: Iterable[PromiseRecord]) -> None:
         for record in records:
+            if self._reports is not None:
+                self._reports.learn(record)
             if ids.is_own(self.id, record.id, self._separator):
                 self._stretches += HEADER in record.param.headers
             else:
@@ -523,6 +554,8 @@ class Execution:
 
     def _promise_known(self, record: PromiseRecord) -> None:
         self._writes.acknowledged(record)
+        if self._reports is not None:
+            self._reports.learn(record)
         child = self._children.get(record.id)
         if child is not None:
             if child.phase is Phase.ASKED:
@@ -672,7 +705,10 @@ class Execution:
         self._begin(scope, Branch(child.id, scope, self._separator), call)
 
     def _begin(self, scope: Scope, branch: Branch, call: Call) -> None:
-        task = self.loop.spawn(body_of(scope.function, self._context_of(self, scope), call), branch)
+        body = body_of(scope.function, self._context_of(self, scope), call)
+        enter = self.env.enter
+        within = None if enter is None else lambda: enter(self.id, scope.id, lambda: self.replaying)
+        task = self.loop.spawn(body, branch, within)
         scope.body = task.get_coro()
 
     def _settled(self, child: Child, record: PromiseRecord) -> None:
@@ -727,24 +763,25 @@ class Execution:
 
     # ------------------------------------------------------------ what steps say
 
-    def _step_returned(self, child_id: str, value: object) -> None:
-        child = self._finished(child_id)
+    def _step_returned(self, event: do.StepReturned) -> None:
+        child = self._finished(event.id)
         if child is None:
             return
         try:
-            encoded = self.env.codec.encode(value, child.returns, at=child_id)
+            encoded = self.env.codec.encode(event.value, child.returns, at=child.id)
         except CodecError as error:
-            error.execution, error.step = self.id, child_id
-            self._emit(trace.CodecFailed(id=child_id, path=getattr(error, "path", ""), message=str(error)))
-            self._settle(child, PromiseState.REJECTED, self._encode_error(child_id, error))
+            assert child.function is not None
+            placed(error, f"the result of {child.function.name}", execution=self.id, step=child.id)
+            self._emit(trace.CodecFailed(id=child.id, path=getattr(error, "path", ""), message=str(error)))
+            self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
             return
-        self._settle(child, PromiseState.RESOLVED, encoded)
+        self._settle(child, PromiseState.RESOLVED, with_failures(encoded, event.failures))
 
-    def _step_failed(self, child_id: str, error: BaseException) -> None:
-        child = self._finished(child_id)
+    def _step_failed(self, event: do.StepFailed) -> None:
+        child = self._finished(event.id)
         if child is not None:
-            state = PromiseState.REJECTED_CANCELED if isinstance(error, CancelledError) else PromiseState.REJECTED
-            self._settle(child, state, self._encode_error(child_id, error))
+            state = PromiseState.REJECTED_CANCELED if isinstance(event.error, CancelledError) else PromiseState.REJECTED
+            self._settle(child, state, with_failures(self._encode_error(child.id, event.error), event.failures))
 
     def _finished(self, child_id: str) -> Child | None:
         child = self._children.get(child_id)
@@ -777,16 +814,18 @@ class Execution:
                 self._looks[child_id] = None
                 heappush(self._alarms, (self.now + AGAIN_MS, child_id))
             else:
-                self._settled(
-                    child,
-                    PromiseRecord(
-                        id=child_id,
-                        state=PromiseState.REJECTED_TIMEDOUT if child.role is Role.STEP else PromiseState.RESOLVED,
-                        timeout_at=due,
-                        created_at=child.record.created_at,
-                        settled_at=due,
-                    ),
+                rung = PromiseRecord(
+                    id=child_id,
+                    state=PromiseState.RESOLVED,
+                    param=child.record.param,
+                    tags=child.record.tags,
+                    timeout_at=due,
+                    created_at=child.record.created_at,
+                    settled_at=due,
                 )
+                if self._reports is not None:
+                    self._reports.learn(rung)
+                self._settled(child, rung)
 
     def _out_of_time(self, child: Child) -> None:
         """Stop what runs here past its deadline. The store has the last word on how it ended."""
@@ -916,13 +955,13 @@ class Execution:
             self._emit(trace.Resume(child.scope.id, child.id))
         if future.done():
             return
-        if child.convert is not None:
-            future.set_result(child.convert(record))
-            return
         if child.role is Role.TIMER and record.state is PromiseState.RESOLVED:
             future.set_result(None)  # the server settles it, and writes no value that a codec could read
             return
-        value, error = outcome_of(self.env.codec, record, child.returns)
+        if child.convert is not None:
+            value, error = converted(child.convert, record)
+        else:
+            value, error = outcome_of(self.env.codec, record, child.returns)
         if error is None:
             future.set_result(value)
         elif isinstance(error, StopIteration | StopAsyncIteration):  # a future can't hold these
@@ -983,7 +1022,7 @@ class Execution:
             try:
                 value = self.env.codec.encode(scope.outcome, scope.function.signature.returns, at=scope.id)
             except CodecError as failed:
-                failed.execution, failed.step = self.id, scope.id
+                placed(failed, f"the result of {scope.function.name}", execution=self.id, step=scope.id)
                 self._emit(trace.CodecFailed(id=scope.id, path=getattr(failed, "path", ""), message=str(failed)))
                 error = failed
             else:
@@ -1013,19 +1052,23 @@ class Execution:
         if look is not None or self._writes.under_way:
             return out
         if self._outcome is not None:
-            self._ended = True
-            out.append(do.Fulfill(self._outcome))
+            out.append(self._fulfill(self._outcome))
         elif self._running:
             self._watch(out)
         else:
             self._block(out)
         return out
 
+    def _fulfill(self, outcome: PromiseSettle) -> do.Command:
+        self._ended = True
+        if self._reports is not None:
+            self._reports.flush()
+        return do.Fulfill(outcome)
+
     def _expire(self) -> do.Command:
         """End past the execution's own deadline: its promise has timed out, and no write is taken any more."""
-        self._ended = True
         late = PromiseTimedOut(f"The execution {self.id} passed its deadline.", execution=self.id, step=self.id)
-        return do.Fulfill(
+        return self._fulfill(
             PromiseSettle(id=self.id, state=PromiseState.REJECTED, value=self.env.codec.encode_error(late, at=self.id))
         )
 
@@ -1047,7 +1090,7 @@ class Execution:
         """Steps run, so the task can't be suspended, or should not be yet: hear of the rest by other means."""
         self.replaying = False
         if not self._recall.over:
-            self._recall.end()
+            self._caught_up()
         while self._alarms and self._alarms[0][1] not in self._children:
             heappop(self._alarms)
         wake_at = self._alarms[0][0] if self._alarms else self.promise.timeout_at
@@ -1059,9 +1102,14 @@ class Execution:
             child.watched = self.version
             out.append(do.Watch(child.id))
 
-    def _block(self, out: list[do.Command]) -> None:
+    def _caught_up(self) -> None:
         self.replaying = False
         self._recall.end()
+        if self._reports is not None:
+            self._reports.complete = True
+
+    def _block(self, out: list[do.Command]) -> None:
+        self._caught_up()
         if not self._outside:
             self._starve(out)
         elif self._outside.is_wide and self.now < self._lingers_until:
@@ -1104,9 +1152,8 @@ class Execution:
             )
         self._end_scope(self._root)
         self._writes.clear()
-        self._ended = True
         assert self._outcome is not None
-        out.append(do.Fulfill(self._outcome))
+        out.append(self._fulfill(self._outcome))
 
     # ------------------------------------------------------------ events
 

@@ -37,6 +37,9 @@ class Kind(StrEnum):
     RECORD = "record"
 
 
+_NAMES: Final = {kind: kind.value for kind in Kind}
+
+
 def fingerprint(data: str | None) -> str:
     """Return a short hash of encoded arguments; equal data, equal hash, in every process."""
     return "" if data is None else blake2b(data.encode(), digest_size=8).hexdigest()
@@ -51,20 +54,18 @@ class Identity:
     args: str = ""
     site: str = ""
 
-    def headers(self) -> dict[str, str]:
-        """Return the headers that carry it."""
-        found = {KIND: self.kind.value}
-        if self.call:
-            found[CALL] = self.call
-        if self.args:
-            found[ARGS] = self.args
-        if self.site:
-            found[SITE] = self.site
-        return found
-
     def on(self, value: Value, more: Mapping[str, str]) -> Value:
-        """Return `value` with these headers and `more` beside its own."""
-        return Value({**value.headers, **self.headers(), **more}, value.data)
+        """Return `value` with the headers that carry this, and `more`, beside its own."""
+        headers = {**value.headers, KIND: _NAMES[self.kind]}
+        if self.call:
+            headers[CALL] = self.call
+        if self.args:
+            headers[ARGS] = self.args
+        if self.site:
+            headers[SITE] = self.site
+        if more:
+            headers.update(more)
+        return Value(headers, value.data)
 
     def same_call(self, record: PromiseRecord, *, same_args: bool = False) -> bool:
         """Return whether `record` stands for the same call, whoever made it in whatever way."""

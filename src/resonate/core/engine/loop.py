@@ -270,10 +270,14 @@ class DurableLoop(asyncio.AbstractEventLoop):
         """Move logical time forward to `instant` (epoch ms); an earlier one leaves it where it is."""
         self._now = max(self._now, instant)
 
-    def spawn(self, body: Coroutine[Any, Any, T], branch: Branch) -> asyncio.Task[T]:
-        """Start a task that counts its ids on `branch`, in a context of its own."""
+    def spawn(
+        self, body: Coroutine[Any, Any, T], branch: Branch, enter: Callable[[], None] | None = None
+    ) -> asyncio.Task[T]:
+        """Start a task that counts its ids on `branch`, in a context of its own, which `enter` may set up."""
         context = Context()
         context.run(_branch.set, branch)
+        if enter is not None:
+            context.run(enter)
         return self._start(body, branch, context)
 
     # ------------------------------------------------------------ what asyncio asks of a loop

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from resonate.core.protocol.records import PromiseRecord, PromiseState
+from resonate.core.engine.identity import CALL
+from resonate.core.protocol.records import PromiseRecord, PromiseState, Tag
 from resonate.core.values import Codec
 from resonate.errors import CodecError, DecodingError, PromiseCanceled, PromiseTimedOut
+
+
+def placed(error: CodecError, what: str, *, execution: str, step: str) -> CodecError:
+    """Say in an error what could not be written or read, and where that was."""
+    error.message = f"{what}: {error.message}"
+    error.execution, error.step = execution, step
+    return error
+
+
+def converted(convert: Callable[[PromiseRecord], object], record: PromiseRecord) -> tuple[object, Exception | None]:
+    """Return what a promise's record is converted to and None, or None and the error to raise."""
+    return _read(record, lambda: convert(record))
 
 
 def outcome_of(codec: Codec, record: PromiseRecord, returns: Any) -> tuple[object, Exception | None]:
     """Return the value of a settled promise and None, or None and the error to raise."""
     match record.state:
         case PromiseState.RESOLVED:
-            try:
-                return codec.decode(record.value, returns, at=record.id), None
-            except CodecError as error:
-                error.step = record.id
-                return None, error
-            except Exception as error:  # noqa: BLE001 - a user's hook failed; it must not take the engine with it
-                return None, DecodingError(f"The result can't be read: {error!r}.", step=record.id)
+            return _read(record, lambda: codec.decode(record.value, returns, at=record.id))
         case PromiseState.REJECTED:
             return None, codec.decode_error(record.value, at=record.id)
         case PromiseState.REJECTED_CANCELED:
@@ -30,3 +38,14 @@ def outcome_of(codec: Codec, record: PromiseRecord, returns: Any) -> tuple[objec
                 hint="Give the call a longer timeout, or handle PromiseTimedOut.",
                 step=record.id,
             )
+
+
+def _read(record: PromiseRecord, read: Callable[[], object]) -> tuple[object, Exception | None]:
+    call, execution = record.param.headers.get(CALL), record.tags.get(Tag.ORIGIN, record.id)
+    what = f"the result of {call}" if call else "the result"
+    try:
+        return read(), None
+    except CodecError as error:
+        return None, placed(error, what, execution=execution, step=record.id)
+    except Exception as error:  # noqa: BLE001 - a user's hook failed; it must not take the engine with it
+        return None, DecodingError(f"{what} can't be read: {error!r}", execution=execution, step=record.id)

@@ -9,6 +9,8 @@ from resonate.core import trace
 from resonate.core.engine import commands as do
 from resonate.core.engine.environment import Environment
 from resonate.core.engine.loop import CancelledError
+from resonate.core.engine.outcome import placed
+from resonate.core.engine.tries import NO_FAILURES, Failures, with_failures
 from resonate.core.function import Function
 from resonate.core.protocol.records import PromiseRecord, PromiseState, Value
 from resonate.core.protocol.requests import PromiseSettle
@@ -47,9 +49,9 @@ class StepExecution:
         for event in events:
             match event:
                 case do.StepReturned():
-                    return [self._returned(event.value)]
+                    return [self._returned(event.value, event.failures)]
                 case do.StepFailed():
-                    return [self._failed(event.error)]
+                    return [self._failed(event.error, event.failures)]
                 case do.PromiseKnown() | do.WriteRefused():
                     continue  # nothing else was asked for
                 case _:
@@ -71,18 +73,18 @@ class StepExecution:
     def close(self) -> None:
         """Nothing is kept."""
 
-    def _returned(self, value: object) -> do.Fulfill:
+    def _returned(self, value: object, failures: Failures) -> do.Fulfill:
         try:
             encoded = self.env.codec.encode(value, self.function.signature.returns, at=self.id)
         except CodecError as error:
-            error.execution = error.step = self.id
+            placed(error, f"the result of {self.function.name}", execution=self.id, step=self.id)
             self._emit(trace.CodecFailed(id=self.id, path=getattr(error, "path", ""), message=str(error)))
             return self._failed(error)
-        return self._fulfill(PromiseState.RESOLVED, encoded)
+        return self._fulfill(PromiseState.RESOLVED, with_failures(encoded, failures))
 
-    def _failed(self, error: BaseException) -> do.Fulfill:
+    def _failed(self, error: BaseException, failures: Failures = NO_FAILURES) -> do.Fulfill:
         state = PromiseState.REJECTED_CANCELED if isinstance(error, CancelledError) else PromiseState.REJECTED
-        return self._fulfill(state, self.env.codec.encode_error(error, at=self.id))
+        return self._fulfill(state, with_failures(self.env.codec.encode_error(error, at=self.id), failures))
 
     def _fulfill(self, state: PromiseState, value: Value) -> do.Fulfill:
         self._emit(trace.Return(self.id, state))

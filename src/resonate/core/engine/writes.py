@@ -9,14 +9,15 @@ Law 4: where a replay can't be given all that was ever written before it starts,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar
 
 from attrs import define
 
 from resonate.core.engine import commands as do
-from resonate.core.engine.children import Child
+from resonate.core.engine.children import Child, Role
 from resonate.core.engine.deliveries import HEADER, Deliveries
+from resonate.core.engine.reports import TOLD, Reports
 from resonate.core.protocol.records import NO_HEADERS, PromiseRecord, PromiseState, Value
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 
@@ -36,11 +37,13 @@ class Creation:
     after: int | None = None
     carries: ClassVar[bool] = True
 
-    def sealed(self, delivered: str | None) -> PromiseCreate:
-        """Return the request to send, with identity and deliveries in its headers."""
+    def sealed(self, delivered: str | None, told: str | None) -> PromiseCreate:
+        """Return the request to send, with identity, deliveries and reports in its headers."""
         child = self.child
         child.written = delivered
         more = NO_HEADERS if delivered is None else {HEADER: delivered}
+        if told is not None:
+            more = {**more, TOLD: told}
         param = child.identity.on(self.param, more)
         return PromiseCreate(id=child.id, timeout_at=self.timeout_at, param=param, tags=self.tags)
 
@@ -55,11 +58,13 @@ class Settlement:
     carries: bool
     after: int | None = None
 
-    def sealed(self, delivered: str | None) -> PromiseSettle:
-        """Return the request to send, with deliveries in its headers."""
+    def sealed(self, delivered: str | None, told: str | None) -> PromiseSettle:
+        """Return the request to send, with deliveries and reports in its headers."""
         value = self.value
         if delivered is not None:
             value = Value({**value.headers, HEADER: delivered}, value.data)
+        if told is not None:
+            value = Value({**value.headers, TOLD: told}, value.data)
         return PromiseSettle(id=self.child.id, state=self.state, value=value)
 
 
@@ -71,9 +76,9 @@ class Own:
     after: int | None = None
     carries: ClassVar[bool] = False
 
-    def sealed(self, delivered: str | None) -> PromiseCreate:
+    def sealed(self, delivered: str | None, told: str | None) -> PromiseCreate:
         """Return the request to send."""
-        del delivered
+        del delivered, told
         return self.request
 
 
@@ -83,21 +88,24 @@ class Writes:
     Args:
         deliveries: the record.
         apart: makes the promise for a stretch of the record, where it has one of its own (Law 4).
+        reports: of what has settled; a write says which were made before it was sent. None if there are none.
     """
 
-    __slots__ = ("_apart", "_deliveries", "_drafts", "_stretch", "_under_way")
+    __slots__ = ("_apart", "_deliveries", "_drafts", "_reports", "_stretch", "under_way")
 
-    def __init__(self, deliveries: Deliveries, apart: Callable[[str], PromiseCreate] | None = None) -> None:
+    def __init__(
+        self,
+        deliveries: Deliveries,
+        apart: Callable[[str], PromiseCreate] | None = None,
+        reports: Reports | None = None,
+    ) -> None:
         self._deliveries = deliveries
         self._apart = apart
+        self._reports = reports
         self._drafts: dict[str, Creation | Settlement | Own] = {}
-        self._under_way: dict[str, tuple[int, str | None]] = {}  # what each carries: up to where, as which text
+        self.under_way: dict[str, tuple[int, str | None]] = {}
+        """What the store has yet to answer, and what each carries of the record: up to where, as which text."""
         self._stretch: str | None = None  # the promise of a stretch that is under way
-
-    @property
-    def under_way(self) -> bool:
-        """Whether the store has yet to answer one."""
-        return bool(self._under_way)
 
     def create(self, child: Child, param: Value, timeout_at: int, tags: Mapping[str, str]) -> None:
         """Ask for a child's promise to be created."""
@@ -118,11 +126,11 @@ class Writes:
     def clear(self) -> None:
         """Send nothing more, and wait for no answer."""
         self._drafts.clear()
-        self._under_way.clear()
+        self.under_way.clear()
 
     def acknowledged(self, record: PromiseRecord) -> None:
         """Take note of an answer: what the write carried is recorded only if it is what the store kept."""
-        mark, header = self._under_way.pop(record.id, NOTHING)
+        mark, header = self.under_way.pop(record.id, NOTHING)
         if header is not None and header in {record.param.headers.get(HEADER), record.value.headers.get(HEADER)}:
             self._deliveries.recorded(mark)
         if record.id == self._stretch:
@@ -130,7 +138,7 @@ class Writes:
 
     def refused(self, promise_id: str) -> None:
         """Take note that the store refused a write."""
-        self._under_way.pop(promise_id, None)
+        self.under_way.pop(promise_id, None)
 
     def send(self) -> list[do.Command]:
         """Return what is to be sent now, each write with the deliveries that it depends on and that are not recorded.
@@ -144,23 +152,35 @@ class Writes:
         out: list[do.Command] = []
         header = self._deliveries.header()
         drafts, self._drafts = self._drafts, {}
-        if header is None:
-            for promise_id, draft in drafts.items():
-                self._under_way[promise_id] = NOTHING
-                out.append(do.Write(draft.sealed(None)))
-            return out
-        alone, mark, ahead = self._deliveries.pending > FEW, self._deliveries.mark, False
+        alone, mark, ahead = False, 0, False
+        if header is not None:
+            alone, mark = self._deliveries.pending > FEW, self._deliveries.mark
+        told = None if self._reports is None else self._told(self._reports, drafts.values())
         for promise_id, draft in drafts.items():
-            if not draft.carries:
-                self._under_way[promise_id] = NOTHING
-                out.append(do.Write(draft.sealed(None)))
+            if header is None or not draft.carries:
+                self.under_way[promise_id] = NOTHING
+                out.append(do.Write(draft.sealed(None, told)))
             elif alone and ahead:
                 self._drafts[promise_id] = draft
+                continue
             else:
                 ahead = True
-                self._under_way[promise_id] = (mark, header)
-                out.append(do.Write(draft.sealed(header)))
+                self.under_way[promise_id] = (mark, header)
+                out.append(do.Write(draft.sealed(header, told)))
+            if not isinstance(draft, Own):
+                told = None  # one of them says it
         return out
+
+    def _told(self, reports: Reports, drafts: Iterable[Creation | Settlement | Own]) -> str | None:
+        """Report what is due before these are sent, if one of them can say so; return what it is to say.
+
+        While it is not all known what earlier attempts reported, that waits, but for what lies in a workflow that is
+        over: nobody will come upon it again.
+        """
+        sayers = [draft for draft in drafts if not isinstance(draft, Own)]
+        if not sayers or not (reports.complete or any(_ends_workflow(draft) for draft in sayers)):
+            return None
+        return reports.flush()
 
     def _send_after(self, apart: Callable[[str], PromiseCreate]) -> list[do.Command]:
         """Return what depends on nothing that is not recorded, and the promise of the stretch that is to be."""
@@ -172,13 +192,24 @@ class Writes:
                 draft.after = mark if draft.carries else 0
             if draft.after > durable:
                 self._drafts[promise_id] = draft
-            else:
-                self._under_way[promise_id] = NOTHING
-                out.append(do.Write(draft.sealed(None)))
+        told = None
+        if self._reports is not None:
+            ready = [draft for promise_id, draft in drafts.items() if promise_id not in self._drafts]
+            told = self._told(self._reports, ready)
+        for promise_id, draft in drafts.items():
+            if promise_id not in self._drafts:
+                self.under_way[promise_id] = NOTHING
+                out.append(do.Write(draft.sealed(None, told)))
+                if not isinstance(draft, Own):
+                    told = None
         header = self._deliveries.header()
         if self._drafts and self._stretch is None and header is not None:
             request = apart(header)
             self._stretch = request.id
-            self._under_way[request.id] = (mark, header)
+            self.under_way[request.id] = (mark, header)
             out.append(do.Write(request))
         return out
+
+
+def _ends_workflow(draft: Creation | Settlement | Own) -> bool:
+    return isinstance(draft, Settlement) and draft.child.role is Role.WORKFLOW

@@ -279,7 +279,7 @@ def hold(id: str, version: int | None, event: TaskEvent, reads: Reads, now: int)
     task = reads.task(id)
     if task is None:
         return _no_task(id)
-    promise = promise_of(task, reads)
+    promise = reads.promise(id) or promise_of(task, reads)
     state = task.state if is_live(promise.record, now) else TaskState.FULFILLED
     after = TASK_TABLE[state, event]
     if after is None:

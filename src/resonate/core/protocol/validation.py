@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Any, Final
 
 from resonate.core.protocol.records import NO_HEADERS, NO_VALUE, PromiseState, TaskState, Value
 from resonate.core.protocol.requests import PromiseCreate, PromiseRegisterCallback, PromiseSettle, TaskRef
@@ -46,7 +46,8 @@ def int_wrong(name: str, value: object, least: int = 0) -> str | None:
 def texts_wrong(name: str, value: object) -> str | None:
     """Refuse what is not a mapping of strings to strings."""
     if type(value) in _MAPPINGS or isinstance(value, Mapping):  # the first is quick, and nearly always so
-        for key, text in cast("Mapping[object, object]", value).items():
+        mapping: Any = value
+        for key, text in mapping.items():
             if type(key) is not str or type(text) is not str:
                 break
             if not (key.isascii() and text.isascii()) and not (_is_text(key) and _is_text(text)):
@@ -115,7 +116,8 @@ def refs_wrong(tasks: object) -> str | None:
     """Refuse a heartbeat over something else than tasks at versions, or over none."""
     if not isinstance(tasks, tuple) or not tasks:
         return "tasks must name at least one task"
-    for ref in cast("tuple[object, ...]", tasks):
+    refs: Any = tasks
+    for ref in refs:
         wrong = ref_wrong(ref.id, ref.version) if type(ref) is TaskRef else "tasks must be ids with versions"
         if wrong is not None:
             return wrong
@@ -127,7 +129,8 @@ def suspend_wrong(id: str, actions: object) -> str | None:
     if not isinstance(actions, tuple) or not actions:
         return "a task cannot be suspended without a promise to wait for"
     seen: set[str] = set()
-    for action in cast("tuple[object, ...]", actions):
+    awaits: Any = actions
+    for action in awaits:
         if type(action) is not PromiseRegisterCallback:
             return "the actions of task.suspend must be promise.register_callback"
         wrong = id_wrong("awaited", action.awaited)

@@ -14,6 +14,7 @@ from resonate.core.protocol.properties.registry import (
     STATE_PROPERTIES,
     STEP_PROPERTIES,
     Census,
+    violated_by,
     violated_state,
     violated_step,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "StateProperty",
     "StepProperty",
     "Verdict",
+    "violated_by",
     "violated_state",
     "violated_step",
 ]

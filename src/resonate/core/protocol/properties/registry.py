@@ -55,6 +55,30 @@ def violated_step(a: Snapshot, b: Snapshot, cause: Cause) -> list[str]:
     return _violated_step(Step(View(a), View(b), cause), Counter())
 
 
+def violated_by(a: Snapshot, b: Snapshot, cause: Cause) -> list[str]:
+    """Return the names of the properties that `b`, or the step from `a` to it, violates, if `a` violates none.
+
+    What a census does, in a fraction of its time, since nothing is counted.
+    """
+    before = View(a)
+    after = View(b, a)
+    step = Step(before, after, cause)
+    violated: list[str] = []
+    for state_property in STATE_PROPERTIES:
+        rule = state_property.rule
+        for item in state_property.select(after):
+            if not rule(after, item):
+                violated.append(state_property.name)
+                break
+    for step_property in (*STEP_PROPERTIES, *INTERNAL_STEP_PROPERTIES):
+        keeps = step_property.rule
+        for item in step_property.select(step):
+            if not keeps(step, item):
+                violated.append(step_property.name)
+                break
+    return violated
+
+
 class Census:
     """Checks a run step by step, and counts in `bites` how often each property's guard selected anything.
 

@@ -6,10 +6,9 @@ Law 2: where an id occurs twice, the first occurrence answers for it; the unique
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from enum import StrEnum
-from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from attrs import frozen
 
@@ -19,6 +18,20 @@ from resonate.core.protocol.snapshot import OutboxEntry, PromiseSnapshot, Snapsh
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
+
+
+class _Once(Generic[T]):
+    """An index that is built when it is first asked for. What `functools` has for this takes a lock on Python 3.11."""
+
+    def __init__(self, build: Callable[[Any], T]) -> None:
+        self._build = build
+        self._name = build.__name__
+        self.__doc__ = build.__doc__
+
+    def __get__(self, view: Any, _owner: type | None = None) -> T:
+        """Build it, in the place of this descriptor from now on."""
+        built = view.__dict__[self._name] = self._build(view)
+        return built
 
 
 class Cause(StrEnum):
@@ -68,72 +81,72 @@ class View:
         self.now = snapshot.now
         self._before = before or Snapshot(now=snapshot.now)
 
-    @cached_property
+    @_Once
     def promises(self) -> dict[str, PromiseSnapshot]:
         """Every promise by id."""
         return _first_by([p.record.id for p in self.snapshot.promises], self.snapshot.promises)
 
-    @cached_property
+    @_Once
     def tasks(self) -> dict[str, TaskSnapshot]:
         """Every task by id."""
         return _first_by([t.id for t in self.snapshot.tasks], self.snapshot.tasks)
 
-    @cached_property
+    @_Once
     def schedules(self) -> dict[str, ScheduleRecord]:
         """Every schedule by id."""
         return _first_by([s.id for s in self.snapshot.schedules], self.snapshot.schedules)
 
-    @cached_property
+    @_Once
     def outbox_keys(self) -> tuple[tuple[str, ...], ...]:
         """The key of each outbox entry."""
         return tuple(outbox_key(entry) for entry in self.snapshot.outbox)
 
-    @cached_property
+    @_Once
     def fresh_promises(self) -> Sequence[PromiseSnapshot]:
         """The promises not looked at before."""
         return _fresh(self.snapshot.promises, self._before.promises)
 
-    @cached_property
+    @_Once
     def fresh_tasks(self) -> Sequence[TaskSnapshot]:
         """The tasks not looked at before."""
         return _fresh(self.snapshot.tasks, self._before.tasks)
 
-    @cached_property
+    @_Once
     def fresh_schedules(self) -> Sequence[ScheduleRecord]:
         """The schedules not looked at before."""
         return _fresh(self.snapshot.schedules, self._before.schedules)
 
-    @cached_property
+    @_Once
     def targeted(self) -> Sequence[PromiseSnapshot]:
         """The promises that have a target."""
         return [p for p in self.snapshot.promises if TARGET in p.record.tags]
 
-    @cached_property
+    @_Once
     def settled(self) -> Sequence[PromiseSnapshot]:
         """The promises settled as stored."""
         return [p for p in self.snapshot.promises if not is_pending(p)]
 
-    @cached_property
+    @_Once
     def callbacks(self) -> Sequence[tuple[PromiseSnapshot, str]]:
         """Every callback, as the promise awaited and the id of the awaiter."""
         return [(p, awaiter) for p in self.snapshot.promises for awaiter in p.callbacks]
 
-    @cached_property
+    @_Once
     def listeners(self) -> Sequence[tuple[PromiseSnapshot, str]]:
         """Every listener, as the promise and the address."""
         return [(p, address) for p in self.snapshot.promises for address in p.listeners]
 
-    @cached_property
+    @_Once
     def awaiters(self) -> frozenset[str]:
         """The ids of all tasks that hold a callback."""
         return frozenset(awaiter for _, awaiter in self.callbacks)
 
-    @cached_property
+    @_Once
     def posts(self) -> Sequence[Post]:
         """The outbox entries that are an `Execute`."""
         return posts(self.snapshot.outbox)
 
-    @cached_property
+    @_Once
     def notices(self) -> Sequence[Notice]:
         """The outbox entries that are an `Unblock`."""
         return notices(self.snapshot.outbox)
@@ -179,52 +192,52 @@ class Step:
     def _moves(self, old: dict[str, T], new: dict[str, T]) -> Sequence[Move[T]]:
         return [Move(x, new[id], self.now) for id, x in old.items() if id in new]
 
-    @cached_property
+    @_Once
     def promises(self) -> Sequence[Move[PromiseSnapshot]]:
         """The promises that are there before and after."""
         return self._moves(self.a.promises, self.b.promises)
 
-    @cached_property
+    @_Once
     def moved_promises(self) -> Sequence[Move[PromiseSnapshot]]:
         """Those of them that differ."""
         return [m for m in self.promises if m.old is not m.new and m.old != m.new]
 
-    @cached_property
+    @_Once
     def born_promises(self) -> Sequence[PromiseSnapshot]:
         """The promises that are there only after."""
         return [p for id, p in self.b.promises.items() if id not in self.a.promises]
 
-    @cached_property
+    @_Once
     def settling(self) -> Sequence[Move[PromiseSnapshot]]:
         """The promises pending before and not after."""
         return [m for m in self.moved_promises if is_pending(m.old) and not is_pending(m.new)]
 
-    @cached_property
+    @_Once
     def tasks(self) -> Sequence[Move[TaskSnapshot]]:
         """The tasks that are there before and after."""
         return self._moves(self.a.tasks, self.b.tasks)
 
-    @cached_property
+    @_Once
     def moved_tasks(self) -> Sequence[Move[TaskSnapshot]]:
         """Those of them that differ."""
         return [m for m in self.tasks if m.old is not m.new and m.old != m.new]
 
-    @cached_property
+    @_Once
     def born_tasks(self) -> Sequence[TaskSnapshot]:
         """The tasks that are there only after."""
         return [t for id, t in self.b.tasks.items() if id not in self.a.tasks]
 
-    @cached_property
+    @_Once
     def transitions(self) -> Sequence[Move[TaskSnapshot]]:
         """The tasks that changed state."""
         return [m for m in self.moved_tasks if m.old.state is not m.new.state]
 
-    @cached_property
+    @_Once
     def schedules(self) -> Sequence[Move[ScheduleRecord]]:
         """The schedules that are there before and after."""
         return self._moves(self.a.schedules, self.b.schedules)
 
-    @cached_property
+    @_Once
     def consumed_callbacks(self) -> Sequence[tuple[str, str]]:
         """The callbacks that are gone, as (awaited, awaiter)."""
         return [
@@ -234,7 +247,7 @@ class Step:
             if awaiter not in m.new.callbacks
         ]
 
-    @cached_property
+    @_Once
     def consumed_listeners(self) -> Sequence[tuple[str, str]]:
         """The listeners that are gone, as (promise, address)."""
         return [
@@ -244,17 +257,17 @@ class Step:
             if address not in m.new.listeners
         ]
 
-    @cached_property
+    @_Once
     def _new_entries(self) -> Sequence[OutboxEntry]:
         fresh = _fresh(self.b.snapshot.outbox, self.a.snapshot.outbox)
         return [entry for entry in fresh if entry not in self.a.snapshot.outbox]
 
-    @cached_property
+    @_Once
     def new_posts(self) -> Sequence[Post]:
         """The `Execute`s that were not in the outbox before, or not in this form."""
         return posts(self._new_entries)
 
-    @cached_property
+    @_Once
     def new_notices(self) -> Sequence[Notice]:
         """The `Unblock`s that were not in the outbox before, or not in this form."""
         return notices(self._new_entries)

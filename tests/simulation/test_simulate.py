@@ -1,0 +1,79 @@
+"""Thousands of runs in which everything goes wrong, of workflows of every shape; each is the same when run again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from hashlib import sha256
+
+import pytest
+
+from resonate.testing.simulation import Faults, simulate
+from tests.simulation.shapes import SHAPES
+from tests.simulation.simulated import SIMULATED
+
+SEEDS = 80
+AGAIN = 3
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_nothing_comes_of_faults(name):
+    case = SIMULATED[name]
+    report = simulate(case.fn, *case.args, seeds=SEEDS, **case.settings)
+    assert report.runs == SEEDS
+    assert len(report.faults) >= 10
+
+
+def test_there_are_two_thousand_runs():
+    assert len(SIMULATED) >= 12
+    assert len(SIMULATED) * SEEDS >= 2_000
+
+
+def digest(name: str, seeds: int = AGAIN) -> str:
+    """Return a hash of all that happens in some runs."""
+    told = sha256()
+    case = SIMULATED[name]
+
+    def read(run):
+        told.update("\n".join(map(str, run.timeline)).encode())
+
+    simulate(case.fn, *case.args, seeds=seeds, record=True, invariant=read, **case.settings)
+    return told.hexdigest()
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_the_same_seed_is_the_same_run(name):
+    assert digest(name) == digest(name)
+
+
+def test_another_seed_is_another_run():
+    assert digest("sequence", 1) != digest("sequence", 2)
+
+
+def test_no_order_hangs_on_the_hash_of_a_string():
+    script = (
+        "from tests.simulation.test_simulate import digest, SIMULATED\n"
+        "print({name: digest(name) for name in SIMULATED if name != 'schedule'})"
+    )
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": number, "PYTHONPATH": os.pathsep.join(["src", "."])},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for number in ("1", "2")
+    ]
+    assert told[0] == told[1]
+    assert "rpc fan out" in told[0]
+
+
+def test_two_concurrent_chains_are_never_mixed_up():
+    """Their steps take as long as they please, their workers are killed: each replay finds what the first run had."""
+    shape = SHAPES["two concurrent chains"]
+    report = simulate(
+        shape.fn, faults=Faults.kills(0.1), seeds=10_000 if "SIMULATE_LONG" in os.environ else 500, result=shape.result
+    )
+    assert report.faults["kill"] > report.runs
