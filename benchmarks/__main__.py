@@ -103,7 +103,9 @@ async def run(options: argparse.Namespace) -> int:
         print("No work has such a name.", file=sys.stderr)
         return 2
     figures["claims"] = judgements(measured)
-    print(f"{LEGEND}\n\n{judged(figures['claims'])}")
+    print(LEGEND)
+    if figures["claims"]:
+        print(f"\n{judged(figures['claims'])}")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")
     for sentence in broken:

@@ -120,6 +120,7 @@ OWN: dict[str, Callable[[Line], str]] = {
     "limits": _group("sqlite", PER_UNIT, RATE, CPU, where=lambda name: name in LIMITS),
     "sqlite-full": _group("sqlite", *ON_FILE, where=lambda name: _on(name, "full")),
     "sqlite-normal": _group("sqlite", *ON_FILE, where=lambda name: _on(name, "normal")),
+    "telemetry": _group("telemetry", PER_UNIT, CPU, RATIO),
     "http": _group("http", PER_UNIT, RATE, CPU, REQUESTS, DOUBLING, RATIO),
 }
 PEERS: dict[str, Callable[[Line], str]] = {

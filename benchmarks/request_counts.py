@@ -91,7 +91,7 @@ async def calls_at_once(ctx: Context, n: int) -> None:
 
 async def sleeps(ctx: Context, n: int) -> None:
     for _ in range(n):
-        await ctx.sleep(0.01)
+        await ctx.sleep(0.03)
 
 
 async def sleeps_at_once(ctx: Context, n: int) -> None:

@@ -18,5 +18,6 @@ def test_the_table_is_of_all_operations():
 async def test_an_operation_takes_so_many_requests(operation, backend, tmp_path):
     async with asyncio.timeout(30):
         requests = await count(operation, BACKENDS[backend](tmp_path))
-    # Of many at once, one suspension more or less is a matter of when the first is over.
-    assert requests.total() / (MANY - FEW) == pytest.approx(COUNTED[operation].on(backend), abs=0.3)
+    each = requests.total() / (MANY - FEW)
+    # Whether there is a suspension is now and then a matter of when the sleep, or the first of many calls, is over.
+    assert COUNTED[operation].on(backend) - 0.7 < each < COUNTED[operation].on(backend) + 0.3
