@@ -1,4 +1,4 @@
-"""What carries HTTP requests: one carrier for each event loop that asks.
+"""What carries HTTP requests: one client for each event loop that asks.
 
 Law 1: connections belong to the loop that opened them, and are closed on it: at `close`, or when the loop ends.
 Law 2: a client that was given as it is belongs to one loop; requests of other loops are handed over to that one.
@@ -7,8 +7,9 @@ Law 2: a client that was given as it is belongs to one loop; requests of other l
 from __future__ import annotations
 
 import asyncio
+import ssl
 from asyncio import AbstractEventLoop
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from typing import Any, Protocol, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -17,13 +18,9 @@ import httpx
 from attrs import field, frozen
 from httpx_aiohttp import AiohttpTransport, HttpxAiohttpClient
 
-from resonate.adapters.http.exchanges import Exchanges, Origin, Reply, ReplyTooLong
-
 T = TypeVar("T")
 
 Headers: TypeAlias = Mapping[str, str]
-_PART = 1 << 16
-
 _Guarded: TypeAlias = "tuple[Carrier, AsyncGenerator[None, None]]"
 """A carrier, and the generator that closes it when it is closed."""
 
@@ -31,14 +28,10 @@ _Guarded: TypeAlias = "tuple[Carrier, AsyncGenerator[None, None]]"
 class Carrier(Protocol):
     """Carries requests of one event loop."""
 
-    async def post(
-        self, url: httpx.URL, headers: Headers, content: bytes, timeout: httpx.Timeout, reply_bytes: int
-    ) -> Reply:
-        """Send a request that may be sent twice; return its reply. Raise `ReplyTooLong`, or what the library raises."""
-        ...
-
-    async def stream(self, url: httpx.URL, headers: Headers, timeout: httpx.Timeout) -> httpx.Response:
-        """Get something; return the response before its body is read. The caller closes it."""
+    async def send(
+        self, method: str, url: httpx.URL, headers: Headers, content: bytes | None, timeout: httpx.Timeout
+    ) -> httpx.Response:
+        """Send a request; return the response before its body is read. The caller closes it."""
         ...
 
     async def close(self) -> None:
@@ -48,63 +41,22 @@ class Carrier(Protocol):
 
 @frozen
 class LeanCarrier:
-    """Posts over connections of its own, and gets streams by a transport, without a client around it."""
+    """Hands requests to a transport as they are: a third of the work of a client, which does nothing for us here."""
 
-    _exchanges: Exchanges
     _transport: httpx.AsyncBaseTransport
 
-    async def post(
-        self, url: httpx.URL, headers: Headers, content: bytes, timeout: httpx.Timeout, reply_bytes: int
-    ) -> Reply:
+    async def send(
+        self, method: str, url: httpx.URL, headers: Headers, content: bytes | None, timeout: httpx.Timeout
+    ) -> httpx.Response:
         """See `Carrier`."""
-        reply = await self._exchanges.ask(_posted(url, headers, content), timeout.connect or 0, reply_bytes)
-        if reply.headers.get("content-encoding", "identity") == "identity":
-            return reply
-        packed = httpx.Response(reply.status, headers=dict(reply.headers), stream=_Parts(reply.body))
-        return Reply(reply.status, reply.headers, await _whole(packed.aiter_bytes(), reply_bytes))
-
-    async def stream(self, url: httpx.URL, headers: Headers, timeout: httpx.Timeout) -> httpx.Response:
-        """See `Carrier`."""
-        request = httpx.Request("GET", url, headers=headers, extensions={"timeout": _phases(timeout)})
+        request = httpx.Request(method, url, headers=headers, content=content, extensions={"timeout": _phases(timeout)})
         response = await self._transport.handle_async_request(request)
         response.request = request
         return response
 
     async def close(self) -> None:
         """See `Carrier`."""
-        self._exchanges.close()
         await self._transport.aclose()
-
-
-def _posted(url: httpx.URL, headers: Headers, content: bytes) -> bytes:
-    lines = [f"{name}: {value}" for name, value in headers.items()]
-    head = "\r\n".join([*lines, f"content-length: {len(content)}"]).encode("ascii")
-    if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
-        raise ValueError("a header has more than one line")
-    return b"POST %b HTTP/1.1\r\nhost: %b\r\n%b\r\n\r\n%b" % (url.raw_path, url.netloc, head, content)
-
-
-@frozen
-class _Parts(httpx.AsyncByteStream):
-    """Bytes in small parts, so that what they unpack to can be counted."""
-
-    _bytes: bytes
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for start in range(0, len(self._bytes), _PART):
-            yield self._bytes[start : start + _PART]
-
-
-async def _whole(parts: AsyncIterable[bytes], limit: int) -> bytes:
-    """Join parts. Raise `ReplyTooLong`."""
-    taken: list[bytes] = []
-    size = 0
-    async for part in parts:
-        taken.append(part)
-        size += len(part)
-        if size > limit:
-            raise ReplyTooLong
-    return b"".join(taken)
 
 
 @frozen
@@ -114,17 +66,11 @@ class ClientCarrier:
     _client: httpx.AsyncClient
     _owned: bool = field(alias="owned")
 
-    async def post(
-        self, url: httpx.URL, headers: Headers, content: bytes, timeout: httpx.Timeout, reply_bytes: int
-    ) -> Reply:
+    async def send(
+        self, method: str, url: httpx.URL, headers: Headers, content: bytes | None, timeout: httpx.Timeout
+    ) -> httpx.Response:
         """See `Carrier`."""
-        async with self._client.stream("POST", url, headers=headers, content=content, timeout=timeout) as response:
-            body = await _whole(response.aiter_bytes(), reply_bytes)
-        return Reply(response.status_code, response.headers, body)
-
-    async def stream(self, url: httpx.URL, headers: Headers, timeout: httpx.Timeout) -> httpx.Response:
-        """See `Carrier`."""
-        request = self._client.build_request("GET", url, headers=headers, timeout=timeout)
+        request = self._client.build_request(method, url, headers=headers, content=content, timeout=timeout)
         return await self._client.send(request, stream=True)
 
     async def close(self) -> None:
@@ -144,10 +90,8 @@ def default_carrier(url: str, connections: int) -> Callable[[], Carrier]:
     if parts.scheme in getproxies() and not proxy_bypass(parts.hostname or ""):
         return lambda: ClientCarrier(HttpxAiohttpClient(limits=limits), owned=True)
     # Loading the certificates takes longer than a hundred requests: it is done once, and only where there are some.
-    tls = httpx.create_ssl_context() if parts.scheme == "https" else None
-    port = parts.port or (80 if tls is None else 443)
-    origin = Origin(host=parts.hostname or "", port=port, tls=tls)
-    return lambda: LeanCarrier(Exchanges(origin, connections), AiohttpTransport(verify=tls or False, limits=limits))
+    verify: ssl.SSLContext | bool = httpx.create_ssl_context() if parts.scheme == "https" else False
+    return lambda: LeanCarrier(AiohttpTransport(verify=verify, limits=limits))
 
 
 ClientOrMaker: TypeAlias = httpx.AsyncClient | Callable[[], httpx.AsyncClient]

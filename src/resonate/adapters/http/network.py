@@ -12,7 +12,7 @@ import asyncio
 import random
 from asyncio import AbstractEventLoop
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeAlias
@@ -24,7 +24,6 @@ from attrs import field, frozen
 
 from resonate.adapters.http.carriers import Carriers
 from resonate.adapters.http.events import CONTENT_TYPE, events
-from resonate.adapters.http.exchanges import ReplyTooLong
 from resonate.adapters.remote import Credentials
 from resonate.core.backoff import full_jitter_ms
 from resonate.core.protocol import addresses
@@ -201,16 +200,28 @@ class HttpNetwork:
             async with asyncio.timeout(self._limits.timeout):
                 carrier = await self._carriers.here()
                 headers = {"content-type": "application/json", **self._headers(token)}
-                try:
-                    reply = await carrier.post(
-                        self._post_url, headers, envelope, self._post_timeout, self._limits.reply_bytes
-                    )
-                except ReplyTooLong:
-                    raise ServerError(
-                        f"The server {self.name} sent a reply of more than {self._limits.reply_bytes} bytes.",
-                        hint="Keep less in one execution, or raise the limit reply_bytes.",
-                    ) from None
-        return Answer(body=reply.body, status=reply.status, retry_after_ms=self._wish(reply.headers))
+                response = await carrier.send("POST", self._post_url, headers, envelope, self._post_timeout)
+                return await self._answer(response)
+
+    async def _answer(self, response: httpx.Response) -> Answer:
+        try:
+            body = await self._body(response)
+        finally:
+            await response.aclose()
+        return Answer(body=body, status=response.status_code, retry_after_ms=self._wish(response))
+
+    async def _body(self, response: httpx.Response) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
+        async for chunk in response.aiter_bytes():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > self._limits.reply_bytes:
+                raise ServerError(
+                    f"The server {self.name} sent a reply of more than {self._limits.reply_bytes} bytes.",
+                    hint="Keep less in one execution, or raise the limit reply_bytes.",
+                )
+        return b"".join(chunks)
 
     def _headers(self, token: str | None) -> dict[str, str]:
         headers = {"accept-encoding": "identity", "user-agent": "resonate-python"}
@@ -219,9 +230,9 @@ class HttpNetwork:
             headers["authorization"] = authorization
         return headers
 
-    def _wish(self, headers: Mapping[str, str]) -> int | None:
+    def _wish(self, response: httpx.Response) -> int | None:
         """Read how long the server asks to be left alone: seconds, or until an instant."""
-        retry_after = headers.get("retry-after", "")
+        retry_after = response.headers.get("retry-after", "")
         if not retry_after:
             return None
         if retry_after.isascii() and retry_after.isdecimal():
@@ -278,7 +289,7 @@ class HttpNetwork:
             f"The server {self.name} was asked for messages and answered HTTP {response.status_code} without a stream.",
             hint="Look at the server's log, and that the address is that of a Resonate server.",
         )
-        error.retry_after_ms = self._wish(response.headers)
+        error.retry_after_ms = self._wish(response)
         raise error
 
     async def _ask_for_stream(self, token: str | None) -> httpx.Response:
@@ -286,7 +297,7 @@ class HttpNetwork:
             async with asyncio.timeout(self._limits.timeout):
                 carrier = await self._carriers.here()
                 headers = {"accept": CONTENT_TYPE, "cache-control": "no-store", **self._headers(token)}
-                return await carrier.stream(self._poll_url, headers, self._poll_timeout)
+                return await carrier.send("GET", self._poll_url, headers, None, self._poll_timeout)
 
     async def _read_on(self, stream: httpx.Response) -> None:
         """Read the stream, and the next when it ends."""
