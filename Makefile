@@ -23,8 +23,8 @@ CORE_TESTS := tests/unit tests/property tests/simulation --ignore=tests/unit/htt
 	--ignore=tests/unit/adapters --ignore=tests/unit/cli --ignore=tests/property/test_agreement.py --ignore=tests/simulation/test_over_http.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test interop kills simulate mutants check bench bench-long bench-peers bench-codecs bench-servers hostile docs \
-	format generate clean \
+.PHONY: help demo test interop kills simulate mutants check bench bench-long bench-page bench-peers bench-codecs bench-servers \
+	hostile docs format generate clean \
 	gate-lint gate-format gate-mypy gate-pyright gate-imports gate-docs gate-examples gate-generated gate-coverage
 
 help: ## list the targets
@@ -53,14 +53,19 @@ mutants: $(READY) ## plant bugs, one after the other, and see that the simulator
 check: gate-lint gate-format gate-imports gate-mypy gate-pyright gate-generated gate-examples gate-docs gate-coverage ## run every gate that CI runs
 	@printf '\nAll gates passed.\n'
 
-bench: $(READY) ## run the benchmarks; prints tables, writes benchmarks.json
+bench: $(READY) ## run the benchmarks; prints tables, says what holds, writes benchmarks.json
+	@tests/interop/install.sh .interop
 	$(BIN)/python -m benchmarks --json benchmarks.json
 
 bench-long: $(READY) ## time steps in a SQLite file of a million promises, which takes minutes to fill
 	$(BIN)/python -m benchmarks.long --json benchmarks-long.json
 
-bench-peers: $(READY) ## time the same work on other libraries, installed into venvs of their own
+bench-peers: $(READY) ## time the same work on other libraries, installed into folders of their own
+	@tests/interop/install.sh .interop
 	$(BIN)/python -m benchmarks.peers --json benchmarks-peers.json
+
+bench-page: $(READY) ## put the figures of bench and bench-peers into the documentation; NOTE= says what else went on
+	$(BIN)/python -m benchmarks.page $(wildcard benchmarks.json benchmarks-peers.json) --note "$(NOTE)"
 
 bench-codecs: $(READY) ## time the codecs beside bare orjson, and beside the official Python SDK's (`make interop` installs it)
 	$(BIN)/python -m benchmarks.codecs

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: time every scenario, print tables, write JSON."""
+"""`python -m benchmarks`: time every work, print tables, say what holds, write JSON."""
 
 from __future__ import annotations
 
@@ -7,63 +7,105 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks import sqlite, telemetry
-from benchmarks.costs import Costs, Work, measure_costs
-from benchmarks.harness import Report, Scenario, measure, table
-from benchmarks.scenarios import SCENARIOS, WORKLOADS, requests_per_unit
+from attrs import evolve, frozen
 
-MEMORY_TEXT = """\
-ratio: time per unit against that of the named bench. growth: what a unit costs against the smallest size,
-1.00x is linear. requests: store requests per unit, counted at the smallest size."""
-SQLITE_TEXT = """\
-bare: a loop over sqlite3 that commits each row by itself. CPU: of all threads, per unit. requests, commits: per unit.
-growth: what a unit costs against the smallest size. ratio: time per unit against that of the named limit in the same
-round; below 1, a step takes less than a commit of its own would."""
+from benchmarks import footprint, loopback, memory, sqlite, telemetry
+from benchmarks.alone import peaks
+from benchmarks.claims import judged, judgements
+from benchmarks.harness import Costs, Work, machine, measure
 
-TELEMETRY_TEXT = """\
-Opening and closing the client is part of it. batch exporter: spans are encoded for OTLP, not sent. CPU ratio: that of
-all threads, per step, against telemetry off in the same round."""
+LEGEND = """\
+per unit, CPU: of the median round; CPU of all threads. requests, commits: per unit, requests counted at the smallest
+size. peak MB: what the largest size adds to the memory of a process of its own. growth: what a unit costs against the
+smallest size, 1.00 is linear. doubling: what twice as many units cost, 2.00 is linear, 4.00 quadratic. ratio: time per
+unit against that of the work named beside it, in the same round."""
+
+Works = AbstractAsyncContextManager[Sequence[Work]]
+
+
+@frozen(kw_only=True)
+class Group:
+    """Works that are measured in turns with each other.
+
+    Args:
+        name: what to ask for it by, and its key in the JSON.
+        title: what stands above its table.
+        works: makes the works, for as long as they are measured.
+        counted: counts requests per unit, by the names of works.
+        peaks: whether to weigh each work in a process of its own.
+        rounds: how many, if not as asked.
+    """
+
+    name: str
+    title: str
+    works: Callable[[], Works]
+    counted: Callable[[], Awaitable[dict[str, float]]] | None = None
+    peaks: bool = False
+    rounds: int | None = None
+
+
+def always(works: Callable[[], Sequence[Work]]) -> Callable[[], Works]:
+    """Return a maker of works that need nothing to run."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncGenerator[Sequence[Work]]:
+        yield works()
+
+    return opened
+
+
+GROUPS = (
+    Group(name="memory", title="On the memory store", works=always(memory.works), counted=memory.counted, peaks=True),
+    Group(name="sqlite", title="On a SQLite file", works=always(sqlite.works), counted=sqlite.counted, peaks=True),
+    Group(name="http", title="Over HTTP, on loopback", works=loopback.works, counted=loopback.counted),
+    Group(
+        name="telemetry",
+        title="Traces and metrics, of async steps one after another (the batch exporter encodes, and sends nothing)",
+        works=always(telemetry.works),
+    ),
+    Group(name="imports", title="Imports, in fresh processes", works=always(footprint.imports)),
+    Group(name="asleep", title="Workflows asleep", works=always(footprint.works), rounds=1),
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run what the arguments ask for; return 1 if a growth passes its limit."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("only", nargs="*", help="run scenarios whose name contains one of these (memory, sqlite: all)")
+    names = ", ".join(group.name for group in GROUPS)
+    parser.add_argument("only", nargs="*", help=f"a group ({names}), or a part of the names of works")
     parser.add_argument("--rounds", type=int, default=3, help="how many rounds the median is taken of (3)")
+    parser.add_argument("--smallest", action="store_true", help="each work at its smallest size alone: does it run?")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
-    parser.add_argument("--list", action="store_true", help="list the scenarios and stop")
     options = parser.parse_args(arguments)
     logging.getLogger("resonate").setLevel(logging.ERROR)  # its advice on long workflows is for users
+    return asyncio.run(run(options))
 
-    def wanted(name: str, kind: str) -> bool:
-        return not options.only or any(word in name or word == kind for word in options.only)
 
-    memory = [one for one in SCENARIOS if wanted(one.name, "memory")]
-    works = [one for one in sqlite.works() if wanted(one.name, "sqlite")]
-    traced = [one for one in telemetry.works() if wanted(one.name, "telemetry")]
-    if options.list or not (memory or works or traced):
-        print("\n".join(one.name for one in [*SCENARIOS, *sqlite.works(), *telemetry.works()]))
-        return 0 if options.list else 2
-    figures: dict[str, Any] = {}
+async def run(options: argparse.Namespace) -> int:
+    """Measure group by group."""
+    figures: dict[str, Any] = {"of": "this library", **machine()}
     broken: list[str] = []
-    if memory:
-        report = asyncio.run(_memory(memory, options.rounds))
-        figures |= report.as_json()
-        broken += report.broken_limits()
-        print(f"{table(report)}\n\n{MEMORY_TEXT}")
-    if works:
-        costs = asyncio.run(_sqlite(works, options.rounds))
-        figures["sqlite"] = costs.as_json()
-        broken += costs.broken_limits()
-        print(f"\nOn a SQLite file\n\n{costs.table()}\n\n{SQLITE_TEXT}")
-    if traced:
-        costs = asyncio.run(measure_costs(traced, rounds=options.rounds))
-        figures["telemetry"] = costs.as_json()
-        print(f"\nTraces and metrics, of async steps one after another\n\n{costs.table()}\n\n{TELEMETRY_TEXT}")
+    measured: dict[str, Costs] = {}
+    for group in GROUPS:
+        costs = await measured_group(group, options)
+        if costs is None:
+            continue
+        measured[group.name] = costs
+        figures[group.name] = costs.as_json()
+        broken += [] if options.smallest else costs.broken_limits()
+        print(f"{group.title}\n\n{costs.table()}\n", flush=True)
+    if not measured:
+        print("No work has such a name.", file=sys.stderr)
+        return 2
+    figures["claims"] = judgements(measured)
+    print(LEGEND)
+    if figures["claims"]:
+        print(f"\n{judged(figures['claims'])}")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=2) + "\n")
     for sentence in broken:
@@ -71,13 +113,22 @@ def main(arguments: list[str] | None = None) -> int:
     return 1 if broken else 0
 
 
-async def _memory(chosen: Sequence[Scenario], rounds: int) -> Report:
-    counts = {one.name: await requests_per_unit(one.name) for one in chosen if one.name in WORKLOADS}
-    return await measure(chosen, rounds=rounds, counts=counts)
+async def measured_group(group: Group, options: argparse.Namespace) -> Costs | None:
+    """Measure what was asked for of a group; None if nothing was."""
 
+    def wanted(work: Work) -> bool:
+        return not options.only or any(word == group.name or word in work.name for word in options.only)
 
-async def _sqlite(chosen: Sequence[Work], rounds: int) -> Costs:
-    return await measure_costs(chosen, rounds=rounds, requests=await sqlite.requests_per_unit())
+    async with group.works() as works:
+        chosen = [evolve(one, sizes=one.sizes[: 1 if options.smallest else None]) for one in works if wanted(one)]
+        if not chosen:
+            return None
+        costs = await measure(chosen, rounds=group.rounds or options.rounds)
+    if group.counted is not None:
+        costs.requests = await group.counted()
+    if group.peaks and not options.smallest:
+        costs.peaks = await peaks(group.name, [work for work in chosen if work.name in costs.requests])
+    return costs
 
 
 if __name__ == "__main__":

@@ -1,244 +1,258 @@
-"""A small harness: medians over rounds, ratios to a baseline, growth of the cost of a unit as there are more of them.
+"""A small harness: medians over rounds, what work costs beside other work, and how a cost grows with the size.
 
-Law 1: rounds of all scenarios are interleaved, so that a slow moment of the machine falls on all of them alike.
-Law 2: what is reported is the median of the rounds; the fastest and the slowest stand beside it.
-Law 3: a growth is judged within each round, where its sizes ran right after each other, and the median of these is
-    what counts: 1.0 is linear work. So neither the machine's speed nor its other load decides.
+Law 1: rounds of all works are interleaved, so that a slow moment of the machine falls on all of them alike.
+Law 2: a ratio, to other work or to another size, is taken within each round; the median of these is what counts. So
+    neither the machine's speed nor its other load decides.
+Law 3: requests and peak memory are taken in runs of their own that are not timed: counting slows nothing.
 """
 
 from __future__ import annotations
 
 import gc
+import math
 import platform
 import statistics
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
-Timer: TypeAlias = Callable[[], float]
-
-
-@frozen
-class Bench:
-    """One thing to time.
-
-    Args:
-        name: what is timed, as the table shows it.
-        run: does one round, awaited once per round, and once before to warm up. It may return the seconds that it
-            measured itself, where part of it is preparation.
-        units: how much work a round does, to report time per unit.
-        unit: what a unit is called.
-        baseline: name of the bench whose time per unit this one's is divided by; None for no ratio.
-    """
-
-    name: str
-    run: Callable[[], Awaitable[float | None]]
-    units: int = 1
-    unit: str = "op"
-    baseline: str | None = None
+from resonate.ports.store import Backend
 
 
 @frozen
-class Growth:
-    """One thing to time at growing sizes.
+class Spent:
+    """What one round took.
+
+    Args:
+        seconds: on the wall.
+        cpu: seconds of all threads of the process that did it.
+        commits: transactions that wrote to the file; 0 where there is no file.
+        peak: bytes that were added to the memory of the process that did it; 0 where that is not known.
+    """
+
+    seconds: float
+    cpu: float
+    commits: int = 0
+    peak: int = 0
+
+
+class Spending:
+    """Takes what is spent from its making until `spent`, by this process and on a backend."""
+
+    def __init__(self, backend: Backend | None = None) -> None:
+        self._commits: Callable[[], int] = getattr(backend, "commits", int)
+        self._before = (self._commits(), time.process_time(), time.perf_counter())
+
+    def spent(self) -> Spent:
+        """Return what was spent so far."""
+        wall, cpu, commits = time.perf_counter(), time.process_time(), self._commits()
+        before = self._before
+        return Spent(wall - before[2], cpu - before[1], commits - before[0])
+
+
+@frozen
+class Work:
+    """One thing to time, at one size or more.
 
     Args:
         name: what is timed, as the table shows it.
-        run: does one round at the given size; returns as a bench's does.
-        sizes: how many units a round does, ascending.
+        run: does one round of so many units.
+        sizes: how many units, ascending.
         unit: what a unit is called.
-        limit: how much more a unit may cost at the largest size than at the smallest; None for no limit.
+        beside: name of the work whose time per unit this one's is divided by; None for no ratio.
+        limit: how many times as much a unit may cost at the largest size as at the smallest; None for no limit.
     """
 
     name: str
-    run: Callable[[int], Awaitable[float | None]]
+    run: Callable[[int], Awaitable[Spent]]
     sizes: Sequence[int] = field(converter=tuple)
-    unit: str = "op"
+    unit: str = "step"
+    beside: str | None = None
     limit: float | None = None
 
     @sizes.validator
     def _grow(self, _attribute: object, sizes: tuple[int, ...]) -> None:
-        if len(sizes) < 2 or any(b <= a for a, b in pairwise(sizes)):
+        if not sizes or any(b <= a for a, b in pairwise(sizes)):
             msg = f"the sizes of {self.name!r} must grow from one to the next, not {sizes}"
             raise ValueError(msg)
 
 
-Scenario: TypeAlias = Bench | Growth
+Key: TypeAlias = tuple[str, int]
 
 
-@frozen
-class Timing:
-    """The rounds of one bench, or of one size of a growth, in seconds."""
+@define
+class Costs:
+    """What was measured: the rounds of each work at each size; by name, requests per unit, and peak memory."""
 
-    rounds: tuple[float, ...]
-    units: int
+    works: Sequence[Work]
+    rounds: dict[Key, list[Spent]]
+    requests: dict[str, float] = field(factory=dict[str, float])
+    peaks: dict[str, int] = field(factory=dict[str, int])
+    """Bytes that a work at its largest size adds to a process of its own."""
 
-    @property
-    def median(self) -> float:
-        """Seconds of the median round."""
-        return statistics.median(self.rounds)
+    def per_unit(self, work: Work, size: int) -> float:
+        """Return seconds per unit in the median round."""
+        return statistics.median(one.seconds for one in self.rounds[work.name, size]) / size
 
-    @property
-    def per_unit(self) -> float:
-        """Seconds per unit of work in the median round."""
-        return self.median / self.units
+    def cpu(self, work: Work, size: int) -> float:
+        """Return seconds of CPU per unit in the median round."""
+        return statistics.median(one.cpu for one in self.rounds[work.name, size]) / size
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the figures as JSON values."""
-        return {
-            "units": self.units,
-            "rounds_s": list(self.rounds),
-            "median_s": self.median,
-            "min_s": min(self.rounds),
-            "max_s": max(self.rounds),
-            "per_unit_us": self.per_unit * 1e6,
-            "units_per_s": 1 / self.per_unit if self.per_unit else None,
-        }
+    def commits(self, work: Work, size: int) -> float:
+        """Return commits per unit in the median round."""
+        return statistics.median(one.commits for one in self.rounds[work.name, size]) / size
 
+    def peak(self, work: Work, size: int) -> int | None:
+        """Return the bytes that this work adds to its process; None where that was not measured."""
+        own = int(statistics.median(one.peak for one in self.rounds[work.name, size]))
+        return own or (self.peaks.get(work.name) if size == work.sizes[-1] else None)
 
-@frozen
-class Report:
-    """What was measured: timings of each bench, of each growth by size, and counts per unit by scenario name."""
+    def ratio(self, work: Work, size: int) -> float | None:
+        """Return how many times as long a unit takes as one of the work beside, at this size if it has that.
 
-    benches: dict[Bench, Timing]
-    growths: dict[Growth, dict[int, Timing]]
-    counts: Mapping[str, float] = field(factory=dict[str, float])
+        None if that was not measured.
+        """
+        return self._ratio(work, size, lambda spent: spent.seconds)
 
-    def ratio(self, bench: Bench) -> float | None:
-        """Return the bench's time per unit over its baseline's; None without a baseline that was measured."""
-        timings = {other.name: timing for other, timing in self.benches.items()}
-        base = timings.get(bench.baseline) if bench.baseline else None
-        return self.benches[bench].per_unit / base.per_unit if base and base.per_unit else None
+    def cpu_ratio(self, work: Work, size: int) -> float | None:
+        """Return how many times as much CPU a unit takes; else as `ratio`."""
+        return self._ratio(work, size, lambda spent: spent.cpu)
 
-    def growth(self, growth: Growth, size: int | None = None) -> float:
-        """Return how much more a unit costs at `size` (the largest if None) than at the smallest size."""
-        by_size = self.growths[growth]
-        small, large = by_size[growth.sizes[0]], by_size[growth.sizes[-1] if size is None else size]
+    def _ratio(self, work: Work, size: int, of: Callable[[Spent], float]) -> float | None:
+        other = next((one for one in self.works if one.name == work.beside), None)
+        if other is None:
+            return None
+        same = size if size in other.sizes else other.sizes[-1]
         return statistics.median(
-            (much / large.units) / (little / small.units) if little else 1.0
-            for little, much in zip(small.rounds, large.rounds, strict=True)
+            (of(ours) / size) / (of(theirs) / same)
+            for ours, theirs in zip(self.rounds[work.name, size], self.rounds[other.name, same], strict=True)
         )
 
+    def named(self, name: str) -> Work:
+        """Return the work of that name. Raise LookupError if it was not measured."""
+        return next((one for one in self.works if one.name == name), None) or _missing(name)
+
+    def times_as_long(self, name: str, size: int, other: str, other_size: int) -> float:
+        """Return how many times as long a unit of one work takes as one of another; LookupError if not measured."""
+        return statistics.median(
+            (ours.seconds / size) / (theirs.seconds / other_size)
+            for ours, theirs in zip(self.rounds[name, size], self.rounds[other, other_size], strict=True)
+        )
+
+    def growth(self, work: Work, size: int, least: int | None = None) -> float | None:
+        """Return how many times as much a unit costs as at the smallest size, or at `least`; None at that size."""
+        least = work.sizes[0] if least is None else least
+        if size == least:
+            return None
+        return statistics.median(
+            (much.seconds / size) / (little.seconds / least)
+            for little, much in zip(self.rounds[work.name, least], self.rounds[work.name, size], strict=True)
+        )
+
+    def doubling(self, work: Work) -> float | None:
+        """Return what twice as many units cost: 2 is linear, 4 quadratic; None for a work of one size."""
+        growth = self.growth(work, work.sizes[-1])
+        return growth and 2 * growth ** (1 / math.log2(work.sizes[-1] / work.sizes[0]))
+
     def broken_limits(self) -> list[str]:
-        """Return a sentence for each growth that passes its limit."""
+        """Return a sentence for each work that passes its limit."""
         return [
-            f"{one.name}: a {one.unit} costs {self.growth(one):.2f} times as much at {one.sizes[-1]:,} as at "
-            f"{one.sizes[0]:,}; the limit is {one.limit:.2f}"
-            for one in self.growths
-            if one.limit is not None and self.growth(one) > one.limit
+            f"{work.name}: a {work.unit} costs {growth:.2f} times as much at {work.sizes[-1]:,} as at "
+            f"{work.sizes[0]:,}; the limit is {work.limit:.2f}"
+            for work in self.works
+            if work.limit is not None and (growth := self.growth(work, work.sizes[-1]) or 0.0) > work.limit
         ]
 
-    def as_json(self) -> dict[str, Any]:
-        """Return everything as JSON values."""
-        return {
-            "python": platform.python_version(),
-            "implementation": platform.python_implementation(),
-            "machine": platform.machine(),
-            "benches": [
-                {"name": bench.name, "unit": bench.unit, "ratio": self.ratio(bench)} | timing.as_json()
-                for bench, timing in self.benches.items()
-            ],
-            "growths": [
-                {
-                    "name": growth.name,
-                    "unit": growth.unit,
-                    "limit": growth.limit,
-                    "growth": self.growth(growth),
-                    "requests_per_unit": self.counts.get(growth.name),
-                    "sizes": [{"size": size} | timing.as_json() for size, timing in by_size.items()],
-                }
-                for growth, by_size in self.growths.items()
-            ],
-        }
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return the figures as JSON values, a line of the table each."""
+        return [
+            {
+                "name": work.name,
+                "unit": work.unit,
+                "size": size,
+                "per_unit_us": self.per_unit(work, size) * 1e6,
+                "units_per_s": 1 / self.per_unit(work, size),
+                "cpu_per_unit_us": self.cpu(work, size) * 1e6,
+                "commits_per_unit": self.commits(work, size),
+                "requests_per_unit": self.requests.get(work.name),
+                "peak_bytes": self.peak(work, size),
+                "beside": work.beside,
+                "ratio": self.ratio(work, size),
+                "cpu_ratio": self.cpu_ratio(work, size),
+                "growth": self.growth(work, size),
+                "doubling": self.doubling(work) if size == work.sizes[-1] else None,
+                "limit": work.limit,
+                "rounds_s": [one.seconds for one in self.rounds[work.name, size]],
+            }
+            for work in self.works
+            for size in work.sizes
+        ]
+
+    def table(self) -> str:
+        """Draw the figures for a terminal, without the columns that nothing stands in."""
+        rows = [[title for title, _ in _COLUMNS]]
+        rows += [[cell(self, work, size) for _, cell in _COLUMNS] for work in self.works for size in work.sizes]
+        used = [any(row[column] for row in rows[1:]) for column in range(len(_COLUMNS))]
+        return aligned([[text for text, kept in zip(row, used, strict=True) if kept] for row in rows])
 
 
-async def measure(
-    scenarios: Iterable[Scenario],
-    *,
-    rounds: int = 5,
-    counts: Mapping[str, float] | None = None,
-    timer: Timer = time.perf_counter,
-) -> Report:
-    """Run every scenario once to warm up (a growth at its smallest size), then `rounds` times in turns."""
-    chosen = list(scenarios)
-    benches = {one: list[float]() for one in chosen if isinstance(one, Bench)}
-    growths = {one: {size: list[float]() for size in one.sizes} for one in chosen if isinstance(one, Growth)}
+def _missing(name: str) -> Work:
+    raise LookupError(name)
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+_COLUMNS: tuple[tuple[str, Callable[[Costs, Work, int], str]], ...] = (
+    ("", lambda _, work, size: work.name if size == work.sizes[0] else ""),
+    ("size", lambda _costs, _work, size: f"{size:,}"),
+    ("per unit", lambda costs, work, size: f"{seconds(costs.per_unit(work, size))}/{work.unit}"),
+    ("units/s", lambda costs, work, size: f"{1 / costs.per_unit(work, size):,.0f}"),
+    ("CPU", lambda costs, work, size: seconds(costs.cpu(work, size))),
+    (
+        "requests",
+        lambda costs, work, size: _shown(costs.requests.get(work.name) if size == work.sizes[0] else None, ".2f"),
+    ),
+    ("commits", lambda costs, work, size: _shown(costs.commits(work, size) or None, ".3f")),
+    ("peak MB", lambda costs, work, size: _shown((peak := costs.peak(work, size)) and peak / 1e6, ".1f")),
+    ("growth", lambda costs, work, size: _shown(costs.growth(work, size), ".2f")),
+    ("limit", lambda _, work, size: _shown(work.limit if size == work.sizes[-1] else None, ".2f")),
+    ("doubling", lambda costs, work, size: _shown(costs.doubling(work) if size == work.sizes[-1] else None, ".2f")),
+    ("ratio", lambda costs, work, size: _shown(costs.ratio(work, size), ".2f")),
+    ("CPU ratio", lambda costs, work, size: _shown(costs.cpu_ratio(work, size), ".2f")),
+    (
+        "beside",
+        lambda costs, work, size: work.beside or "" if size == work.sizes[0] and costs.ratio(work, size) else "",
+    ),
+)
+
+
+async def measure(works: Iterable[Work], *, rounds: int) -> Costs:
+    """Run every work at its smallest size to warm up, then all of them `rounds` times in turns."""
+    chosen = tuple(works)
+    taken: dict[Key, list[Spent]] = {(work.name, size): [] for work in chosen for size in work.sizes}
     for number in range(rounds + 1):
-        for bench, taken in benches.items():
-            seconds = await _time(bench.run(), timer)
-            taken.extend([seconds] if number else [])
-        for growth, by_size in growths.items():
-            for size, taken in by_size.items():
-                if number or size == growth.sizes[0]:
-                    seconds = await _time(growth.run(size), timer)
-                    taken.extend([seconds] if number else [])
-    return Report(
-        {bench: Timing(tuple(taken), bench.units) for bench, taken in benches.items()},
-        {
-            growth: {size: Timing(tuple(taken), size) for size, taken in by_size.items()}
-            for growth, by_size in growths.items()
-        },
-        dict(counts or {}),
-    )
+        for work in chosen:
+            for size in work.sizes if number else work.sizes[:1]:
+                gc.collect()  # each round pays for its own garbage only
+                spent = await work.run(size)
+                if number:
+                    taken[work.name, size].append(spent)
+    return Costs(chosen, taken)
 
 
-async def _time(round_: Awaitable[float | None], timer: Timer) -> float:
-    gc.collect()  # each round pays for its own garbage only
-    started = timer()
-    measured = await round_
-    return timer() - started if measured is None else measured
-
-
-def table(report: Report) -> str:
-    """Draw the report for a terminal."""
-    parts: list[str] = []
-    if report.benches:
-        rows = [["bench", "median", "min", "max", "per unit", "units/s", "ratio"]]
-        for bench, timing in report.benches.items():
-            ratio = report.ratio(bench)
-            rows.append(
-                [
-                    bench.name,
-                    seconds(timing.median),
-                    seconds(min(timing.rounds)),
-                    seconds(max(timing.rounds)),
-                    f"{seconds(timing.per_unit)}/{bench.unit}",
-                    _rate(timing),
-                    f"{ratio:.2f}x {bench.baseline}" if ratio else "",
-                ]
-            )
-        parts.append(aligned(rows))
-    if report.growths:
-        rows = [["scenario", "size", "median", "min", "max", "per unit", "units/s", "growth", "limit", "requests"]]
-        for growth, by_size in report.growths.items():
-            rows.extend(_growth_rows(report, growth, by_size))
-        parts.append(aligned(rows))
-    return "\n\n".join(parts)
-
-
-def _growth_rows(report: Report, growth: Growth, by_size: Mapping[int, Timing]) -> Iterable[list[str]]:
-    count = report.counts.get(growth.name)
-    for size, timing in by_size.items():
-        first, last = size == growth.sizes[0], size == growth.sizes[-1]
-        yield [
-            growth.name if first else "",
-            f"{size:,}",
-            seconds(timing.median),
-            seconds(min(timing.rounds)),
-            seconds(max(timing.rounds)),
-            f"{seconds(timing.per_unit)}/{growth.unit}",
-            _rate(timing),
-            "" if first else f"{report.growth(growth, size):.2f}x",
-            f"{growth.limit:.2f}x" if last and growth.limit is not None else "",
-            f"{count:.2f}" if first and count is not None else "",
-        ]
-
-
-def _rate(timing: Timing) -> str:
-    return f"{1 / timing.per_unit:,.0f}" if timing.per_unit else "-"
+def machine() -> dict[str, str]:
+    """Return what the figures were taken on."""
+    return {
+        "date": time.strftime("%-d %B %Y"),
+        "python": platform.python_version(),
+        "implementation": platform.python_implementation(),
+        "machine": platform.machine(),
+    }
 
 
 def seconds(value: float) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from benchmarks.costs import Spending, Spent
+from benchmarks.harness import Spending, Spent
 from resonate.adapters.sqlite.file import Durability
 
 ROW = "x" * 320

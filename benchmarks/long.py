@@ -24,8 +24,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from benchmarks.costs import Costs, Metered, Spending, Spent, Work, measure_costs
-from benchmarks.harness import aligned
+from benchmarks.harness import Costs, Spending, Spent, Work, aligned, measure
+from benchmarks.metered import Metered
 from benchmarks.scenarios import GROUP, PID, new_client, one_workflow, replayed, sequential, workflows_at_once
 from benchmarks.sqlite import folder
 from resonate.adapters.memory import MemoryServer
@@ -201,7 +201,7 @@ async def run(options: argparse.Namespace) -> int:
         _, path, promises = files[-1]
         per_step = path.stat().st_size / (promises * STEPS / PER_EXECUTION)
         print(f"\n{sizes(path, promises)}\n\n{per_step:.0f} bytes a step, the workflow's own promise included")
-        costs = await measure_costs(works(files), rounds=options.rounds)
+        costs = await measure(works(files), rounds=options.rounds)
         print(f"\n{costs.table()}")
         if options.json:
             figures = {"costs": costs.as_json(), "bytes": dict(bytes_by_part(path)), "size": path.stat().st_size}

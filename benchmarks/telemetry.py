@@ -13,7 +13,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter, SpanExportResult
 
-from benchmarks.costs import Spending, Spent, Work
+from benchmarks.harness import Spending, Spent, Work
 from benchmarks.scenarios import new_client, sequential
 from benchmarks.sqlite import folder
 from resonate import OTel

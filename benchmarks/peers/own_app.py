@@ -1,4 +1,8 @@
-"""The same work done by this library: `python -m benchmarks.peers.own_app FILE sequential|at-once SIZE`."""
+"""The same work done by this library: `python -m benchmarks.peers.own_app memory|FILE WORK SIZE`.
+
+In a file its steps are plain functions, as DBOS has them; in memory they are coroutines, as the other SDKs have them.
+It prints the seconds, the CPU seconds and the peak memory that it took.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import logging
 import sys
 import time
 
+from benchmarks.alone import peak
 from resonate import Context, Resonate
 
 PER_WORKFLOW = 5
@@ -16,26 +21,39 @@ def step(number: int) -> int:
     return number
 
 
+async def async_step(number: int) -> int:
+    return number
+
+
 async def sequential(ctx: Context, n: int) -> int:
     return sum([await ctx.run(step, number) for number in range(n)])
 
 
-async def main(file: str, work: str, size: int) -> None:
-    """Do the work once to warm up, once for the clock."""
-    async with Resonate(f"sqlite:///{file}") as client:
-        client.register(sequential)
-        client.register(step)
-        await client.run("warm", sequential, 5)
+async def async_sequential(ctx: Context, n: int) -> int:
+    return sum([await ctx.run(async_step, number) for number in range(n)])
+
+
+async def calls(ctx: Context, n: int) -> int:
+    return sum([await ctx.rpc(async_step, number) for number in range(n)])
+
+
+async def main(where: str, work: str, size: int) -> None:
+    """Do a little work to warm up, then the work for the clock."""
+    url, steps = ("memory://", async_sequential) if where == "memory" else (f"sqlite:///{where}", sequential)
+    workflow = calls if work == "calls" else steps
+    async with Resonate(url) as client:
+        for function in (step, async_step, workflow):
+            client.register(function)
+        await client.run("warm", workflow, 20)
         started = (time.perf_counter(), time.process_time())
-        if work == "sequential":
-            total = await client.run("w", sequential, size)
-            assert total == sum(range(size))
-        else:
+        if work == "at-once":
             totals = await asyncio.gather(
-                *[client.run(f"w{number}", sequential, PER_WORKFLOW) for number in range(size // PER_WORKFLOW)]
+                *[client.run(f"w{number}", workflow, PER_WORKFLOW) for number in range(size // PER_WORKFLOW)]
             )
             assert set(totals) == {sum(range(PER_WORKFLOW))}
-        print(time.perf_counter() - started[0], time.process_time() - started[1], flush=True)
+        else:
+            assert await client.run("w", workflow, size) == sum(range(size))
+        print(time.perf_counter() - started[0], time.process_time() - started[1], peak(), flush=True)
 
 
 if __name__ == "__main__":

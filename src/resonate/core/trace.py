@@ -366,6 +366,15 @@ class Settled:
 
 
 @frozen
+class Joined:
+    """`id` asked for a promise of this id that another execution had asked for before, and shares its outcome."""
+
+    id: str
+    execution: str
+    promise: PromiseRecord
+
+
+@frozen
 class ManyPromises:
     """The execution `id` has made so many promises that its replay is slow."""
 
@@ -389,5 +398,6 @@ OperationalEvent: TypeAlias = (
     | ManyPromises
     | Replayed
     | Settled
+    | Joined
 )
 LifecycleEvent: TypeAlias = TraceEvent | OperationalEvent

@@ -200,6 +200,32 @@ async def test_a_detached_execution_is_a_trace_of_its_own_with_a_link(client, ba
     assert backend.spans[f"{started}:1"].context.trace_id == span.context.trace_id
 
 
+async def test_a_call_that_another_execution_made_before_is_a_link_and_no_child(client, backend):
+    @client.register
+    async def shared(ctx: Context) -> int:
+        await ctx.sleep(60)
+        return 1
+
+    @client.register
+    async def one(ctx: Context) -> int:
+        return await ctx.options(id="a:shared").rpc(shared)
+
+    @client.register
+    async def both(ctx: Context) -> list[int]:
+        return list(await asyncio.gather(ctx.rpc(one), ctx.rpc(one)))
+
+    assert await client.run("a", both) == [1, 1]
+    await closed(client)
+    spans = backend.spans
+    assert set(spans) == {"a", "a:1", "a:2", "a:shared", "a:shared.1"}
+    attempts = [s for s in backend.exporter.get_finished_spans() if s.name == "attempt one"]
+    [first] = [id for id in ("a:1", "a:2") if spans["a:shared"].parent.span_id == spans[id].context.span_id]
+    linked = {s.attributes["resonate.execution.id"] for s in attempts if s.links}
+    assert linked == {"a:1", "a:2"} - {first}
+    contexts = {link.context.span_id for s in attempts for link in s.links}
+    assert contexts == {spans["a:shared"].context.span_id}
+
+
 async def test_an_execution_is_below_the_span_that_it_is_started_in(client, backend):
     @client.register
     async def order(ctx: Context) -> int:

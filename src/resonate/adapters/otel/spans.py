@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any, Final
 
 from attrs import define, field
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, Tracer
 
-from resonate.adapters.otel.lineage import Homes, Place, attempt_id, place_in, within
+from resonate.adapters.otel.lineage import Homes, Place, attempt_id, place_in, place_of, within
 from resonate.adapters.otel.naming import Attributes, attributes_of, kind_of, name_of
 from resonate.core import trace
 from resonate.core.engine.tries import failures_in
@@ -54,6 +55,7 @@ class _Attempt:
     since: int
     promise: PromiseRecord
     version: int
+    joined: list[Link] = field(factory=list[Link])
 
 
 @define
@@ -96,6 +98,15 @@ class Spans:
             if len(self._attempts) > REMEMBERED:
                 self._attempts.popitem(last=False)
 
+    def joined(self, event: trace.Joined) -> None:
+        """Take note that an attempt waits for what another execution asked for."""
+        attempt = self._attempts.get(event.execution)
+        if attempt is not None:
+            context = place_of(event.promise, self.homes.namespace).own
+            attempt.joined.append(
+                Link(context, {"resonate.link": "waits for", "resonate.promise.id": event.promise.id})
+            )
+
     def ended(self, execution: str, now: int, how: str, awaiting: int | None = None) -> None:
         """Make the span of an attempt that has ended."""
         attempt = self._attempts.pop(execution, None)
@@ -110,12 +121,22 @@ class Spans:
         }
         if awaiting is not None:
             attributes["resonate.attempt.awaiting"] = awaiting
-        span = self._start(place, f"attempt {name_of(attempt.promise)}", SpanKind.INTERNAL, attributes, attempt.since)
+        name = f"attempt {name_of(attempt.promise)}"
+        span = self._start(place, name, SpanKind.INTERNAL, attributes, attempt.since, attempt.joined)
         span.end(now * NS)
 
-    def _start(self, place: Place, name: str, kind: SpanKind, attributes: Attributes, since: int) -> Span:
+    def _start(  # noqa: PLR0917 - all of a span
+        self,
+        place: Place,
+        name: str,
+        kind: SpanKind,
+        attributes: Attributes,
+        since: int,
+        links: Sequence[Link] = (),
+    ) -> Span:
         IDS.trace, IDS.span = place.own.trace_id, place.own.span_id
-        links = [] if place.link is None else [Link(place.link, {"resonate.link": "started by"})]
+        if place.link is not None:
+            links = [Link(place.link, {"resonate.link": "started by"}), *links]
         return self.tracer.start_span(
             name,
             context=within(place.parent),

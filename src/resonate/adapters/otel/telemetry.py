@@ -141,6 +141,8 @@ class Recording:
                 self._spans.settled(event)
             case trace.TaskAcquired():
                 self._spans.acquired(event, now)
+            case trace.Joined():
+                self._spans.joined(event)
             case trace.TaskSuspended():
                 self._spans.ended(event.id, now, "suspended", event.awaiting)
             case trace.TaskFulfilled():

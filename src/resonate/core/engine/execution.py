@@ -593,6 +593,8 @@ class Execution:
         child.param = NO_VALUE
         if self._observe is not None:
             self._announce(child)
+            if self._reports is not None and child.role is Role.REMOTE and not self._reports.asked_for(record):
+                self._emit(trace.Joined(child.scope.id, self.id, record))
         if child.acknowledged is not None:
             self._offer(record.created_at, child, ACK)
         if child.role in KNOWN_BY_CREATION:

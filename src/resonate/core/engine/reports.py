@@ -107,9 +107,12 @@ class Reports:
             self._due.pop(token, None)
             self._unrecorded.pop(token, None)
 
+    def asked_for(self, record: PromiseRecord) -> bool:
+        """Say whether it was this execution that asked for a promise, and not another one, of the same id."""
+        home, parent = self._home.id, record.tags.get(Tag.PARENT, "")
+        return parent == home or any(ids.is_below(one, home, self._separator) for one in (record.id, parent))
+
     def _is_ours(self, record: PromiseRecord) -> bool:
         if TELLER in record.value.headers or record.tags.get(Tag.ORIGIN) == record.id:
             return False
-        home, parent = self._home.id, record.tags.get(Tag.PARENT, "")
-        ours = parent == home or any(ids.is_below(one, home, self._separator) for one in (record.id, parent))
-        return ours and not ids.is_own(home, record.id, self._separator)
+        return self.asked_for(record) and not ids.is_own(self._home.id, record.id, self._separator)

@@ -1,0 +1,196 @@
+"""Workloads over HTTP on loopback: beside the bare round trips that the protocol needs, and the official Python SDK.
+
+The server is this library's own, in a process of its own (`benchmarks.stub`), the same for all. The bare round trips
+are the very requests that this client sends, written to plain asyncio streams; their replies are read, not decoded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import sys
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from benchmarks.harness import Spending, Spent, Work
+from benchmarks.scenarios import fan_out, new_client, sequential, sequential_rpc
+from resonate.adapters.http import HttpBackend
+from resonate.core.protocol.requests import Request, TaskCreate, TaskFence
+from resonate.core.protocol.wire import encode_request
+from resonate.testing.faults import Faulty
+from tests.interop import peers
+
+IN_FLIGHT = 64
+"""Connections of those who have several requests under way."""
+SEQUENTIAL = "steps, one after another"
+AT_ONCE = "steps at once"
+SHAPES: dict[str, tuple[Callable[..., Any], str, tuple[int, ...], str]] = {
+    SEQUENTIAL: (sequential, "sequential", (250, 500, 1_000), "step"),
+    AT_ONCE: (fan_out, "fanned_out", (250, 500, 1_000), "step"),
+    "rpc, one after another": (sequential_rpc, "calls", (50,), "call"),
+}
+BARE = "bare round trips"
+OFFICIAL = "official Python SDK"
+OURS = "resonate"
+
+Run = Callable[[int], Awaitable[Spent]]
+
+
+def name(shape: str, who: str) -> str:
+    return f"{shape}: {who}"
+
+
+def some_id() -> str:
+    """Return an id that is new, and as long as all others."""
+    return f"execution-{secrets.token_hex(4)}"
+
+
+# ---------------------------------------------------------------- this client
+
+
+def ours(url: str, workflow: Callable[..., Any]) -> Run:
+    """Time one execution by this client."""
+
+    async def run(size: int) -> Spent:
+        async with new_client(HttpBackend(url, connections=IN_FLIGHT)) as client:
+            spending = Spending()
+            total = await client.run(some_id(), workflow, size)
+            spent = spending.spent()
+        assert total == size * (size - 1) // 2
+        return spent
+
+    return run
+
+
+async def sent(url: str, workflow: Callable[..., Any], size: int, execution_id: str) -> list[Request[Any]]:
+    """Return what this client sends for one execution."""
+    counting = Faulty(HttpBackend(url))
+    async with new_client(counting) as client:
+        await client.run(execution_id, workflow, size)
+    return counting.requests[next(n for n, one in enumerate(counting.requests) if isinstance(one, TaskCreate)) :]
+
+
+# ---------------------------------------------------------------- bare round trips
+
+
+class Stream:
+    """One connection on which requests are sent by hand."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    async def ask(self, body: bytes) -> None:
+        """Send a request, and read its reply to the end."""
+        self._writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body))
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        assert head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 300")), head
+        length = next(line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+        await self._reader.readexactly(int(length[15:]))
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def in_rows(requests: Sequence[Request[Any]]) -> list[list[bytes]]:
+    """Return requests as bytes, in rows that each keep their order; rows but the first and the last are independent."""
+    rows: dict[str, list[bytes]] = defaultdict(list)
+    for request in requests:
+        row = request.action.id if isinstance(request, TaskFence) else f"{isinstance(request, TaskCreate):d}"
+        rows[row].append(encode_request(request, "1"))
+    return [rows.pop("1"), *(row for key, row in rows.items() if key != "0"), rows["0"]]
+
+
+def bare(url: str, workflow: Callable[..., Any], connections: int) -> Run:
+    """Time the requests of one execution, so many at once."""
+    place = urlsplit(url)
+    models: dict[int, tuple[bytes, list[list[bytes]]]] = {}
+
+    async def run(size: int) -> Spent:
+        if size not in models:
+            model = some_id()
+            models[size] = (model.encode(), in_rows(await sent(url, workflow, size, model)))
+        known, bodies = models[size]
+        new = some_id().encode()
+        first, *rows, last = [[body.replace(known, new) for body in row] for row in bodies]
+        streams = [Stream(*await asyncio.open_connection(place.hostname, place.port)) for _ in range(connections)]
+        left = iter(rows)
+
+        async def drain(stream: Stream) -> None:
+            for row in left:
+                for body in row:
+                    await stream.ask(body)
+
+        spending = Spending()
+        for body in first:
+            await streams[0].ask(body)
+        await asyncio.gather(*map(drain, streams))
+        for body in last:
+            await streams[0].ask(body)
+        spent = spending.spent()
+        for stream in streams:
+            stream.close()
+        return spent
+
+    return run
+
+
+# ---------------------------------------------------------------- the official SDK
+
+
+def official(process: peers.Process, shape: str) -> Run:
+    """Time one execution by the official Python SDK, in its process."""
+
+    async def run(size: int) -> Spent:
+        reply = await process.ask(some_id(), seconds=600, shape=shape, size=size)
+        return Spent(reply["seconds"], reply["cpu"])
+
+    return run
+
+
+@asynccontextmanager
+async def running(process: peers.Process) -> AsyncGenerator[peers.Process]:
+    await asyncio.to_thread(process.__enter__)
+    try:
+        yield process
+    finally:
+        await asyncio.to_thread(process.__exit__)
+
+
+# ---------------------------------------------------------------- all
+
+
+@asynccontextmanager
+async def works(*, with_official: bool = True) -> AsyncGenerator[list[Work]]:
+    """Yield the works while their server and their peer run. Where the peer is not installed, say so."""
+    async with AsyncExitStack() as stack:
+        server = peers.Process([sys.executable, "-m", "benchmarks.stub"])
+        url = (await stack.enter_async_context(running(server))).hello["url"]
+        why_not = peers.no_official() if with_official else "not asked for"
+        if why_not:
+            print(f"Without the official Python SDK over HTTP: {why_not}")
+        else:
+            script = str(Path(__file__).with_name("official.py"))
+            command = [str(peers.OFFICIAL), "-E", script, url, "official"]
+            peer = await stack.enter_async_context(running(peers.Process(command)))
+        made: list[Work] = []
+        for shape, (workflow, word, sizes, unit) in SHAPES.items():
+            if word != "calls":
+                connections = IN_FLIGHT if word == "fanned_out" else 1
+                made.append(Work(name(shape, BARE), bare(url, workflow, connections), sizes, unit))
+            made.append(Work(name(shape, OURS), ours(url, workflow), sizes, unit, name(shape, BARE)))
+            if not why_not:
+                made.append(Work(name(shape, OFFICIAL), official(peer, word), sizes, unit, name(shape, OURS)))
+        yield made
+
+
+async def counted() -> dict[str, float]:
+    """Return how many requests this client sends for each unit of the smallest size."""
+    async with running(peers.Process([sys.executable, "-m", "benchmarks.stub"])) as server:
+        return {
+            name(shape, OURS): len(await sent(server.hello["url"], workflow, sizes[0], some_id())) / sizes[0]
+            for shape, (workflow, _word, sizes, _unit) in SHAPES.items()
+        }
