@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -123,7 +124,8 @@ async def keep_schedule(client: Resonate) -> None:
         page = [one async for one in client.promises.search(tags={"resonate:schedule": "ticker"})]
         done = [one for one in page if one.state is not PromiseState.PENDING]
         first = done[2] if len(done) > 2 else None
-    await client.schedules.delete("ticker")
+    with suppress(NotFound):  # it was deleted, and the reply was lost
+        await client.schedules.delete("ticker")
     while True:
         try:
             await client.promises.resolve("root:1", "ticked")
