@@ -29,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SOURCE = ROOT / "src" / "resonate"
 
-SEEDS = 40
+SEEDS = 100
 """So many seeds of each shape are tried, all shapes by turns."""
 CROWD = 20_000
 """So many steps of the hostile crowd are tried."""
@@ -96,7 +96,7 @@ def hunt(seeds: int) -> Catch | None:
                 runs += 1 + max(0, failed.seed - first)
                 return Catch(net="simulator", runs=runs, shape=shape, why=failed.message)
             except BaseException as error:  # noqa: BLE001 - whatever a planted bug raises gives it away
-                return Catch(net="simulator", runs=runs, shape=shape, why=f"{type(error).__name__}: {error}")
+                return Catch(net="simulator", runs=runs + 1, shape=shape, why=f"{type(error).__name__}: {error}")
             runs += len(chosen)
         first, size = first + size, 2 * size
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -123,7 +124,8 @@ async def keep_schedule(client: Resonate) -> None:
         page = [one async for one in client.promises.search(tags={"resonate:schedule": "ticker"})]
         done = [one for one in page if one.state is not PromiseState.PENDING]
         first = done[2] if len(done) > 2 else None
-    await client.schedules.delete("ticker")
+    with suppress(NotFound):  # it was deleted, and the reply was lost
+        await client.schedules.delete("ticker")
     while True:
         try:
             await client.promises.resolve("root:1", "ticked")
@@ -205,6 +207,12 @@ async def whatever_comes(ctx: Context) -> bool:
             return False
     await ctx.sleep(5)
     return await ctx.run(noted, list(seen)) == seen
+
+
+async def sleeps_beside(ctx: Context) -> int:
+    """A timer that its worker watches itself, since a step runs beside it."""
+    _, doubled = await asyncio.gather(ctx.sleep(50), ctx.run(double, 1))
+    return doubled
 
 
 def lasts(ms: int) -> Callable[[Run], bool]:
@@ -290,6 +298,7 @@ SIMULATED = {
     "whatever comes first": Simulated(whatever_comes, (), {**LONG, "register": (double,), "result": True}),
     "queue in order": Simulated(taken_in_order, (), {**LONG, "result": True}),
     "timers side by side": Simulated(side_by_side, (), {**LONG, "invariant": lasts(9_000)}),
+    "sleep beside a step": Simulated(sleeps_beside, (), {**LONG, "invariant": lasts(50_000)}),
     "step that is given up": Simulated(gives_up, (), {**LONG, "before": forget, "invariant": lambda _: FINISHED == []}),
     "watchful": Simulated(watchful, (), {**LONG, "before": forget, "invariant": lambda _: SEEN == []}),
     "random numbers": Simulated(chancy, (), LONG),

@@ -329,3 +329,12 @@ def test_the_command_refuses_what_is_not_there(name, monkeypatch):
     monkeypatch.syspath_prepend(__file__.rpartition("/")[0])
     with pytest.raises(UsageError):
         main([name])
+
+
+def test_a_program_outside_that_fails_is_found():
+    async def outside(client) -> None:
+        await asyncio.sleep(1)
+        raise KeyError("gone")
+
+    with pytest.raises(SimulationFailed, match=r"the program in outside\.1 fails with KeyError: 'gone'"):
+        simulate(shop, 5, seeds=3, outside=outside)

@@ -260,6 +260,13 @@ class Cluster:
         _ = process.spawn(self._main(slot, process), "main")
 
     async def _main(self, slot: _Slot, process: Process) -> None:
+        try:
+            await self._live(slot, process)
+        except Exception as error:  # noqa: BLE001 - whatever it raises ends the process, and the run
+            text = f"the program in {process.name} fails with {type(error).__name__}: {error}"
+            self._found(Finding("programs do not fail", text))
+
+    async def _live(self, slot: _Slot, process: Process) -> None:
         client = slot.client = self._client(slot, process)
         for key, value in self._scenario.dependencies.items():
             client.set_dependency(key, value)
