@@ -3,6 +3,8 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+SEEDS ?= 20000
+HOURS ?= 24
 
 # python3 has .venv; any other interpreter has a venv named for its version.
 VENV := $(if $(filter python3,$(PYTHON)),.venv,.venv-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])'))
@@ -21,7 +23,8 @@ CORE_TESTS := tests/unit tests/property tests/simulation --ignore=tests/unit/htt
 	--ignore=tests/unit/adapters --ignore=tests/unit/cli --ignore=tests/property/test_agreement.py --ignore=tests/simulation/test_over_http.py
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test interop kills check bench bench-long bench-peers bench-codecs bench-servers hostile docs format generate clean \
+.PHONY: help demo test interop kills simulate mutants check bench bench-long bench-peers bench-codecs bench-servers hostile docs \
+	format generate clean \
 	gate-lint gate-format gate-mypy gate-pyright gate-imports gate-docs gate-examples gate-generated gate-coverage
 
 help: ## list the targets
@@ -40,6 +43,12 @@ interop: $(READY) ## exchange with other SDKs; RESONATE_TEST_SERVER=url adds a R
 kills: $(READY) ## kill real processes at each durable boundary, and 200 times at random under load
 	@$(BIN)/python -W error -m tests.kills.sweep
 	@$(BIN)/python -W error -m tests.kills.load
+
+simulate: $(READY) ## simulate every shape of workflow, with faults: SEEDS=20000 in all, or HOURS
+	@$(BIN)/python -m tests.simulation.campaign --seeds $(SEEDS) --hours $(HOURS)
+
+mutants: $(READY) ## plant bugs, one after the other, and see that the simulator or the properties find each
+	@$(BIN)/python -m tests.simulation.mutate
 
 check: gate-lint gate-format gate-imports gate-mypy gate-pyright gate-generated gate-examples gate-docs gate-coverage ## run every gate that CI runs
 	@printf '\nAll gates passed.\n'

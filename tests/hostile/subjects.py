@@ -86,13 +86,12 @@ def _honest(codec: Codec, *, one_place: bool = False) -> list[Honest]:
         for number, (type_, value) in enumerate(cases)
     ]
     call = Call(func="f", args=(1, ["a"], {"a": 1.5}), kwargs={"x": True}, version=2)
-    written.append(
-        Honest(at=place(0), value=codec.encode_call(call, SIGNATURE, at=place(0)), type_=Call, original=call)
-    )
-    at = place(0)
+    at = place(len(cases))
+    written.append(Honest(at=at, value=codec.encode_call(call, SIGNATURE, at=at), type_=Call, original=call))
     group = ExceptionGroup("several", [KeyError("k"), OSError(2, "no", "f"), PromiseTimedOut("late", step="a")])
     group.add_note("a note")
     group.__cause__ = ValueError("cause")
+    at = place(len(cases) + 1)
     written.append(Honest(at=at, value=codec.encode_error(group, at=at), type_=Exception, original=group))
     return written
 

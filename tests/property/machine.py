@@ -39,7 +39,6 @@ from resonate.core.protocol.steps import (
 from resonate.testing.model import Model
 from tests.property.crowd import ADDRESSES, RETRY_INTERVAL, SCHEDULE_IDS, Crowd, World, picks
 
-
 HOLDERS = (TaskAcquire, TaskFence, TaskFulfill, TaskRelease, TaskSuspend)
 """What names the version of the task that it is about."""
 

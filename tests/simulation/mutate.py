@@ -191,7 +191,11 @@ def main() -> int:
         if chosen.names and mutant.name not in chosen.names:
             continue
         begun = perf_counter()
-        caught = catch(mutant, chosen.seeds)
+        try:
+            caught = catch(mutant, chosen.seeds)
+        except ValueError as error:
+            sys.stderr.write(f"{error}\n")
+            caught = None
         missed += caught is None
         where, runs = ("NOTHING", "") if caught is None else (caught.net, str(caught.runs or ""))
         sys.stdout.write(f"| `{mutant.name}` | {mutant.about} | {where} | {runs} |\n")

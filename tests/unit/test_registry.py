@@ -150,6 +150,13 @@ def test_partials_of_one_function_are_different_functions():
         made.add(describe(two))
 
 
+def test_all_functions_are_listed_by_name_and_version():
+    made = Registry()
+    for name, version in (("b", 1), ("a", 2), ("a", 1)):
+        made.add(describe(charge, name=name, version=version))
+    assert [(one.name, one.version) for one in made.functions()] == [("a", 1), ("a", 2), ("b", 1)]
+
+
 def test_threads_that_register_at_once_lose_nothing():
     made = Registry()
     start = threading.Barrier(8)

@@ -7,7 +7,7 @@ from io import TextIOWrapper
 
 import typer
 
-from resonate.cli import invoke, look, promises, schedules, tasks
+from resonate.cli import code, invoke, look, promises, schedules, tasks
 
 app = typer.Typer(
     name="resonate",
@@ -18,7 +18,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for _group in (look.app, promises.app, tasks.app, invoke.app, schedules.app):
+for _group in (look.app, promises.app, tasks.app, invoke.app, schedules.app, code.app):
     app.add_typer(_group)
 
 

@@ -24,7 +24,7 @@ from resonate import Resonate, UsageError
 from resonate import sync as blocking
 from resonate.testing.conformance.subjects import load
 from resonate.testing.harness import Harness
-from resonate.testing.inside import options_like, settings_of, share, take_over
+from resonate.testing.inside import HeldTime, options_like, settings_of, share, take_over
 from resonate.testing.leaks import left_over, tasks_before, tasks_left, threads_left, unfinished
 from resonate.testing.replaying import replay
 from resonate.testing.replaying.snapshots import recordings_of
@@ -62,6 +62,7 @@ class Case:
     client: Resonate | None = None
     twin: blocking.Resonate | None = None
     others: list[blocking.Resonate] = field(factory=list[blocking.Resonate])
+    held: HeldTime | None = None
     crashed: bool = False
 
     def make(self, **options: Any) -> Resonate:
@@ -120,8 +121,12 @@ class Case:
         threads = threading.enumerate()
         self.twin.open()
         try:
-            test()
-            found = self._look()
+            with HeldTime(self.harness.clock) as self.held:
+                call = self.held.add(self.twin)
+                test()
+                with suppress(TimeoutError):
+                    call(functools.partial(self.harness.clock.advance, 0), PATIENCE)
+                found = self._look()
         finally:
             for client in (*self.others, self.twin):
                 client.close()
@@ -191,6 +196,8 @@ class BlockingWorkers:
         share(other, case.twin)
         other.open()
         case.others.append(other)
+        if case.held is not None:
+            case.held.add(other)
         return other
 
 
@@ -204,10 +211,8 @@ def system(request: pytest.FixtureRequest) -> Iterator[Case]:
         marked.update(mark.kwargs)
     app = _app(request)
     checks = _checks(request.config, marked)
-    options = {
-        **({} if app is None else options_like(app)),
-        **{k: v for k, v in marked.items() if k not in OWN_OPTIONS},
-    }
+    options = {} if app is None else options_like(app)
+    options.update({name: value for name, value in marked.items() if name not in OWN_OPTIONS})
     if checks.replay == "always":
         options["continuations"] = 0
     case = Case(harness=Harness(), checks=checks, options=options, app=app)

@@ -6,9 +6,13 @@ Law 2: a fixture of the same name in a test suite hides the one from here, as py
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+
+if TYPE_CHECKING:
+    from resonate.testing.harness import Harness
 
 CONFORMANCE: Final = "resonate.testing.conformance"
 MARKER: Final = (
@@ -17,6 +21,11 @@ MARKER: Final = (
 )
 KIT: Final = pytest.StashKey[bool]()
 SUBJECTS: Final = ("--store", "--codec", "--codec-samples", "--clock")
+SIMULATE: Final = (
+    "simulate(workflow, *args, seeds=1000, faults=None, ...): simulate the workflow before the test, which is given "
+    "the report as `simulated`; without a workflow, the test is the workflow, and takes `ctx`. See "
+    "resonate.testing.simulation.simulate."
+)
 REPLAYS: Final = ("end", "always", "off")
 
 
@@ -40,8 +49,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Add the marker."""
+    """Add the markers."""
     config.addinivalue_line("markers", MARKER)
+    config.addinivalue_line("markers", SIMULATE)
     if config.stash.get(KIT, False):
         from resonate.testing.conformance.subjects import load  # noqa: PLC0415 - the kit is run, and only then
 
@@ -99,7 +109,33 @@ def resonate(_resonate_case: Any) -> Any:
 
 @pytest.fixture
 def worker(_resonate_case: Any) -> Any:
-    """Starts more workers with the functions of `resonate`: `await worker()`, and `await worker.crash(...)`."""
+    """What starts another worker with the functions of `resonate`, and crashes workers."""
     from resonate.testing.fixtures import BlockingWorkers, Workers  # noqa: PLC0415 - Law 1
 
     return BlockingWorkers(_resonate_case) if _resonate_case.client is None else Workers(_resonate_case)
+
+
+# ---------------------------------------------------------------- simulations
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Let a test that is simulated itself take `ctx`, which is no fixture."""
+    mark = metafunc.definition.get_closest_marker("simulate")
+    if mark is not None and not mark.args and "ctx" in metafunc.fixturenames:
+        metafunc.parametrize("ctx", [pytest.param(None, id="simulated")])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Simulate what a marked test says; return True if that was the test."""
+    mark = pyfuncitem.get_closest_marker("simulate")
+    if mark is None:
+        return None
+    from resonate.testing.simulated import simulated  # noqa: PLC0415 - Law 1
+
+    return simulated(pyfuncitem, mark)
+
+
+@pytest.fixture(name="simulated")
+def _simulated() -> None:
+    """The report of the simulation that the test is marked with."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ class Ended:
 
 def _pairs(line: str) -> list[tuple[str, str]]:
     words = [word.strip("=,") for word in line.partition(" in ")[0].split()]
-    return list(zip(words, words[1:], strict=False))
+    return list(pairwise(words))
 
 
 @pytest.fixture

@@ -78,7 +78,8 @@ class Encrypted(Wrapper):
         name = key.id.encode()
         start = bytes((_VERSION, len(name))) + name + key.check
         associated = _associated(start, value.headers, purpose, at)
-        encryption_key, nonce_key = _derived(key, purpose, at)
+        both = _derived(key, purpose, at, 2 * _KEY_SIZE)
+        encryption_key, nonce_key = both[:_KEY_SIZE], both[_KEY_SIZE:]
         plain = _plain(value.data)
         nonce = hmac.digest(nonce_key, associated + plain, "sha256")[:_NONCE_SIZE]
         sealed = self._cipher(encryption_key).encrypt(nonce, plain, associated)
@@ -100,7 +101,7 @@ class Encrypted(Wrapper):
         key = self._key_of(sealed)
         headers = unwrapped(value.headers)
         associated = _associated(sealed.start, headers, purpose, at)
-        encryption_key, _nonce_key = _derived(key, purpose, at)
+        encryption_key = _derived(key, purpose, at, _KEY_SIZE)
         try:
             plain: bytes = self._cipher(encryption_key).decrypt(sealed.nonce, sealed.rest, associated)
         except Exception:  # noqa: BLE001 - whatever the library says of it, it does not come from a holder of the key
@@ -156,9 +157,9 @@ def _associated(start: bytes, headers: Mapping[str, str], purpose: Purpose, at: 
     return framed_texts(_LABEL, start.hex(), purpose.value, at, *inner)
 
 
-def _derived(key: Key, purpose: Purpose, at: str) -> tuple[bytes, bytes]:
-    both = key.derive(framed_texts(_LABEL, purpose.value, at), 2 * _KEY_SIZE)
-    return both[:_KEY_SIZE], both[_KEY_SIZE:]
+def _derived(key: Key, purpose: Purpose, at: str, size: int) -> bytes:
+    """Return the key to encrypt with and, behind it, the key for nonces, which reading does not need."""
+    return key.derive(framed_texts(_LABEL, purpose.value, at), size)
 
 
 def _place(purpose: Purpose, at: str) -> str:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from attrs import frozen
 
-from resonate.ports.clock import Clock
+from resonate.errors import UsageError
 from resonate.ports.store import Backend
+from resonate.testing import loading
 from resonate.testing.clock import VirtualClock
 from resonate.testing.contracts import Samples
 
@@ -60,18 +58,11 @@ class Options:
 
 
 def load(given: str, option: str) -> Any:
-    """Return the object that `module:name` stands for. Raise `UsageError` if there is none."""
-    module, _, name = given.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    """Return the object that `module:name` stands for. Raise pytest's `UsageError` if there is none."""
     try:
-        found: Any = importlib.import_module(module)
-        for part in (name or option.lstrip("-")).split("."):
-            found = getattr(found, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise pytest.UsageError(f"{option} {given}: {error}. It is module:name, looked for from {here} on.") from error
-    return found
+        return loading.load(given, option)
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
 
 
 @contextmanager
@@ -91,7 +82,7 @@ def opened(make: Any) -> Generator[Callable[[VirtualClock], Backend]]:
         yield backend
 
 
-def make_clock(make: Any) -> Clock:
-    """Return a clock of a factory, or the clock that is given."""
-    clock: Clock = make() if callable(make) else make
-    return clock
+def made(maker: Any) -> Any:
+    """Return what a factory makes, or what was given in place of one."""
+    found: Any = maker() if callable(maker) else maker
+    return found

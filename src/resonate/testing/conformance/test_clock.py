@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from resonate.testing.conformance.subjects import Options, make_clock
+from resonate.testing.conformance.subjects import Options, made
 from resonate.testing.contracts import CLOCK_CHECKS, ClockCheck
 
 
@@ -18,4 +18,4 @@ def test_clock(check: ClockCheck, request: pytest.FixtureRequest) -> None:
 
 
 async def _run(check: ClockCheck, make: object) -> None:
-    await check(make_clock(make))
+    await check(made(make))

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from resonate.core.values import Codec
-from resonate.testing.conformance.subjects import PLAIN, Options
+from resonate.testing.conformance.subjects import PLAIN, Options, made
 from resonate.testing.contracts import CODEC_CHECKS, CodecCheck
 
 
@@ -16,8 +16,7 @@ def test_codec(check: CodecCheck, request: pytest.FixtureRequest) -> None:
     """Hold a codec to one promise of the port."""
     options = Options(request.config)
     make = options.named("--codec")
-    codec: Codec = make() if callable(make) else make
-    asyncio.run(_run(check, codec, options))
+    asyncio.run(_run(check, made(make), options))
 
 
 async def _run(check: CodecCheck, codec: Codec, options: Options) -> None:

@@ -1,0 +1,26 @@
+"""Finds objects by the names that command lines give them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+from resonate.errors import UsageError
+
+
+def load(given: str, option: str) -> Any:
+    """Return the object that `module:name` stands for, looked for from the current folder on. Raise `UsageError`."""
+    module, _, name = given.partition(":")
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    try:
+        found: Any = importlib.import_module(module)
+        for part in (name or option.lstrip("-").rpartition("-")[2]).split("."):
+            found = getattr(found, part)
+    except (ImportError, AttributeError, ValueError) as error:
+        text = f"{option} {given}: {error}."
+        raise UsageError(text, hint=f"It is module:name, looked for from {here} on.") from error
+    return found
