@@ -92,6 +92,7 @@ async def test_without_a_crash_each_settled_promise_has_one_span(name, mode, dia
     assert [span.name for span in traced.spans if span.parent and span.parent.span_id not in made] == []
 
 
+@pytest.mark.parametrize("dialect", ["ours", "no searches"], indirect=True)  # all that is known at once, or bit by bit
 @pytest.mark.parametrize("name", SHAPES)
 async def test_a_worker_that_is_lost_at_any_request_loses_no_span(name, mode, dialect):
     shape = SHAPES[name]
@@ -100,6 +101,8 @@ async def test_a_worker_that_is_lost_at_any_request_loses_no_span(name, mode, di
         for when in When:
             traced = Traced()
             stage = await Stage(shape, mode, CrashPoint(number, when), dialect=dialect, options=traced.options).play()
+            if len(stage.requests) < number:
+                continue  # threads were quick this time, and more of their outcomes went together
             last = stage.requests[number - 1]
             where = f"lost {when.value} request {number}, {type(last).__name__}"
             assert stage.result == shape.result, where

@@ -182,7 +182,7 @@ def new_record(
 
 def _kept(tags: Mapping[str, str]) -> Mapping[str, str]:
     """Return tags that stay as they are: a copy, unless they can't be changed anyway."""
-    return tags if type(tags) is MappingProxyType else dict(tags)
+    return tags if isinstance(tags, MappingProxyType) else dict(tags)
 
 
 def new_task(record: PromiseRecord, now: int) -> Task:

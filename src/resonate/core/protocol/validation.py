@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final, cast
 
 from resonate.core.protocol.records import NO_HEADERS, NO_VALUE, PromiseState, TaskState, Value
 from resonate.core.protocol.requests import PromiseCreate, PromiseRegisterCallback, PromiseSettle, TaskRef
@@ -46,8 +46,7 @@ def int_wrong(name: str, value: object, least: int = 0) -> str | None:
 def texts_wrong(name: str, value: object) -> str | None:
     """Refuse what is not a mapping of strings to strings."""
     if type(value) in _MAPPINGS or isinstance(value, Mapping):  # the first is quick, and nearly always so
-        mapping: Any = value
-        for key, text in mapping.items():
+        for key, text in cast("Mapping[object, object]", value).items():
             if type(key) is not str or type(text) is not str:
                 break
             if not (key.isascii() and text.isascii()) and not (_is_text(key) and _is_text(text)):
@@ -116,8 +115,7 @@ def refs_wrong(tasks: object) -> str | None:
     """Refuse a heartbeat over something else than tasks at versions, or over none."""
     if not isinstance(tasks, tuple) or not tasks:
         return "tasks must name at least one task"
-    refs: Any = tasks
-    for ref in refs:
+    for ref in cast("tuple[object, ...]", tasks):
         wrong = ref_wrong(ref.id, ref.version) if type(ref) is TaskRef else "tasks must be ids with versions"
         if wrong is not None:
             return wrong
@@ -129,8 +127,7 @@ def suspend_wrong(id: str, actions: object) -> str | None:
     if not isinstance(actions, tuple) or not actions:
         return "a task cannot be suspended without a promise to wait for"
     seen: set[str] = set()
-    awaits: Any = actions
-    for action in awaits:
+    for action in cast("tuple[object, ...]", actions):
         if type(action) is not PromiseRegisterCallback:
             return "the actions of task.suspend must be promise.register_callback"
         wrong = id_wrong("awaited", action.awaited)
