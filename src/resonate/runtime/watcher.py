@@ -141,8 +141,8 @@ class Watcher:
     async def _refresh(self, entries: tuple[tuple[str, _Entry], ...]) -> None:
         for batch in (entries[start : start + AT_ONCE] for start in range(0, len(entries), AT_ONCE)):
             for promise_id, entry in batch:
-                if self._entries.get(promise_id) is entry and entry.asking is None:
-                    self._rest(entry)
+                if self._entries.get(promise_id) is entry:
+                    self._rest(entry)  # also what is being asked: its answer may be older than what was lost
                     entry.told = False
                     self._look_after(promise_id, entry)
             asking = [entry.asking for _, entry in batch if entry.asking is not None]

@@ -76,6 +76,30 @@ async def test_after_a_reconnect_whoever_waits_asks_again(harness):
     assert len(stream.of(PromiseRegisterListener)) - asked <= 3 * 200
 
 
+async def test_an_answer_that_is_older_than_what_was_lost_is_not_relied_on(harness):
+    """A waiter is registered, what it would be told is lost, and the answer to its registration comes only then."""
+    late = asyncio.Event()
+
+    async def after(request: Any) -> None:
+        if isinstance(request, PromiseRegisterListener) and not late.is_set():
+            await late.wait()
+
+    stream = Stream(Slow(harness.backend, after=after))
+    client = await harness.open(harness.client(backend=stream))
+    other = await harness.open(harness.client(pid="other"))
+    await other.promises.create("p")
+    waiting = asyncio.ensure_future(client.get("p").result())
+    await harness.clock.advance(1_000)
+    stream.lost = True
+    await other.promises.resolve("p", "yes")
+    stream.added.put_nowait(Reconnected())
+    await harness.clock.advance(1_000)
+    late.set()
+    await harness.clock.advance(1_000)
+    assert waiting.done()
+    assert await waiting == "yes"
+
+
 async def test_after_a_reconnect_what_was_resumed_meanwhile_goes_on(harness):
     stream = Stream(harness.backend)
     client = await harness.open(harness.client(backend=stream))
