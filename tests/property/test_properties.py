@@ -13,6 +13,7 @@ from resonate.core.protocol.properties import (
     Census,
     StateProperty,
     StepProperty,
+    violated_by,
     violated_state,
     violated_step,
 )
@@ -98,6 +99,16 @@ def test_a_census_finds_what_violated_state_and_violated_step_find() -> None:
     for cause, before, right, wrong in STEP_CASES.values():
         assert Census(before).observe(right, cause) == []
         assert Census(before).observe(wrong, cause) == violated_state(wrong) + violated_step(before, wrong, cause)
+
+
+def test_what_is_found_without_counting_is_what_a_census_finds() -> None:
+    for cause, before, right, wrong in STEP_CASES.values():
+        assert violated_by(before, right, cause) == []
+        assert violated_by(before, wrong, cause) == violated_state(wrong) + violated_step(before, wrong, cause)
+    for right, wrong in STATE_CASES.values():
+        empty = store(now=wrong.now)
+        assert violated_by(empty, wrong, Cause.REQUEST) == Census(empty).observe(wrong, Cause.REQUEST)
+        assert violated_state(right) == []
 
 
 def test_a_census_counts_steps_at_which_a_guard_bit() -> None:

@@ -84,6 +84,8 @@ class Campaign:
         self.faults += done.faults
         if done.story:
             self.stories.setdefault(done.shape, done.story)
+            sys.stdout.write(f"\n{done.story}\n\n")
+            sys.stdout.flush()
 
     def __str__(self) -> str:
         faults = ", ".join(f"{number:,} {kind}" for kind, number in sorted(self.faults.items()))
@@ -135,8 +137,6 @@ def main() -> int:
                 sys.stdout.flush()
                 talk = monotonic() + TALK_S
     sys.stdout.write(str(campaign))
-    for story in campaign.stories.values():
-        sys.stdout.write(f"\n{story}\n")
     return 1 if campaign.stories else 0
 
 

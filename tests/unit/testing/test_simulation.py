@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from resonate import Context, Exponential, Info, Never, UsageError
+from resonate import Context, Exponential, Info, Never, Resonate, UsageError
 from resonate.testing.simulation import (
     Chance,
     Fault,
@@ -338,3 +338,19 @@ def test_a_program_outside_that_fails_is_found():
 
     with pytest.raises(SimulationFailed, match=r"the program in outside\.1 fails with KeyError: 'gone'"):
         simulate(shop, 5, seeds=3, outside=outside)
+
+
+def test_workers_have_what_a_client_has():
+    app = Resonate()
+
+    @app.register(name="double", version=3)
+    async def twice(info: Info, n: int) -> int:
+        return n * info.get_dependency("two")
+
+    @app.register(name="outer")
+    async def outer(ctx: Context, n: int) -> int:
+        return await ctx.rpc("double", n)
+
+    app.set_dependency("two", 2)
+    assert simulate(outer, 4, app=app, seeds=10).result == 8
+    assert simulate(outer, 4, app=app, seeds=3, dependencies={"two": 3}).result == 12

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from attrs import define, evolve, field
 
+from resonate.client import Resonate
 from resonate.core.durations import Duration, milliseconds
 from resonate.errors import UsageError
 from resonate.testing.simulation.cluster import Cluster, Function, Outcome, Outside, Run, Scenario
@@ -85,6 +86,7 @@ def simulate(
     seeds: int | Iterable[int] = 1_000,
     seed: int | None = None,
     faults: Faults | Plan | str | None = None,
+    app: Resonate | None = None,
     register: Iterable[Function] = (),
     upgrade: Iterable[Function] = (),
     stubs: Mapping[Function, Any] | None = None,
@@ -117,6 +119,7 @@ def simulate(
         seeds: how many runs, or the seeds of the runs.
         seed: the seed of a single run.
         faults: what goes wrong; `Faults.all()` by default. The text of a failure's replay line is read, too.
+        app: a client whose functions, dependencies and codec the workers have; it need not be open.
         register: what else is registered on each worker: what is called by `ctx.rpc`, or by name.
         upgrade: what is registered as version 2 on workers that are started after a deploy.
         stubs: what is called in place of a step, or the value that it returns.
@@ -139,6 +142,7 @@ def simulate(
         fn=workflow,
         args=args,
         kwargs=kwargs,
+        app=app,
         register=tuple(register),
         upgrade=tuple(upgrade),
         stubs={step: _stub(stub) for step, stub in (stubs or {}).items()},

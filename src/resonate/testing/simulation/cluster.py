@@ -19,6 +19,7 @@ from resonate.core.protocol.snapshot import Snapshot
 from resonate.core.registry import Registry
 from resonate.errors import EngineBug, NondeterminismError
 from resonate.runtime.host import Host
+from resonate.testing.inside import settings_of, take_over
 from resonate.testing.simulation.faults import Fate, Fault, Faults, Kind, Plan
 from resonate.testing.simulation.network import Network
 from resonate.testing.simulation.oracles import Finding, Ledger, Watch, unsettled
@@ -56,6 +57,7 @@ class Scenario:
     kwargs: Mapping[str, Any]
     register: tuple[Function, ...] = ()
     upgrade: tuple[Function, ...] = ()
+    app: Resonate | None = None
     stubs: Mapping[Function, Function] = field(factory=dict[Function, Function])
     dependencies: Mapping[Any, Any] = field(factory=dict[Any, Any])
     groups: Mapping[str, tuple[Function, ...]] = field(factory=dict[str, tuple[Function, ...]])
@@ -284,6 +286,9 @@ class Cluster:
         watch = Watch(process, self._ledger, self._claims, self._found, tell)
         self._watches.append(watch)
         options: dict[str, Any] = {"grace": 5.0, **self._options}
+        app = self._scenario.app
+        if app is not None:
+            options.setdefault("codec", settings_of(app).codec)
         client = Resonate(
             self._network.backend(process),
             clock=process.clock,
@@ -297,6 +302,8 @@ class Cluster:
         def steps(**parts: Any) -> SimulatedSteps:
             return SimulatedSteps(process=process, ran=self.run.ran, stubs=self._scenario.stubs, tell=say, **parts)
 
+        if app is not None and slot.functions:
+            take_over(client, settings_of(app))
         host = Host(
             pool=lambda _count: OnLoop(),
             draw=self.world.chance.random,
@@ -313,11 +320,13 @@ class Cluster:
         known = self._scenario.registries
         key = (slot.functions, upgraded)
         if key not in known:
+            registry = settings_of(client).registry
             for fn in slot.functions:
-                client.register(fn)
+                if registry.of(fn) is None:
+                    client.register(fn)
             for fn in self._scenario.upgrade if upgraded else ():
                 client.register(version=2, name=fn.__name__)(fn)
-            known[key] = client._session.settings.registry  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # as above
+            known[key] = settings_of(client).registry
         return known[key]
 
     async def _call(self, client: Resonate, process: Process) -> None:
