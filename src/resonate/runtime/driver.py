@@ -35,6 +35,7 @@ from resonate.errors import Conflict, EngineBug, ResonateError, StoreError
 from resonate.ports.clock import Clock
 from resonate.ports.store import Store
 from resonate.runtime.alarms import Alarm, Alarms
+from resonate.runtime.eager import begin
 from resonate.runtime.steps import Steps
 from resonate.runtime.watcher import Watcher
 
@@ -131,7 +132,6 @@ class Driver:
         self._alarm: Alarm | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()  # asked for once: it costs a system call
-        self._began = False  # a step was started in this turn
         self._woken = False  # something has happened since the last turn
         self._over = False  # the execution's own promise was settled by somebody else
 
@@ -145,13 +145,10 @@ class Driver:
                 if outcome is not None and not isinstance(outcome, list):
                     return outcome
                 if not (outcome or self._inbox or self._woken):
-                    if self._began:
-                        await _turn()  # a step that waits for nothing has ended by then, in this very turn
-                    if not (self._inbox or self._woken):
-                        await self._wait()
+                    await self._wait()
                 events = self._inbox if not outcome else [*outcome, *self._inbox] if self._inbox else outcome
                 self._inbox = []
-                self._woken = self._began = False
+                self._woken = False
                 turns += 1
                 if turns % BREATH == 0:
                     await _turn()  # a store that answers at once would keep the event loop to itself
@@ -167,6 +164,7 @@ class Driver:
 
     async def _carry_out(self, commands: list[do.Command]) -> list[do.Event] | Ending | None:
         writes: list[do.Write] = []
+        steps: list[do.RunStep] = []
         looks: tuple[str, ...] = ()
         answer: list[do.Event] | Ending | None = None
         for command in commands:
@@ -174,7 +172,7 @@ class Driver:
                 case do.Write():
                     writes.append(command)
                 case do.RunStep():
-                    self._start_step(command)
+                    steps.append(command)
                 case do.CancelStep():
                     self._cancel_step(command.id)
                 case do.Look():
@@ -193,6 +191,8 @@ class Driver:
                     answer = Stopped(command.error)
                 case _:
                     assert_never(command)
+        for step in steps:
+            self._start_step(step, at_once=not writes)  # what is to be written is not to wait for it
         if writes or looks:
             return await self._write(writes, looks)
         return answer
@@ -281,9 +281,11 @@ class Driver:
 
     # ------------------------------------------------------------ what happens meanwhile
 
-    def _start_step(self, command: do.RunStep) -> None:
-        self._steps[command.id] = self._loop.create_task(self._run_step(command))
-        self._began = True
+    def _start_step(self, command: do.RunStep, *, at_once: bool) -> None:
+        body = self._run_step(command)
+        task = begin(self._loop, body) if at_once else self._loop.create_task(body)
+        if not task.done():
+            self._steps[command.id] = task
 
     async def _run_step(self, command: do.RunStep) -> None:
         event = await self._tools.steps.run(command, self._execution.id)

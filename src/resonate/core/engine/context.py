@@ -256,7 +256,7 @@ class Context:
         """
         frame = calling_frame(1)
         name, version, signature = self._callee(fn, args, kwargs)
-        own_id = self._root_id() or self._independent_id()
+        own_id = self._execution.draw_id(chosen=self._root_id() or self._independent_id())
         param = self._encode(Call(func=name, args=args, kwargs=kwargs, version=version), signature, own_id)
         chosen = self._options
         return self._execution.ask(
@@ -309,7 +309,7 @@ class Context:
             Role.PROMISE,
             Identity(Kind.PROMISE, site=site(frame)),
             scope=self._scope,
-            id=self._chosen_id(),
+            id=self._execution.draw_id(chosen=self._chosen_id()),
             timeout_ms=timeout_ms,
             tags=chosen.tags,
             returns=returns,
@@ -444,7 +444,7 @@ class Context:
         chosen = self._options
         function = self._function(fn)
         check_call(function, args, kwargs)
-        child_id = self._chosen_id() or self._execution.draw_id(branch)
+        child_id = self._execution.draw_id(branch, self._chosen_id())
         call = Call(func=function.name, args=args, kwargs=kwargs, version=function.version)
         param = self._encode(call, function.signature, child_id)
         workflow = function.kind is FunctionKind.WORKFLOW
@@ -468,7 +468,7 @@ class Context:
     def _rpc(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) -> Child:
         chosen = self._options
         name, version, signature = self._callee(fn, args, kwargs)
-        child_id = self._chosen_id() or self._execution.draw_id()
+        child_id = self._execution.draw_id(chosen=self._chosen_id())
         param = self._encode(Call(func=name, args=args, kwargs=kwargs, version=version), signature, child_id)
         return self._execution.ask(
             Role.REMOTE,
@@ -487,7 +487,7 @@ class Context:
             Role.TIMER,
             Identity(Kind.SLEEP, args=str(duration_ms), site=site(frame)),
             scope=self._scope,
-            id=self._chosen_id(),
+            id=self._execution.draw_id(chosen=self._chosen_id()),
             timeout_ms=duration_ms,
             tags=self._options.tags,
         ).awaitable

@@ -286,10 +286,10 @@ class Execution:
     ) -> Child:
         """Make the child for a durable call: found in the history, or asked for.
 
-        Its id is `id`, or the next one of the task that calls; `signature` has the types of a call in `param`.
+        Its id is `id`, which `draw_id` gave, or the next one of the task that calls; `signature` has the types of a
+        call in `param`.
         """
-        branch = self._calling_branch()
-        child_id = branch.next_id() if id is None else id
+        child_id = self.draw_id() if id is None else id
         child = Child(
             id=child_id,
             role=role,
@@ -346,13 +346,13 @@ class Execution:
                 step=scope.id,
             )
 
-    def draw_id(self, branch: Branch | None = None) -> str:
-        """Return the id for a call whose param must know it; it counts on `branch`, or on that of the task that calls.
+    def draw_id(self, branch: Branch | None = None, chosen: str | None = None) -> str:
+        """Return the id for a call: the `chosen` one, or the next of `branch`, or of the task that calls.
 
-        A call that then can't be encoded has used it up.
+        A call that then can't be encoded has used it up. Raise `UsageError` where no call can be made.
         """
         calling = self._calling_branch()
-        return (branch or calling).next_id()
+        return (branch or calling).next_id() if chosen is None else chosen
 
     def acknowledge(self, child: Child) -> Future[Any]:
         """Return a future that has the child's own future once its promise is durable."""

@@ -1,0 +1,49 @@
+"""Tasks that begin to run where they are made, and not in the event loop's next turn.
+
+Law 1: what begins at once runs as it would by itself: in a task and a context of its own, until it first waits.
+Law 2: where the event loop can't do it, the task begins in the next turn; nothing but the time differs.
+
+A turn of the loop asks the system for what has happened outside, which costs more than a step that waits for nothing.
+From Python 3.12 on, a task can be told to begin at once. Before, a task that was just made is the last thing that the
+loop has ready, and it is run from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+if sys.version_info >= (3, 12):
+
+    def begin(loop: asyncio.AbstractEventLoop, body: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start a task of the running `loop`; its body has run until it first waits, if that can be had."""
+        if loop.get_task_factory() is not None:
+            return loop.create_task(body)
+        return asyncio.Task(body, loop=loop, eager_start=True)
+
+else:
+
+    def begin(loop: asyncio.AbstractEventLoop, body: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Start a task of the running `loop`; its body has run until it first waits, if that can be had."""
+        task = loop.create_task(body)
+        ready: Any = getattr(loop, "_ready", None)
+        outer = asyncio.current_task(loop)
+        if type(ready) is not deque or not ready or outer is None:
+            return task
+        first: Any = ready[-1]
+        begins: object = getattr(getattr(first, "_callback", None), "__self__", None)
+        if id(begins) != id(task):
+            return task
+        ready.pop()
+        tasks: Any = asyncio.tasks  # which has these for event loops; they are not in its types
+        tasks._leave_task(loop, outer)  # noqa: SLF001 - as an eager task does from 3.12 on
+        try:
+            first._run()  # noqa: SLF001 - as above
+        finally:
+            tasks._enter_task(loop, outer)  # noqa: SLF001 - as above
+        return task
