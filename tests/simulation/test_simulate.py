@@ -40,7 +40,7 @@ def digest(name: str, seeds: int = AGAIN) -> str:
     def read(run):
         told.update("\n".join(map(str, run.timeline)).encode())
 
-    simulate(case.fn, *case.args, seeds=seeds, record=True, invariant=read, **case.settings)
+    simulate(case.fn, *case.args, **{**case.settings, "seeds": seeds, "record": True, "invariant": read})
     return told.hexdigest()
 
 
