@@ -31,11 +31,11 @@ else:
     def begin(loop: asyncio.AbstractEventLoop, body: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start a task of the running `loop`; its body has run until it first waits, if that can be had."""
         task = loop.create_task(body)
-        ready: Any = getattr(loop, "_ready", None)
         outer = asyncio.current_task(loop)
-        if type(ready) is not deque or not ready or outer is None:
+        ready = _ready(loop)
+        if not ready or outer is None:
             return task
-        first: Any = ready[-1]
+        first = ready[-1]
         begins: object = getattr(getattr(first, "_callback", None), "__self__", None)
         if id(begins) != id(task):
             return task
@@ -47,3 +47,10 @@ else:
         finally:
             tasks._enter_task(loop, outer)  # noqa: SLF001 - as above
         return task
+
+
+def _ready(loop: asyncio.AbstractEventLoop) -> deque[Any] | None:
+    """Return what a loop of asyncio's own will run next, None for another's."""
+    found: Any = getattr(loop, "_ready", None)
+    own: deque[Any] | None = found
+    return own if type(found) is deque else None
