@@ -755,7 +755,10 @@ class Schedules:
         return reply.schedule
 
     async def delete(self, id: str) -> None:
-        """Delete the schedule; executions that it started go on. Raise `NotFound`."""
+        """Delete the schedule; executions that it started go on. Raise `NotFound`.
+
+        Where an answer was lost it is asked again, and then `NotFound` may mean that the schedule is deleted now.
+        """
         reply = await self._session.opened.store.send(ScheduleDelete(_checked_id(id)))
         if isinstance(reply, Rejection):
             raise _no_schedule(id, reply)

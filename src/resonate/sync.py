@@ -389,7 +389,10 @@ class Schedules:
         return self._door.call(lambda: self._inner.get(id))
 
     def delete(self, id: str) -> None:
-        """Delete the schedule; executions that it started go on. Raise `NotFound`."""
+        """Delete the schedule; executions that it started go on. Raise `NotFound`.
+
+        Where an answer was lost it is asked again, and then `NotFound` may mean that the schedule is deleted now.
+        """
         self._door.call(lambda: self._inner.delete(id))
 
     def search(self, *, tags: Mapping[str, str] | None = None, page: int = 100) -> Iterator[ScheduleRecord]:
