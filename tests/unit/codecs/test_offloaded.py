@@ -190,7 +190,7 @@ def test_a_failure_that_can_not_be_kept_is_written_in_brief(codec, monkeypatch):
     "make",
     [
         lambda: Offloaded(JsonCodec(), None),
-        lambda: Offloaded(JsonCodec(), "/tmp/blobs"),
+        lambda: Offloaded(JsonCodec(), "blobs"),
         lambda: Offloaded(JsonCodec(), DirectoryBlobs("x"), -1),
         lambda: Offloaded(JsonCodec(), DirectoryBlobs("x"), "10"),
         lambda: Offloaded(JsonCodec(), DirectoryBlobs("x"), largest=0),
