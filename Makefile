@@ -19,8 +19,11 @@ gate = @printf '\n== %s\n' "$(1)"
 export NO_MKDOCS_2_WARNING := 1
 
 # The tests that reach all of core/: those of what is around it would only take time.
-CORE_TESTS := tests/unit tests/property tests/simulation --ignore=tests/unit/http --ignore=tests/unit/sqlite \
-	--ignore=tests/unit/adapters --ignore=tests/unit/cli --ignore=tests/property/test_agreement.py --ignore=tests/simulation/test_over_http.py
+CORE_TESTS := tests/unit tests/property tests/simulation \
+	$(addprefix --ignore=tests/unit/,adapters check cli codecs http otel plugin replay sqlite testing test_benchmarks.py \
+	test_imports.py test_logs.py test_requests_of_operations.py) \
+	$(addprefix --ignore=tests/property/,test_agreement.py test_values.py) \
+	$(addprefix --ignore=tests/simulation/,test_mutants.py test_over_http.py test_recordings.py test_simulate.py test_spans.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test interop kills simulate mutants check bench bench-long bench-page bench-peers bench-codecs bench-servers \

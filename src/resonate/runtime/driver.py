@@ -164,7 +164,6 @@ class Driver:
 
     async def _carry_out(self, commands: list[do.Command]) -> list[do.Event] | Ending | None:
         writes: list[do.Write] = []
-        steps: list[do.RunStep] = []
         looks: tuple[str, ...] = ()
         answer: list[do.Event] | Ending | None = None
         for command in commands:
@@ -172,7 +171,7 @@ class Driver:
                 case do.Write():
                     writes.append(command)
                 case do.RunStep():
-                    steps.append(command)
+                    self._start_step(command)
                 case do.CancelStep():
                     self._cancel_step(command.id)
                 case do.Look():
@@ -191,8 +190,6 @@ class Driver:
                     answer = Stopped(command.error)
                 case _:
                     assert_never(command)
-        for step in steps:
-            self._start_step(step, at_once=not writes)  # what is to be written is not to wait for it
         if writes or looks:
             return await self._write(writes, looks)
         return answer
@@ -281,9 +278,8 @@ class Driver:
 
     # ------------------------------------------------------------ what happens meanwhile
 
-    def _start_step(self, command: do.RunStep, *, at_once: bool) -> None:
-        body = self._run_step(command)
-        task = begin(self._loop, body) if at_once else self._loop.create_task(body)
+    def _start_step(self, command: do.RunStep) -> None:
+        task = begin(self._loop, self._run_step(command))
         if not task.done():
             self._steps[command.id] = task
 
