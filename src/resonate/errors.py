@@ -183,6 +183,13 @@ class DecodingError(CodecError):
         self.path = path
 
 
+class NotReadableHere(DecodingError):
+    """This process lacks what it takes to read stored data, and another may have it: a key, a codec, a blob, a library.
+
+    Nothing is lost: an execution that meets it is kept, and goes on once a worker can read what it needs.
+    """
+
+
 # ---------------------------------------------------------------- us
 
 

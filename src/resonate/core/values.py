@@ -97,5 +97,8 @@ class Codec(Protocol):
         ...
 
     def decode_error(self, value: Value, *, at: str = "") -> Exception:
-        """Read a failure as the exception to raise. Never raises: what can't be rebuilt is an `ApplicationError`."""
+        """Read a failure as the exception to raise. Never raises: what can't be rebuilt is an `ApplicationError`.
+
+        Where this process lacks what it takes to read it, that is returned: a `NotReadableHere`.
+        """
         ...

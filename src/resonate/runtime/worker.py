@@ -50,6 +50,7 @@ from resonate.errors import (
     DecodingError,
     EngineBug,
     FunctionNotRegistered,
+    NotReadableHere,
     ResonateError,
     StoreError,
     UsageError,
@@ -444,6 +445,10 @@ class Worker:
         except FunctionNotRegistered as error:
             self._not_registered(promise.id, wanted, error)
             return None
+        except NotReadableHere as error:
+            error.execution = promise.id
+            self._not_readable(promise.id, error)
+            return None
         except (DecodingError, UsageError) as error:
             error.execution = error.step = promise.id
             await self._reject(claim, error)
@@ -464,6 +469,13 @@ class Worker:
         self._report(trace.FunctionMissing(id=task_id, name=name, version=version, delay_ms=delay))
         if self._holds[task_id] <= LOUD:
             log.error("The task %s can't run here and is given back in %.1f s: %s", task_id, delay / 1000, error)
+
+    def _not_readable(self, task_id: str, error: NotReadableHere) -> None:
+        self._count_hold(task_id, error)
+        self._report(trace.CodecFailed(id=task_id, path=error.path, message=str(error)))
+        if self._holds[task_id] <= LOUD:
+            delay = self._hold_delay(task_id)
+            log.error("The task %s can't be read here and is given back in %.1f s: %s", task_id, delay / 1000, error)
 
     async def _reject(self, claim: ClaimReply, error: ResonateError) -> None:
         """Answer a call that can't be read: whoever sent it hears what is wrong with it."""

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from resonate.core.protocol.records import Value
 from resonate.core.values import CONTENT_ENCODING, CONTENT_TYPE, Call, Codec, Signature
-from resonate.errors import ApplicationError, DecodingError
+from resonate.errors import NotReadableHere
 from resonate.ports.codec import RegistersErrors, check_codec, register_error
 
 E = TypeVar("E", bound=type[Exception])
@@ -76,15 +76,15 @@ class Codecs:
         """Read a failure as the exception to raise. Never raises: what can't be rebuilt is an `ApplicationError`."""
         try:
             reader = self._reader(value)
-        except DecodingError as error:
-            return ApplicationError("a failure was recorded that can't be read", details=str(error))
+        except NotReadableHere as error:
+            return error
         return reader.decode_error(value, at=at)
 
     def _reader(self, value: Value) -> Codec:
         for codec in self._all:
             if codec.reads(value.headers):
                 return codec
-        raise DecodingError(
+        raise NotReadableHere(
             f"no codec here reads a value with {_format_of(value.headers)}",
             hint=f"Known are {', '.join(type(codec).__name__ for codec in self._all)}; "
             "add the codec that wrote it: Codecs(current, other).",

@@ -27,7 +27,7 @@ from resonate.adapters.codecs.wrapper import (
 from resonate.adapters.codecs.zstd import zstd
 from resonate.core.protocol.records import Value
 from resonate.core.values import Codec
-from resonate.errors import DecodingError, EncodingError, UsageError
+from resonate.errors import DecodingError, EncodingError, NotReadableHere, UsageError
 
 ZSTD: Final = "zstd"
 GZIP: Final = "gzip"
@@ -134,7 +134,7 @@ def _unpack(packed: bytes, word: str, limit: int) -> bytes:
 def _zstd_unpacker(limit: int) -> tuple[Any, type[Exception]]:
     library = zstd()
     if library is None:
-        raise DecodingError("stored data is compressed with zstd, which this Python does not have.", hint=_INSTALL)
+        raise NotReadableHere("stored data is compressed with zstd, which this Python does not have.", hint=_INSTALL)
     # Data may ask for a window of any size to be set aside; one as large as the limit is all it can need.
     window = min(max(limit.bit_length(), _LEAST_WINDOW), _LARGEST_WINDOW)
     return library.ZstdDecompressor(options={library.DecompressionParameter.window_log_max: window}), library.ZstdError

@@ -30,7 +30,7 @@ from resonate.adapters.codecs.wrapper import (
 )
 from resonate.core.protocol.records import Value
 from resonate.core.values import CONTENT_ENCODING, CONTENT_TYPE, Codec
-from resonate.errors import DecodingError, UsageError
+from resonate.errors import DecodingError, NotReadableHere, UsageError
 
 WORD: Final = "aes-gcm"
 _VERSION: Final = 1
@@ -93,7 +93,7 @@ class Encrypted(Wrapper):
                 hint="Whoever settled the promise has to use the same codec; None is encrypted, too.",
             )
         if outermost(value.headers) != WORD:
-            raise DecodingError(
+            raise NotReadableHere(
                 "stored data is not encrypted, and is refused.",
                 hint="While values that were written before are to be read, use Codecs(Encrypted(...), JsonCodec()).",
             )
@@ -115,13 +115,13 @@ class Encrypted(Wrapper):
     def _key_of(self, sealed: _Sealed) -> Key:
         key = self._keys.find(sealed.key_id)
         if key is None:
-            raise DecodingError(
+            raise NotReadableHere(
                 f"stored data is encrypted with the key {sealed.key_id!r:.80}, which is not among the keys here: "
                 f"{', '.join(map(repr, self._keys.ids))}.",
                 hint="Give this worker that key, behind the current one.",
             )
         if not hmac.compare_digest(key.check, sealed.check):
-            raise DecodingError(
+            raise NotReadableHere(
                 f"stored data is encrypted with another key of the id {key.id!r} than the one here.",
                 hint="Two keys were given the same id: correct the keys of this worker, or of the one that wrote it.",
             )
@@ -135,7 +135,7 @@ class _Sealed:
 
     def __init__(self, raw: bytes) -> None:
         if raw[0] != _VERSION:
-            raise DecodingError(
+            raise NotReadableHere(
                 f"stored data is encrypted in a form (number {raw[0]}) that this version does not know.",
                 hint="Use the version of the library that wrote it, or a newer one.",
             )

@@ -20,7 +20,7 @@ from resonate.adapters.codecs.failures import Failures, brief
 from resonate.adapters.codecs.plan import Misfit, Plan, is_list, is_object, kind
 from resonate.core.protocol.records import NO_VALUE, Value
 from resonate.core.values import CONTENT_ENCODING, CONTENT_TYPE, Call, Signature
-from resonate.errors import ApplicationError, DecodingError, EncodingError
+from resonate.errors import ApplicationError, DecodingError, EncodingError, NotReadableHere
 
 JSON: Final = "application/json"
 HEADERS: Final[Mapping[str, str]] = MappingProxyType({CONTENT_TYPE: JSON})
@@ -108,6 +108,8 @@ class JsonCodec:
         del at
         try:
             _raw, json = _parse(value)
+        except NotReadableHere as error:
+            return error
         except DecodingError as error:
             return ApplicationError("a failure was recorded that can't be read", details=str(error))
         return self._failures.load(json)
@@ -179,7 +181,7 @@ def _parse(value: Value) -> tuple[bytes, Any]:
     """Return the JSON text and the JSON value; no data is None."""
     why_not = _why_not(value.headers)
     if why_not is not None:
-        raise DecodingError(
+        raise NotReadableHere(
             f"{why_not}, which the JSON codec can't read",
             hint="Let it be read by the codec that wrote it, with Codecs(current, other).",
         )

@@ -18,7 +18,17 @@ from resonate.errors import ResonateError, UsageError
 Name: TypeAlias = tuple[str, str]
 
 _CONTROL: Final = (StopIteration, StopAsyncIteration)  # raised into a coroutine, these end up as another error
-_OURS_TO_RAISE: Final = (errors.LeaseLost, errors.NondeterminismError, errors.EngineBug)  # an attempt's own end
+_OURS_TO_RAISE: Final = (  # an attempt's own end
+    errors.LeaseLost,
+    errors.NondeterminismError,
+    errors.NotReadableHere,
+    errors.EngineBug,
+)
+    errors.LeaseLost,
+    errors.NondeterminismError,
+    errors.NotReadableHere,
+    errors.EngineBug,
+)  # an attempt's own end
 
 LIBRARY: Final = frozenset({
     "_csv", "_pickle", "_queue", "asyncio.exceptions", "asyncio.queues", "binascii", "concurrent.futures._base",

@@ -31,7 +31,7 @@ from resonate.adapters.codecs.wrapper import (
 )
 from resonate.core.protocol.records import Value
 from resonate.core.values import Codec
-from resonate.errors import DecodingError, EncodingError, StoreError, UsageError
+from resonate.errors import DecodingError, EncodingError, NotReadableHere, StoreError, UsageError
 from resonate.ports.blobs import Blobs
 
 WORD: Final = "blob"
@@ -134,7 +134,7 @@ class Offloaded(Wrapper):
         try:
             return self.bring_in(value)
         except StoreError as error:
-            raise DecodingError(f"a large value can't be had: {error.message}", hint=error.hint) from error
+            raise NotReadableHere(f"a large value can't be had: {error.message}", hint=error.hint) from error
 
     def _check(self, value: Value, purpose: Purpose, at: str) -> None:
         """What reading would refuse as too large, writing refuses."""

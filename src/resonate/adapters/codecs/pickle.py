@@ -24,7 +24,7 @@ from resonate.adapters.codecs.keys import Key, Keyring, Keys, framed, framed_tex
 from resonate.adapters.codecs.wrapper import Purpose, as_text, stored_bytes
 from resonate.core.protocol.records import Value
 from resonate.core.values import CONTENT_ENCODING, CONTENT_TYPE, Call, Codec, Signature
-from resonate.errors import ApplicationError, DecodingError, EncodingError, UsageError
+from resonate.errors import ApplicationError, DecodingError, EncodingError, NotReadableHere, UsageError
 
 PICKLE: Final = "application/vnd.resonate.pickle"
 PROTOCOL: Final = 5
@@ -125,6 +125,8 @@ class PickleCodec:
         """See the port."""
         try:
             json = self._read(value, Purpose.ERROR, at)
+        except NotReadableHere as error:
+            return error
         except DecodingError as error:
             return ApplicationError("a failure was recorded that can't be read", details=str(error))
         return self._errors.decode_error(Value(HEADERS, as_text(json)), at=at)
@@ -143,14 +145,14 @@ class PickleCodec:
     def _read(self, value: Value, purpose: Purpose, at: str) -> bytes:
         """Return a body that may be unpickled."""
         if not self.reads(value.headers):
-            raise DecodingError(
+            raise NotReadableHere(
                 f"the value was written as {value.headers.get(CONTENT_TYPE, 'JSON')!r:.80}, and only pickles are read.",
                 hint="Let it be read by the codec that wrote it, with Codecs(PickleCodec(...), JsonCodec()).",
             )
         signed = _Signed(stored_bytes(value, _WHAT))
         if self._keys is None:
             if signed.key_id is not None:
-                raise DecodingError("a pickle is signed, and there is no key here.", hint="Give PickleCodec its key.")
+                raise NotReadableHere("a pickle is signed, and there is no key here.", hint="Give PickleCodec its key.")
             return signed.body
         if signed.key_id is None:
             raise DecodingError(
@@ -163,7 +165,7 @@ class PickleCodec:
     def _verify(self, keys: Keyring, signed: _Signed, purpose: Purpose, at: str) -> None:
         key = keys.find(signed.key_id or "")
         if key is None:
-            raise DecodingError(
+            raise NotReadableHere(
                 f"a pickle is signed with the key {signed.key_id!r:.80}, which is not among the keys here: "
                 f"{', '.join(map(repr, keys.ids))}.",
                 hint="Give this worker that key, behind the current one.",
@@ -189,7 +191,7 @@ class _Signed:
             self.body = raw[1:]
             return
         if raw[0] != _SIGNED:
-            raise DecodingError(
+            raise NotReadableHere(
                 f"stored data is a pickle in a form (number {raw[0]}) that this version does not know.",
                 hint="Use the version of the library that wrote it, or a newer one.",
             )

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from resonate.core.protocol.records import Value
 from resonate.core.values import CONTENT_ENCODING, Call, Codec, Signature
-from resonate.errors import ApplicationError, DecodingError, EncodingError, UsageError
+from resonate.errors import ApplicationError, DecodingError, EncodingError, NotReadableHere, UsageError
 from resonate.ports.codec import check_codec, register_error
 
 E = TypeVar("E", bound=type[Exception])
@@ -92,6 +92,8 @@ class Wrapper(ABC):
         """See the port."""
         try:
             return self.inner.decode_error(self.unwrap(value, Purpose.ERROR, at), at=at)
+        except NotReadableHere as error:
+            return error
         except DecodingError as error:
             return ApplicationError("a failure was recorded that can't be read", details=str(error))
 

@@ -64,6 +64,7 @@ from resonate.errors import (
     CodecError,
     Conflict,
     EngineBug,
+    NotReadableHere,
     PromiseTimedOut,
     ResonateError,
     UsageError,
@@ -673,6 +674,9 @@ class Execution:
             call = self.env.codec.decode_call(
                 record.param, lambda _name, _version: function.signature, at=place_of_param(record)
             )
+        except NotReadableHere as error:
+            self._stop(error)
+            return
         except CodecError as error:
             child.move(Change.FINISHED)
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
@@ -699,6 +703,9 @@ class Execution:
             call = self.env.codec.decode_call(
                 record.param, lambda _name, _version: function.signature, at=place_of_param(record)
             )
+        except NotReadableHere as error:
+            self._stop(error)
+            return
         except CodecError as error:
             child.move(Change.FINISHED)
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
@@ -966,6 +973,8 @@ class Execution:
             value, error = outcome_of(self.env.codec, record, child.returns)
         if error is None:
             future.set_result(value)
+        elif isinstance(error, NotReadableHere):
+            self._stop(error)  # another worker, or this one once it has what it lacks, goes on from here
         elif isinstance(error, StopIteration | StopAsyncIteration):  # a future can't hold these
             future.set_exception(ApplicationError(str(error), name=type(error).__name__, step=child.id))
         else:
