@@ -47,7 +47,7 @@ from resonate.core.protocol.requests import (
 )
 from resonate.core.retry import RetryPolicy
 from resonate.core.sameness import same_call
-from resonate.core.values import UNTYPED, Call, Codec, Signature, place_of_param
+from resonate.core.values import UNTYPED, Call, Codec, Signature, place_of_param, place_of_schedule
 from resonate.errors import (
     ApplicationError,
     CodecError,
@@ -478,7 +478,7 @@ class Resonate:
                 cron=_cron(cron),
                 promise_id="{{.id}}-{{.timestamp}}",
                 promise_timeout=self._session.settings.timeout_ms if timeout_ms is None else timeout_ms,
-                promise_param=self._param(call, signature, id),
+                promise_param=self._param(call, signature, place_of_schedule(id)),
                 promise_tags={
                     **(self._options.tags or {}),
                     Tag.TARGET: parts.env.address(self._options.target),

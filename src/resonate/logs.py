@@ -89,9 +89,11 @@ class _Post:
             self.dropped += 1
             self._untold += 1
             return
+        if not self._ensure_started():
+            _handle(logger, record)
+            return
         context, done = copy_context(), threading.Event()
         self._waiting.append((lambda: context.run(_handle, logger, record), done))
-        self._ensure_started()
         self._wake.set()
         if not self._late and not done.wait(PATIENCE):
             self._late = True
@@ -105,12 +107,18 @@ class _Post:
         self._wake.set()
         return done.wait(seconds)
 
-    def _ensure_started(self) -> None:
+    def _ensure_started(self) -> bool:
+        """Say whether there is a thread; there is none to be had once the interpreter is ending."""
         if self._thread is None:
             with self._start_lock:
                 if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="resonate-logs", daemon=True)
-                    self._thread.start()
+                    thread = threading.Thread(target=self._run, name="resonate-logs", daemon=True)
+                    try:
+                        thread.start()
+                    except RuntimeError:
+                        return False
+                    self._thread = thread
+        return True
 
     def _run(self) -> None:
         while True:
@@ -130,7 +138,7 @@ class _Post:
 def _handle(logger: logging.Logger, record: logging.LogRecord) -> None:
     try:
         logger.handle(record)
-    except Exception as error:  # noqa: BLE001 - what a handler raises is no concern of an execution
+    except BaseException as error:  # noqa: BLE001 - pytest.fail and SystemExit, too: they would end the thread
         if logging.raiseExceptions:
             print(f"A log handler failed: {error!r}", file=sys.stderr)  # noqa: T201 - as logging itself does
 

@@ -118,7 +118,7 @@ async def tree(
 
 def _draw(text: str, output: Path | None) -> None:
     if output is None:
-        sys.stdout.write(text)
+        sys.stdout.write("\n".join(map(safe, text.split("\n"))) if sys.stdout.isatty() else text)
         return
     try:
         output.write_text(text, encoding="utf-8")

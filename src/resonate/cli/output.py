@@ -7,6 +7,7 @@ Law 3: with `--json` stdout is one JSON document, and errors are one on stderr.
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -36,6 +37,11 @@ COLOURS = {
 }
 
 
+def _escaped(char: str) -> str:
+    """Return a character as JSON's own escape."""
+    return json.dumps(char)[1:-1]
+
+
 def safe(text: str) -> str:
     """Return a text with its control characters written out."""
     return "".join(char if char.isprintable() else _written_out(char) for char in text)
@@ -53,9 +59,10 @@ class Output:
 
     def document(self, value: Any) -> None:
         """Print a JSON document."""
-        sys.stdout.write(
-            orjson.dumps(value, default=repr, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode() + "\n"
-        )
+        text = orjson.dumps(value, default=repr, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
+        if sys.stdout.isatty():  # JSON writes out the first 32 control characters only
+            text = "".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in text)
+        sys.stdout.write(text + "\n")
 
     def line(self, text: str, style: str = "") -> None:
         """Print a line."""

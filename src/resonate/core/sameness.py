@@ -15,6 +15,7 @@ from attrs import evolve
 
 from resonate.core.protocol.records import Value
 from resonate.core.values import Call, Codec, Signature
+from resonate.errors import NotReadableHere
 
 
 def same_call(codec: Codec, asked: Value, stored: Value, signature: Signature, *, at: str, stored_at: str) -> bool:
@@ -27,12 +28,16 @@ def same_call(codec: Codec, asked: Value, stored: Value, signature: Signature, *
         signature: the types of the function's values.
         at: where `asked` belongs.
         stored_at: where `stored` belongs.
+
+    Raise `NotReadableHere` if this process can't tell.
     """
     try:
         wanted = codec.decode_call(asked, lambda _name, _version: signature, at=at)
         found = codec.decode_call(stored, lambda _name, _version: signature, at=stored_at)
         found = evolve(found, version=wanted.version)
         return codec.encode_call(found, signature, at=at).data == asked.data or _same(found, wanted)
+    except NotReadableHere:
+        raise
     except Exception:  # noqa: BLE001 - a user's type or hook raises what it likes
         return False
 

@@ -59,7 +59,13 @@ class Call:
 
 def place_of_param(promise: PromiseRecord) -> str:
     """Return what the param of a promise was written for: a schedule hands one param to all the promises it makes."""
-    return promise.tags.get(Tag.SCHEDULE, promise.id)
+    schedule = promise.tags.get(Tag.SCHEDULE)
+    return promise.id if schedule is None else place_of_schedule(schedule)
+
+
+def place_of_schedule(id: str) -> str:
+    """Return the place of a schedule's param. It is no promise's: else a tag would make one's param another's."""
+    return f"\0schedule {id}"
 
 
 class Codec(Protocol):

@@ -133,6 +133,8 @@ class Driver:
         self._waiting: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()  # asked for once: it costs a system call
         self._woken = False  # something has happened since the last turn
+        self._canceled: set[str] = set()  # steps that were told to stop
+        self._closed = False
         self._over = False  # the execution's own promise was settled by somebody else
 
     async def run(self, commands: list[do.Command]) -> Ending:
@@ -284,13 +286,19 @@ class Driver:
             self._steps[command.id] = task
 
     async def _run_step(self, command: do.RunStep) -> None:
-        event = await self._tools.steps.run(command, self._execution.id)
+        try:
+            event: do.Event = await self._tools.steps.run(command, self._execution.id)
+        except asyncio.CancelledError as error:
+            if self._closed or command.id in self._canceled:
+                raise
+            event = do.StepFailed(command.id, error)  # it canceled its own task
         self._steps.pop(command.id, None)
         self._post(event)
 
     def _cancel_step(self, step_id: str) -> None:
         task = self._steps.pop(step_id, None)
         if task is not None:
+            self._canceled.add(step_id)
             task.cancel()
 
     def _unwatch(self, promise_id: str) -> None:
@@ -336,6 +344,7 @@ class Driver:
             self._waiting = None
 
     def _clean_up(self) -> None:
+        self._closed = True
         for task in self._steps.values():
             task.cancel()
         watches, self._watches = self._watches, {}  # each leads back here: not a cycle for the garbage collector

@@ -99,8 +99,32 @@ class Offloading(Relay):
 
     async def messages(self) -> AsyncIterator[Message | Notice]:
         """See the port."""
-        async for message in self.inner.messages():
-            yield await self._brought_in(message, _Kept()) if isinstance(message, Unblock) else message
+        arrived: asyncio.Queue[Message | Notice | None] = asyncio.Queue()
+        fetching: set[asyncio.Task[None]] = set()
+
+        async def fetch(message: Unblock) -> None:
+            arrived.put_nowait(await self._brought_in(message, _Kept()))
+
+        async def listen() -> None:
+            try:
+                async for message in self.inner.messages():
+                    if isinstance(message, Unblock) and any(map(self.moves.is_moved, _values_from(message))):
+                        task = asyncio.get_running_loop().create_task(fetch(message))  # others do not wait for it
+                        fetching.add(task)
+                        task.add_done_callback(fetching.discard)
+                    else:
+                        arrived.put_nowait(message)
+            finally:
+                arrived.put_nowait(None)
+
+        listening = asyncio.get_running_loop().create_task(listen())
+        try:
+            while (message := await arrived.get()) is not None:
+                yield message
+            await listening
+        finally:
+            for task in (listening, *fetching):
+                task.cancel()
 
     async def _moved_out(self, request: Request[R], kept: _Kept) -> Request[R]:
         if not any(map(self.moves.is_large, _values_to(request))):

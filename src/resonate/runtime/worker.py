@@ -73,6 +73,8 @@ MOST_OFFERS = 100_000
 AT_ONCE = 64
 """How many parked executions are asked after at once."""
 LATE = "the answer to its claim came late"
+MOST_TROUBLES = 10_000
+"""Of so many tasks that could not go on here it is known why, and how often; the oldest are forgotten."""
 MOST_TIMERS = 100_000
 """So many timers are known by their ids, so that their offers cost nothing; an older one costs an acquisition."""
 
@@ -249,7 +251,9 @@ class Worker:
             self._timers.popitem(last=False)
 
     def _acquire(self, task_id: str, version: int) -> None:
-        self._acquiring[task_id] = self._spawn(self._take_up(task_id, version), f"resonate-{task_id}")
+        taking = self._spawn(self._take_up(task_id, version), f"resonate-{task_id}")
+        if not taking.done() and task_id not in self._held:
+            self._acquiring[task_id] = taking
 
     async def _take_up(self, task_id: str, version: int) -> None:
         parked = self._continuations.take(task_id, version)  # so that it is not evicted meanwhile
@@ -286,7 +290,8 @@ class Worker:
         """Drive a task that was created acquired in this worker's name, on a request of the instant `asked`."""
         task_id, version = claim.promise.id, claim.task.version
         running = self._spawn(self._drive(claim, None, asked), f"resonate-{task_id}")
-        self._held[task_id] = _Held(version, running)
+        if not running.done():  # as it may be where the loop starts its tasks eagerly
+            self._held[task_id] = _Held(version, running)
 
     def may_drive(self, asked: int) -> bool:
         """Say whether a claim that was asked for at this instant may still be driven here."""
@@ -489,6 +494,7 @@ class Worker:
         reply = await self._tools.store.send(TaskFulfill(id=promise.id, version=version, action=action))
         if isinstance(reply, PromiseReply):
             self._report(trace.Settled(reply.promise, reply.promise, version))
+            self._report(trace.TaskFulfilled(id=promise.id, version=version))
 
     def _lost(self, task_id: str, version: int, reason: str) -> None:
         self._report(trace.LeaseLost(id=task_id, version=version, reason=reason))
@@ -504,8 +510,12 @@ class Worker:
     # ------------------------------------------------------------ tasks that can't go on here
 
     def _count_hold(self, task_id: str, error: ResonateError) -> None:
-        self._holds[task_id] = self._holds.get(task_id, 0) + 1
-        self.troubles[task_id] = error
+        self._holds[task_id] = self._holds.pop(task_id, 0) + 1  # the latest last
+        _ = self.troubles.pop(task_id, None)
+        self.troubles[task_id] = error.with_traceback(None)  # its frames hold the whole claim
+        if len(self._holds) > MOST_TROUBLES:  # others have run them meanwhile: nobody tells us
+            for known in (self._holds, self.troubles):
+                _ = known.pop(next(iter(known)), None)
 
     def _went_on(self, task_id: str) -> None:
         self._holds.pop(task_id, None)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from resonate import ApplicationError, Codecs, DecodingError, JsonCodec, Resonate, UsageError
+from resonate import Codecs, DecodingError, JsonCodec, NotReadableHere, Resonate, UsageError
 from resonate.core.protocol.records import NO_VALUE, Value
 from resonate.core.values import UNTYPED, Call
 from tests.unit.codecs.salted import Salted
@@ -53,8 +53,8 @@ def test_headers_that_name_no_codec_here_are_an_error_that_says_so(headers, name
         assert "Known are Salted, Salted" in str(caught.value)
         assert "Codecs(current, other)" in str(caught.value)
     failure = codec.decode_error(value)
-    assert isinstance(failure, ApplicationError)
-    assert named in str(failure.details)
+    assert isinstance(failure, NotReadableHere)
+    assert named in str(failure)
 
 
 @pytest.mark.parametrize("headers", [{"content-encoding": "salted"}, {"content-type": "application/jsonp"}])

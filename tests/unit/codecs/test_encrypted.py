@@ -19,7 +19,7 @@ from resonate.adapters.codecs.json import JsonCodec
 from resonate.adapters.codecs.keys import Keyring
 from resonate.core.protocol.records import NO_VALUE, Value
 from resonate.core.values import UNTYPED, Call
-from resonate.errors import ApplicationError, DecodingError, UsageError
+from resonate.errors import ApplicationError, DecodingError, NotReadableHere, UsageError
 
 KEY, OTHER = bytes(range(32)), bytes(range(32, 64))
 CODEC = Encrypted(JsonCodec(), {"2026": KEY})
@@ -158,7 +158,7 @@ def test_what_is_not_encrypted_is_refused():
     for value in (JsonCodec().encode("text"), Value({}, "e30="), Value({"content-encoding": "gzip"}, "e30=")):
         with pytest.raises(DecodingError, match="is not encrypted, and is refused"):
             CODEC.decode(value, at="a")
-        assert isinstance(CODEC.decode_error(value, at="a"), ApplicationError)
+        assert isinstance(CODEC.decode_error(value, at="a"), NotReadableHere)
 
 
 def test_none_is_encrypted_and_no_value_is_not_taken_for_it():

@@ -91,7 +91,7 @@ def test_this_librarys_errors_come_back_but_for_those_that_end_an_attempt(name):
         return
     error = cls("it broke", hint="Mend it.", step="a.1")
     back = trip(error)
-    if name in {"LeaseLost", "NondeterminismError", "EngineBug"}:
+    if name in {"LeaseLost", "NondeterminismError", "NotReadableHere", "EngineBug"}:
         assert type(back) is ApplicationError
     else:
         assert type(back) is cls

@@ -26,6 +26,7 @@ from resonate.errors import (
     DecodingError,
     EncodingError,
     NotFound,
+    NotReadableHere,
     ServerError,
     StoreError,
     UsageError,
@@ -127,7 +128,7 @@ def test_a_missing_blob_is_named_with_its_place(codec, blobs):
     files(blobs)[0].unlink()
     with pytest.raises(DecodingError, match=rf"There is no blob {KEY} in {blobs.directory}"):
         codec.decode(value)
-    assert isinstance(codec.decode_error(value), ApplicationError)
+    assert isinstance(codec.decode_error(value), NotReadableHere)
 
 
 @pytest.mark.parametrize("damage", [lambda raw: raw[:-1], lambda raw: raw + b"x", lambda raw: b"X" + raw[1:]])

@@ -14,7 +14,14 @@ from resonate.adapters.codecs.json import JsonCodec
 from resonate.adapters.codecs.pickle import PICKLE, PickleCodec
 from resonate.core.protocol.records import NO_VALUE, Value
 from resonate.core.values import UNTYPED, Call
-from resonate.errors import ApplicationError, DecodingError, EncodingError, FunctionNotRegistered, UsageError
+from resonate.errors import (
+    ApplicationError,
+    DecodingError,
+    EncodingError,
+    FunctionNotRegistered,
+    NotReadableHere,
+    UsageError,
+)
 
 KEY, OTHER = bytes(range(32)), bytes(range(32, 64))
 CODEC = PickleCodec(keys={"2026": KEY})
@@ -130,7 +137,7 @@ def test_what_was_forged_moved_or_written_by_another_codec_is_not_unpickled():
             CODEC.decode(value, at="a")
         with pytest.raises(DecodingError):
             CODEC.decode_call(value, lambda *_: UNTYPED, at="c")
-        assert isinstance(CODEC.decode_error(value, at="a"), ApplicationError)
+        assert isinstance(CODEC.decode_error(value, at="a"), ApplicationError | NotReadableHere)
     assert RAN == []
     CODEC.decode(CODEC.encode(Evil(), at="a"), at="a")
     assert RAN == ["unpickled"]  # so it would have been seen
@@ -262,4 +269,4 @@ def test_failures_are_json_and_signed():
     moved = CODEC.decode_error(value, at="b")
     assert "signature is wrong" in str(moved.details)
     plain = CODEC.decode_error(JsonCodec().encode_error(ValueError("no")), at="a")
-    assert isinstance(plain, ApplicationError)
+    assert isinstance(plain, NotReadableHere)

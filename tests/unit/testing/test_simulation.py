@@ -155,8 +155,15 @@ def test_a_workflow_that_never_ends_is_found():
 # ---------------------------------------------------------------- what is right
 
 
-def test_a_workflow_that_fails_the_same_each_time_is_right():
-    assert simulate(broken, seeds=30).runs == 30
+def test_a_workflow_that_fails_without_any_fault_is_wrong_unless_it_is_to_fail():
+    with pytest.raises(SimulationFailed, match=r"without any fault, the caller is given \w+"):
+        simulate(broken, seeds=30)
+    assert simulate(broken, seeds=30, result=...).runs == 30
+
+
+def test_a_call_that_does_not_fit_is_no_run_that_went_well():
+    with pytest.raises((SimulationFailed, UsageError), match="argument"):
+        simulate(sleepy, seeds=3)
 
 
 def test_a_year_takes_no_time():

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from resonate.adapters.codecs.keys import CHECK_SIZE, Key, Keys, framed_texts, keyring
+from resonate.adapters.codecs.offloaded import Offloaded
 from resonate.adapters.codecs.wrapper import (
     Purpose,
     Wrapper,
@@ -56,6 +57,7 @@ class Encrypted(Wrapper):
 
     def __init__(self, inner: Codec, keys: Keys) -> None:
         super().__init__(inner)
+        _refuse_offloaded(inner)
         self._keys = keyring(keys)
         self._cipher = _cipher()
 
@@ -178,6 +180,17 @@ def _data(plain: bytes) -> str | None:
     if form == _NOTHING:
         return None
     return as_text(body) if form == _BYTES else body.decode("utf-8", "surrogatepass")
+
+
+def _refuse_offloaded(inner: Any) -> None:
+    codec = inner
+    while codec is not None:
+        if isinstance(codec, Offloaded) and codec.threshold is not None:
+            raise UsageError(
+                "Encrypted around Offloaded would keep large values in the blob store unencrypted.",
+                hint="Write Offloaded(Encrypted(...), blobs).",
+            )
+        codec = getattr(codec, "inner", None)
 
 
 def _cipher() -> Any:

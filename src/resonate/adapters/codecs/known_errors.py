@@ -24,11 +24,6 @@ _OURS_TO_RAISE: Final = (  # an attempt's own end
     errors.NotReadableHere,
     errors.EngineBug,
 )
-    errors.LeaseLost,
-    errors.NondeterminismError,
-    errors.NotReadableHere,
-    errors.EngineBug,
-)  # an attempt's own end
 
 LIBRARY: Final = frozenset({
     "_csv", "_pickle", "_queue", "asyncio.exceptions", "asyncio.queues", "binascii", "concurrent.futures._base",

@@ -15,7 +15,8 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from resonate.adapters.codecs.wrapper import (
@@ -31,7 +32,7 @@ from resonate.adapters.codecs.wrapper import (
 )
 from resonate.core.protocol.records import Value
 from resonate.core.values import Codec
-from resonate.errors import DecodingError, EncodingError, NotReadableHere, StoreError, UsageError
+from resonate.errors import CodecError, DecodingError, EncodingError, NotReadableHere, StoreError, UsageError
 from resonate.ports.blobs import Blobs
 
 WORD: Final = "blob"
@@ -93,7 +94,8 @@ class Offloaded(Wrapper):
         raw = as_bytes(value.data)
         content = value.data.encode("utf-8", "surrogatepass") if raw is None else raw
         key = hashlib.sha256(content).hexdigest()
-        self.blobs.put(key, content)
+        with _told(self.blobs, key):
+            self.blobs.put(key, content)
         reference: dict[str, Any] = {"sha256": key, "size": len(content)}
         if raw is None:
             reference["text"] = True
@@ -102,7 +104,8 @@ class Offloaded(Wrapper):
     def bring_in(self, value: Value) -> Value:
         """Return the value that a reference stands for. Raise `StoreError`, or `DecodingError` if it is not that."""
         key, size, is_text = _reference(value, self._largest)
-        content = self.blobs.get(key, size)
+        with _told(self.blobs, key):
+            content = self.blobs.get(key, size)
         if len(content) != size or not hmac.compare_digest(hashlib.sha256(content).hexdigest(), key):
             raise DecodingError(
                 f"the blob {key} in {self.blobs!r} is not what was put there: it was changed or cut.",
@@ -145,6 +148,20 @@ class Offloaded(Wrapper):
                 f"the {purpose.value}{whose} takes {size:,} characters; the limit for blobs is {self._largest:,}.",
                 hint="Raise it for all workers: Offloaded(..., largest=...); or store the value elsewhere.",
             )
+
+
+@contextmanager
+def _told(blobs: Blobs, key: str) -> Generator[None]:
+    """Make a `StoreError` of whatever else a blob store raises: nobody further up expects it."""
+    try:
+        yield
+    except (StoreError, CodecError):
+        raise
+    except Exception as error:
+        raise StoreError(
+            f"{blobs!r:.200} failed for the blob {key}: {error!r:.200}.",
+            hint="Blobs raise StoreError: ServerError for what may pass, NotFound for what is not there.",
+        ) from error
 
 
 def _reference(value: Value, largest: int) -> tuple[str, int, bool]:

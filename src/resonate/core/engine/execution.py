@@ -615,14 +615,23 @@ class Execution:
 
         It is the same one if only the bytes of its arguments differ, as those of another codec or key do.
         """
-        same = child.signature is not None and same_call(
-            self.env.codec,
-            child.param,
-            record.param,
-            child.signature,
-            at=child.id,
-            stored_at=place_of_param(record),
-        )
+        same = child.identity.same_call(record, same_args=True)
+        try:
+            same = (
+                same
+                and child.signature is not None
+                and same_call(
+                    self.env.codec,
+                    child.param,
+                    record.param,
+                    child.signature,
+                    at=child.id,
+                    stored_at=place_of_param(record),
+                )
+            )
+        except NotReadableHere as error:
+            self._stop(error)
+            return True
         difference = child.identity.difference(record, same_args=same)
         if difference is None:
             return False

@@ -110,8 +110,8 @@ def simulate(
     goes wrong, with the fewest faults with which it still does, a timeline, and the line that repeats it.
 
     A run is right if the workflow comes to its end within bounded time once nothing goes wrong any more; if it returns
-    (or raises) what it does without faults; if nothing is left behind; if `invariant` holds; and if at no time a rule
-    of the protocol, or a law of the engine, was broken.
+    what it does without faults (and there it may not fail, unless `result` says so); if nothing is left behind; if
+    `invariant` holds; and if at no time a rule of the protocol, or a law of the engine, was broken.
 
     Args:
         workflow: what is run; steps and workflows that it calls by `ctx.run` need not be named.
@@ -129,7 +129,7 @@ def simulate(
         before: is called before each run: it clears what the last one left in the test's own variables.
         invariant: is called with each `Run` at its end; it raises, or returns False, if something is wrong.
         result: what the workflow is to return; a function that says whether a value is right; or `...` for whatever it
-            returns, if that depends on timing.
+            returns or raises, if that depends on timing, or if it is to fail.
         workers: how many.
         within: how long it may take to settle after the last fault, beyond twice what it takes without any.
         options: of each client: see `Resonate`.
@@ -201,6 +201,10 @@ class _Judge:
     def begin(self) -> None:
         """Run it once without faults, to know what is right. Raise `SimulationFailed` if that goes wrong."""
         run = self.run(0, NOTHING)
+        outcome = run.outcome
+        if not run.findings and self.result is SAME and outcome is not None and outcome.error is not None:
+            run.findings.append(Finding(_RESULT, f"without any fault, the caller is given {outcome}"))
+            raise self.failure(0, run, shrinks=False)
         if run.findings:
             raise self.failure(0, run)
         self.scenario = evolve(self.scenario, duration_ms=run.duration_ms)
