@@ -335,6 +335,10 @@ def _name(value: object, what: str) -> str:
 
 
 def _having(value: T, what: str, *methods: str) -> T:
+    if isinstance(value, type):
+        raise UsageError(
+            f"{value.__name__} is a class, and {what} is one of its objects.", hint="Call it: give what it makes."
+        )
     missing = [method for method in methods if not callable(getattr(value, method, None))]
     if missing:
         raise UsageError(f"{what} has the methods {', '.join(methods)}; {value!r} lacks {', '.join(missing)}.")

@@ -161,3 +161,24 @@ def test_a_forked_process_logs_by_a_thread_of_its_own():
     with os.fdopen(read) as pipe:
         assert pipe.read() == "from the child\n"
     os.waitpid(child, 0)
+
+
+@pytest.mark.parametrize("raised", [SystemExit(1), KeyboardInterrupt(), ValueError("no")])
+def test_a_handler_that_raises_anything_ends_nothing(raised, capsys):
+    heard: list[str] = []
+
+    class Raises(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record.getMessage())
+            raise raised
+
+    logger, handler = logging.getLogger("resonate.raises"), Raises()
+    logger.addHandler(handler)
+    try:
+        for number in range(3):
+            logs.Log("resonate.raises").warning("line %d", number)
+        assert logs.flush()
+    finally:
+        logger.removeHandler(handler)
+    assert heard == ["line 0", "line 1", "line 2"]
+    assert "A log handler failed" in capsys.readouterr().err

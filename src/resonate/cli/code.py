@@ -51,7 +51,7 @@ async def record(
     id: Id,
     *,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="A file, or a folder; stdout if it is not given.")
+        str | None, typer.Option("--output", "-o", help="A file, or a folder with a slash; stdout if it is not given.")
     ] = None,
 ) -> None:
     """Write an execution with its history as one JSON file, to be replayed."""

@@ -120,7 +120,8 @@ async def _settle(door: Door, id: str, state: PromiseState, value: Value, *, yes
     if door.out.json:
         door.out.document(promise_shape(record))
     else:
-        door.out.line(f"{id} is {_word(record.state)}.")
+        given = f" with {shown(record.value)}" if state is PromiseState.RESOLVED else ""
+        door.out.line(f"{id} is {_word(record.state)}{given}.")
 
 
 def _word(state: PromiseState) -> str:

@@ -26,11 +26,23 @@ def span_ms(text: str) -> int:
     return round(float(match[1]) * unit)
 
 
+_PYTHON: Final = {"True": "true", "False": "false", "None": "null"}
+
+
 def json_or_text(text: str) -> Any:
-    """Read an argument: as JSON if it is JSON, else as the text that it is."""
+    """Read an argument: as JSON if it is JSON, else as the text that it is.
+
+    Raise `UsageError` for what was surely meant as JSON.
+    """
     try:
         return orjson.loads(text)
-    except ValueError:
+    except ValueError as error:
+        if text in _PYTHON:
+            raise UsageError(
+                f"{text} is how Python writes it.", hint=f"JSON is {_PYTHON[text]}; the text is '\"{text}\"'."
+            ) from None
+        if text.startswith(("{", "[", '"')):
+            raise UsageError(f"{text:.80} is no JSON: {error}.", hint="A text in quotes is: '\"...\"'.") from None
         return text
 
 

@@ -11,6 +11,7 @@ that belongs to it, in the order of ids), each promise as the protocol writes it
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -80,9 +81,12 @@ class Recording:
         return _read(cast("dict[str, Any]", wire))
 
     def save(self, path: str | Path) -> Path:
-        """Write it to a file, or into a folder under a name of its own; return where it is."""
+        """Write it to a file, or into a folder under a name of its own; return where it is.
+
+        A folder is one that is there, or a text that ends in a slash.
+        """
         target = Path(path)
-        if target.is_dir():
+        if target.is_dir() or (isinstance(path, str) and path.endswith(("/", os.sep))):
             target /= f"{_file_name(self.id)}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(self.to_json(), encoding="utf-8")

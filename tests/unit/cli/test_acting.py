@@ -33,7 +33,9 @@ def state(resonate, id):
 
 
 def test_resolve_gives_a_promise_its_value(resonate):
-    assert resonate("resolve", "order-asks:2", '{"yes": [1, 2]}').out == "order-asks:2 is resolved.\n"
+    assert resonate("resolve", "order-asks:2", '{"yes": [1, 2]}').out == (
+        'order-asks:2 is resolved with {"yes":[1,2]}.\n'
+    )
     with worker(resonate.url) as client:
         assert client.get("order-asks").result(timeout=10) == {"yes": [1, 2]}
 
@@ -41,6 +43,13 @@ def test_resolve_gives_a_promise_its_value(resonate):
 def test_a_value_that_is_no_json_is_text(resonate):
     resonate("resolve", "order-asks:2", "go on")
     assert resonate("promises", "get", "order-asks:2", "--json").json["value"]["json"] == "go on"
+
+
+@pytest.mark.parametrize("text", ["True", "None", '{"yes":', "[1,", '"open'])
+def test_what_was_meant_as_json_is_not_taken_for_text(resonate, text):
+    said = resonate("resolve", "order-asks:2", text, code=2)
+    assert "JSON" in said.err
+    assert state(resonate, "order-asks:2") == "pending"
 
 
 def test_reject_gives_it_a_failure(resonate):

@@ -92,6 +92,12 @@ async def test_a_recording_is_one_json_file_and_comes_back_equal(tmp_path):
     assert [record["id"] for record in wire["history"]] == ["x:1", "x:2", "x:3"]
 
 
+async def test_a_folder_that_is_not_there_yet_is_made(tmp_path):
+    one = await recorded(checkout)
+    assert one.save(f"{tmp_path}/new/") == tmp_path / "new" / "x.json"
+    assert Recording.load(tmp_path / "new" / "x.json") == one
+
+
 async def test_the_same_execution_gives_the_same_bytes():
     async def once() -> str:
         async with Harness(pid="w") as harness:

@@ -341,7 +341,8 @@ class Execution:
         if now + sleep_ms > scope.timeout_at:
             left = max(scope.timeout_at - now, 0) / 1000
             raise UsageError(
-                f"A sleep of {sleep_ms / 1000:g} s would end after the workflow's deadline, {left:g} s from now.",
+                f"A sleep of {sleep_ms / 1000:,.10g} s would end after the workflow's deadline, "
+                f"{left:,.10g} s from now.",
                 hint="Give the workflow a longer timeout: options(timeout=...), or register(timeout=...).",
                 execution=self.id,
                 step=scope.id,
