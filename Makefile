@@ -20,10 +20,10 @@ export NO_MKDOCS_2_WARNING := 1
 
 # The tests that reach all of core/: those of what is around it would only take time.
 CORE_TESTS := tests/unit tests/property tests/simulation \
-	$(addprefix --ignore=tests/unit/,adapters check cli codecs http otel plugin replay sqlite testing test_benchmarks.py \
+	$(addprefix --ignore=tests/unit/,adapters check cli http plugin sqlite testing test_benchmarks.py \
 	test_imports.py test_logs.py test_requests_of_operations.py) \
 	$(addprefix --ignore=tests/property/,test_agreement.py test_values.py) \
-	$(addprefix --ignore=tests/simulation/,test_mutants.py test_over_http.py test_recordings.py test_simulate.py test_spans.py)
+	$(addprefix --ignore=tests/simulation/,test_mutants.py test_over_http.py test_recordings.py test_simulate.py)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test interop kills simulate mutants check bench bench-long bench-page bench-peers bench-codecs bench-servers \

@@ -126,6 +126,35 @@ async def test_a_call_of_a_later_step_that_can_not_be_read_is_no_other_call(harn
     assert "aes-gcm" in last.param.headers["content-encoding"]
 
 
+async def naps(ctx: Context, n: int) -> int:
+    await ctx.sleep(60)
+    first = await ctx.run(double, n)
+    await ctx.sleep(3600)
+    return first + await ctx.run(double, n)
+
+
+async def test_a_recorded_call_that_one_worker_can_not_read_stops_it_there(harness, caplog):
+    async def worker(codec, pid):
+        client = await harness.open(harness.client(codec=codec, pid=pid, continuations=0))
+        client.register(naps)
+        return client
+
+    one = await worker(JsonCodec(), "one")
+    await one.begin_run("a", naps, 3)
+    await harness.clock.advance(timedelta(seconds=30))
+    await harness.crash(one)
+    two = await worker(Codecs(BOTH, JsonCodec()), "two")  # encrypts the call of the step
+    await harness.clock.advance(timedelta(minutes=30))
+    await harness.crash(two)
+    three = await worker(JsonCodec(), "three")
+    await harness.clock.advance(timedelta(hours=2))
+    assert state(harness, "a") is PromiseState.PENDING
+    assert "was stopped, and is kept: the value is wrapped in 'aes-gcm'" in caplog.text
+    await harness.crash(three)
+    four = await worker(Codecs(JsonCodec(), BOTH), "four")
+    assert await four.get("a") == 12
+
+
 async def test_a_blob_that_is_missing_is_waited_for(harness, tmp_path):
     codec = Offloaded(JsonCodec(), DirectoryBlobs(tmp_path / "blobs"), threshold=10)
 

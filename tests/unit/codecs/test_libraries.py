@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -158,6 +159,37 @@ def test_they_come_back_equal(type_, value):
     back = codec.decode(stored, type_)
     assert (back, type(back)) == (value, type(value))
     assert codec.encode(back, type_) == stored
+
+
+NAMES = frozenset(f"name {number}" for number in range(20))
+
+
+class Boxes(pydantic.BaseModel):
+    groups: list[set[str]]
+    frozen: frozenset[frozenset[str]]
+
+
+class Bag(msgspec.Struct):
+    names: set[str]
+
+
+def test_the_same_sets_are_the_same_text_in_every_process():
+    script = (
+        "from tests.unit.codecs.test_libraries import *\n"
+        "boxes = Boxes(groups=[set(NAMES)], frozen=frozenset({NAMES, frozenset('abc')}))\n"
+        "print(codec.encode(boxes, Boxes).data, codec.encode(Bag(set(NAMES)), Bag).data)\n"
+    )
+    texts = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(texts) == 1
 
 
 def written(value: Any, type_: Any) -> Any:

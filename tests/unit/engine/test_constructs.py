@@ -9,6 +9,7 @@ import pytest
 
 from resonate.core.engine import commands as do
 from resonate.core.engine.context import Context
+from resonate.core.engine.environment import Dependencies
 from resonate.core.protocol.records import PromiseState
 from resonate.errors import DeterminismError, UsageError
 from tests.unit.engine.world import T0, World
@@ -535,3 +536,10 @@ def test_a_body_that_awaits_while_it_is_given_up_is_cut_off():
     world = World(flow)
     world.play()
     world.execution.close()
+
+
+def test_a_copy_of_dependencies_is_changed_apart():
+    first = Dependencies({"db": 1})
+    second = first.copy()
+    second.set("db", 2)
+    assert (first.get("db"), second.get("db")) == (1, 2)

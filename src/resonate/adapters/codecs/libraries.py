@@ -3,6 +3,7 @@
 Neither library is imported here: a class of theirs can only be there if somebody else has imported it.
 
 Law 1: what these libraries write is read back and compared before it leaves; what differs is refused.
+Law 2: sets are written in the order of their members' JSON, so that equal values are equal bytes in every process.
 """
 
 from __future__ import annotations
@@ -10,12 +11,12 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, Final, TypeGuard
 
 from resonate.adapters.codecs import text
 from resonate.adapters.codecs.comparing import difference
-from resonate.adapters.codecs.plan import Fields, Misfit, Plan, wrong
+from resonate.adapters.codecs.plan import Fields, Misfit, Plan, is_list, is_object, wrong
 from resonate.adapters.codecs.untyped import untyped_plan
 
 _UNTYPED: Final = untyped_plan(careful=True)
@@ -44,10 +45,16 @@ def _pydantic_plan(pydantic: Any, type_: Any, cls: type, name: str) -> Plan:
     adapter = pydantic.TypeAdapter(type_)
     is_model = issubclass(cls, pydantic.BaseModel)
     plain = is_model and not issubclass(cls, pydantic.RootModel)
+    schema = repr(adapter.core_schema)
+    has_sets = any(f"'type': '{kind}'" in schema for kind in ("set", "frozenset", "any"))
+
+    def dumped(value: Any, mode: str) -> Any:
+        return adapter.dump_python(value, mode=mode, by_alias=True, round_trip=True, warnings="error")
 
     def write(value: Any) -> Any:
         try:
-            return adapter.dump_python(value, mode="json", by_alias=True, round_trip=True, warnings="error")
+            written = dumped(value, "json")
+            return _in_order(written, dumped(value, "python")) if has_sets else written
         except pydantic.PydanticUserError:
             raise
         except Exception as error:  # a serializer of the model may raise what it likes
@@ -75,6 +82,21 @@ def _pydantic_plan(pydantic: Any, type_: Any, cls: type, name: str) -> Plan:
     )
 
 
+def _in_order(written: Any, meant: Any) -> Any:
+    """Return JSON in which what was `meant` as a set is in order. Both were written of one value, in its order."""
+    if is_list(written) and _is_row(meant) and len(meant) == len(written):
+        members = [_in_order(one, other) for one, other in zip(written, meant, strict=True)]
+        return sorted(members, key=text.write) if isinstance(meant, set | frozenset) else members
+    if is_object(written) and is_object(meant) and len(meant) == len(written):
+        pairs = zip(written.items(), meant.values(), strict=True)
+        return {key: _in_order(item, other) for (key, item), other in pairs}
+    return written
+
+
+def _is_row(value: Any) -> TypeGuard[Collection[Any]]:
+    return isinstance(value, list | tuple | set | frozenset)
+
+
 def _alias_of(name: str, info: Any) -> str:
     alias = info.validation_alias or info.alias
     return alias if isinstance(alias, str) else name
@@ -100,10 +122,11 @@ def _json_text(value: Any) -> bytes:
 def _msgspec_plan(msgspec: Any, type_: Any, cls: type, name: str) -> Plan:
     config: Any = getattr(cls, "__struct_config__")  # noqa: B009 - msgspec is not known to type checkers here
     rows: bool = config.array_like
+    has_sets = "SetType" in repr(msgspec.inspect.type_info(type_))
 
     def write(value: Any) -> Any:
         try:
-            return msgspec.to_builtins(value, str_keys=True)
+            return msgspec.to_builtins(value, str_keys=True, order="deterministic" if has_sets else None)
         except Exception as error:  # what it can't write, or a hook that fails
             raise Misfit(f"msgspec can't write this {name}: {_one_line(error)}") from error
 
