@@ -197,7 +197,9 @@ def written(value: Any, type_: Any) -> Any:
 
 
 def test_they_are_written_as_their_libraries_write_them():
-    assert written(INVOICE, Invoice) == json.loads(INVOICE.model_dump_json(by_alias=True))
+    as_pydantic = json.loads(INVOICE.model_dump_json(by_alias=True))
+    as_pydantic["lines"][0]["tags"].sort()  # a set's order is not pydantic's concern
+    assert written(INVOICE, Invoice) == as_pydantic
     assert written(STRUCT, Struct) == json.loads(msgspec.json.encode(STRUCT))
     assert written(Basket([]), Basket) == {"type": "basket", "theLines": [], "byId": {}}
     assert written(Cat(lives=9), Cat | Dog) == {"$type": "Cat", "kind": "cat", "lives": 9}
