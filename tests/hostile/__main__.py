@@ -27,7 +27,7 @@ from typing import Any
 import tzdata
 from attrs import evolve
 
-from resonate import ApplicationError, DecodingError, EncodingError
+from resonate import ApplicationError, DecodingError, EncodingError, NotReadableHere
 from resonate.core.values import UNTYPED, Call
 from tests.hostile.mutations import Mutator
 from tests.hostile.subjects import SIGNATURE, SUBJECTS, Honest, Subject
@@ -142,7 +142,7 @@ def read_all_ways(subject: Subject, value: Any, honest: Honest, others: list[Any
         error = codec.decode_error(value, at=at)
     if not isinstance(error, Exception):
         return f"as a failure: {error!r:.200}"
-    if subject.keyed and not untouched and not isinstance(error, ApplicationError):
+    if subject.keyed and not untouched and not isinstance(error, ApplicationError | NotReadableHere):
         return f"as a failure: {error!r:.200}, which nobody wrote"
     return None
 

@@ -27,6 +27,9 @@ from resonate.testing import Harness
 from tests.property.shapes import Shape, same, shapes
 from tests.unit.codecs.salted import Salted
 
+pytestmark = pytest.mark.slow
+
+
 KEYS = {"1": bytes(range(32))}
 
 

@@ -22,6 +22,8 @@ from resonate.testing import CrashPoint, Harness, When
 from tests.simulation.shapes import SHAPES
 from tests.simulation.stage import Stage
 
+pytestmark = pytest.mark.slow
+
 
 @define
 class Traced:

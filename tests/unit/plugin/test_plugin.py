@@ -18,6 +18,9 @@ from resonate.testing.inside import settings_of, take_over
 from resonate.testing.leaks import left_over, unfinished
 from tests.unit.plugin.conftest import SOURCE
 
+pytestmark = pytest.mark.slow
+
+
 AUTO = "asyncio_mode = auto\n"
 
 HEAD = """
