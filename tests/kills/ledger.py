@@ -45,7 +45,8 @@ class Ledger:
 
     def record(self, event: trace.LifecycleEvent) -> None:
         if not isinstance(event, trace.StoreRequest):
-            self._write(event=type(event).__name__, **attrs.asdict(event))
+            told = attrs.asdict(event, recurse=False, filter=lambda _field, value: isinstance(value, str | int | float))
+            self._write(event=type(event).__name__, **told)
 
     def answered(self, reply: Any) -> None:
         for record in promises_in(reply):
