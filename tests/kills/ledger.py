@@ -44,7 +44,7 @@ class Ledger:
         return _Noting(self, self._inner.connect(group=group, pid=pid))
 
     def record(self, event: trace.LifecycleEvent) -> None:
-        if not isinstance(event, trace.StoreRequest):
+        if not isinstance(event, trace.StoreRequest | trace.Settled | trace.Joined):  # these tell of whole promises
             told = attrs.asdict(event, recurse=False, filter=lambda _field, value: isinstance(value, str | int | float))
             self._write(event=type(event).__name__, **told)
 
