@@ -343,6 +343,8 @@ class Cluster:
             self._answered(process, Outcome(value))
 
     def _answered(self, process: Process, outcome: Outcome) -> None:
+        if not process.alive:
+            return  # what is closed with a killed process is given to nobody
         self._say(process, f"is given {outcome}")
         first = self.run.outcome
         if first is None:
