@@ -29,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 SOURCE = ROOT / "src" / "resonate"
 
-SEEDS = 200
+SEEDS = 300
 """So many seeds of each shape are tried, all shapes by turns."""
 CROWD = 20_000
 """So many steps of the hostile crowd are tried."""
