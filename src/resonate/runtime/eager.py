@@ -22,9 +22,12 @@ if sys.version_info >= (3, 12):
 
     def begin(loop: asyncio.AbstractEventLoop, body: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start a task of the running `loop`; its body has run until it first waits, if that can be had."""
-        if loop.get_task_factory() is not None:
-            return loop.create_task(body)
-        return asyncio.Task(body, loop=loop, eager_start=True)
+        factory = loop.get_task_factory()
+        if factory is None:
+            return asyncio.Task(body, loop=loop, eager_start=True)
+        task: Any = factory(loop, body)  # which may begin it at once, and may not
+        own: asyncio.Task[T] = task
+        return own
 
 else:
 
@@ -37,7 +40,7 @@ else:
             return task
         first = ready[-1]
         begins: object = getattr(getattr(first, "_callback", None), "__self__", None)
-        if id(begins) != id(task):
+        if begins is not task:
             return task
         ready.pop()
         tasks: Any = asyncio.tasks  # which has these for event loops; they are not in its types

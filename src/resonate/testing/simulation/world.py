@@ -152,10 +152,12 @@ class _Future(asyncio.Future[Any]):
 class _Task(asyncio.Task[Any]):
     """A task that is hashed by its number."""
 
-    number: int
+    def __init__(self, number: int, coro: Any, **options: Any) -> None:
+        self.number = number  # first: asyncio puts it into sets, and may run it, before it returns
+        super().__init__(coro, **options)
 
     def __hash__(self) -> int:
-        return getattr(self, "number", 0)  # 0 while asyncio's own `__init__` runs
+        return self.number
 
 
 class Process(asyncio.AbstractEventLoop):
@@ -298,10 +300,19 @@ class Process(asyncio.AbstractEventLoop):
         self, coro: Any, *, name: str | None = None, context: Context | None = None, **_ignored: Any
     ) -> asyncio.Task[Any]:
         """Start a task."""
-        task = _Task(coro, loop=self, name=name or "", context=context)
-        task.number = number = self.world.number()
+        return self._keep(_Task(self.world.number(), coro, loop=self, name=name or "", context=context))
+
+    def get_task_factory(self) -> Any:
+        """Return what makes a task that begins at once; `create_task` makes one that begins in its turn."""
+
+        def begin(_loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> asyncio.Task[Any]:
+            return self._keep(_Task(self.world.number(), coro, loop=self, eager_start=True, **options))
+
+        return begin
+
+    def _keep(self, task: _Task) -> asyncio.Task[Any]:
         setattr(task, "_log_destroy_pending", False)  # noqa: B010 - asyncio knows it, its types do not: killed is no leak
-        self._tasks[number] = task
+        self._tasks[task.number] = task
         task.add_done_callback(self._forget)
         return task
 
