@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
-from attrs import field, frozen
+from attrs import field
 
+from resonate.core.frozen import frozen
 from resonate.core.protocol.records import PromiseRecord, Tag, Value
 
 CONTENT_TYPE: Final = "content-type"

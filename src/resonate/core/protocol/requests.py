@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import ClassVar, Generic, TypeAlias, TypeVar
 
-from attrs import field, frozen
+from attrs import field
 
+from resonate.core.frozen import frozen
 from resonate.core.protocol.records import (
     NO_VALUE,
     PromiseRecord,
