@@ -457,6 +457,7 @@ class Context:
             scope=self._scope,
             param=param,
             signature=function.signature,
+            call=call,
             id=child_id,
             timeout_ms=timeout_ms,
             tags=chosen.tags,

@@ -58,7 +58,7 @@ from resonate.core.protocol.records import NO_HEADERS, NO_VALUE, PromiseRecord, 
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 from resonate.core.registry import Function
 from resonate.core.sameness import same_call
-from resonate.core.values import place_of_param
+from resonate.core.values import is_plain, is_plain_call, place_of_param
 from resonate.errors import (
     ApplicationError,
     CodecError,
@@ -284,11 +284,12 @@ class Execution:
         returns: Any = Any,
         convert: Any = None,
         signature: Signature | None = None,
+        call: Call | None = None,
     ) -> Child:
         """Make the child for a durable call: found in the history, or asked for.
 
-        Its id is `id`, which `draw_id` gave, or the next one of the task that calls; `signature` has the types of a
-        call in `param`.
+        Its id is `id`, which `draw_id` gave, or the next one of the task that calls; `signature` has the types of the
+        `call` that `param` says.
         """
         child_id = self.draw_id() if id is None else id
         child = Child(
@@ -304,6 +305,8 @@ class Execution:
         child.convert = convert
         child.param = param
         child.signature = signature
+        if call is not None and signature is not None and is_plain_call(call, signature, self.env.plain):
+            child.call = call
         future: Durable[Any] = Durable(loop=self.loop)
         future.bind(child, self)
         child.future = future
@@ -592,6 +595,8 @@ class Execution:
         if record.value.headers is not NO_HEADERS:
             self.deliveries.learn(record.value.headers)
         child.record = record
+        if child.call is not None and record.param.data != child.param.data:
+            child.call = None  # written by another codec or key: it is to be read
         child.param = NO_VALUE
         if self._observe is not None:
             self._announce(child)
@@ -680,19 +685,10 @@ class Execution:
         function = child.function
         assert function is not None
         child.running = True
-        try:
-            call = self.env.codec.decode_call(
-                record.param, lambda _name, _version: function.signature, at=place_of_param(record)
-            )
-        except NotReadableHere as error:
-            self._stop(error)
-            return
-        except CodecError as error:
-            child.move(Change.FINISHED)
-            self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
+        call = child.call or self._read_call(child, function, record)
+        if call is None:
             return
         self._running.add(child.id)
-        heappush(self._alarms, (record.timeout_at, child.id))  # past it, the step is interrupted
         self._others.append(
             do.RunStep(
                 id=child.id,
@@ -709,19 +705,24 @@ class Execution:
         assert function is not None
         scope = Scope(id=child.id, function=function, timeout_at=record.timeout_at, child=child)
         child.running = scope
+        call = child.call or self._read_call(child, function, record)
+        if call is None:
+            return
+        self._nested[child.id] = child
+        self._begin(scope, Branch(child.id, scope, self._separator), call)
+
+    def _read_call(self, child: Child, function: Function, record: PromiseRecord) -> Call | None:
+        """Read the arguments of what is to run here; one that can't be read has failed, or stops the attempt."""
         try:
-            call = self.env.codec.decode_call(
+            return self.env.codec.decode_call(
                 record.param, lambda _name, _version: function.signature, at=place_of_param(record)
             )
         except NotReadableHere as error:
             self._stop(error)
-            return
         except CodecError as error:
             child.move(Change.FINISHED)
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
-            return
-        self._nested[child.id] = child
-        self._begin(scope, Branch(child.id, scope, self._separator), call)
+        return None
 
     def _begin(self, scope: Scope, branch: Branch, call: Call) -> None:
         body = body_of(scope.function, self._context_of(self, scope), call)
@@ -794,6 +795,8 @@ class Execution:
             self._emit(trace.CodecFailed(id=child.id, path=getattr(error, "path", ""), message=str(error)))
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
             return
+        if is_plain(event.value, child.returns, self.env.plain):
+            child.result = (encoded.data, event.value)
         self._settle(child, PromiseState.RESOLVED, with_failures(encoded, event.failures))
 
     def _step_failed(self, event: do.StepFailed) -> None:
@@ -857,7 +860,9 @@ class Execution:
 
     def _turn(self) -> list[do.Command]:
         idle = self.loop.run_until_idle(MANY_CALLBACKS)
-        while idle and self._stopped is None and self._advance():
+        while (self._known_tokens or self._ending or self._lingering) and idle and self._stopped is None:
+            if not self._advance():
+                break
             idle = self.loop.run_until_idle(MANY_CALLBACKS)
         if not idle:
             self._spins()
@@ -976,6 +981,9 @@ class Execution:
             return
         if child.role is Role.TIMER and record.state is PromiseState.RESOLVED:
             future.set_result(None)  # the server settles it, and writes no value that a codec could read
+            return
+        if child.result is not None and record.state is PromiseState.RESOLVED and record.value.data == child.result[0]:
+            future.set_result(child.result[1])
             return
         if child.convert is not None:
             value, error = converted(child.convert, record)
