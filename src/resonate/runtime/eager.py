@@ -33,7 +33,7 @@ else:
 
     def begin(loop: asyncio.AbstractEventLoop, body: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Start a task of the running `loop`; its body has run until it first waits, if that can be had."""
-        task = loop.create_task(body)
+        task = loop.create_task(body) if loop.get_task_factory() else asyncio.Task(body, loop=loop)
         outer = asyncio.current_task(loop)
         ready = _ready(loop)
         if not ready or outer is None:

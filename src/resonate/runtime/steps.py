@@ -129,15 +129,17 @@ class Steps:
 
     def _attempt(self, command: RunStep, execution: str, attempt: int) -> Awaitable[Any]:
         function = command.function
-        args = self._arguments(command, execution, attempt) if function.takes_info else command.args
+        args = self._arguments(command, execution, attempt)
         if function.form is Form.ASYNC:
             called: Awaitable[Any] = function.fn(*args, **command.kwargs)
             return called
         return self._in_thread(partial(contextvars.copy_context().run, function.fn, *args, **command.kwargs))
 
     def _arguments(self, command: RunStep, execution: str, attempt: int) -> tuple[Any, ...]:
-        """Return what a step that asks for an `Info` is called with: its arguments, behind one."""
+        """Return what a step is called with: its arguments, behind an `Info` if it asks for one."""
         function = command.function
+        if not function.takes_info:
+            return command.args
         info = Info(
             id=command.id,
             execution=execution,

@@ -105,6 +105,8 @@ class Durable(PlacedFuture[T], Generic[T]):
     It belongs to the durable loop of its workflow; awaiting it anywhere else is refused.
     """
 
+    __slots__ = ("_child", "_listener")
+
     _child: Child
     _listener: Listener
 

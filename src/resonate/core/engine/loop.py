@@ -88,6 +88,8 @@ def current_branch() -> Branch | None:
 class PlacedFuture(asyncio.Future[T], Generic[T]):
     """A future that knows the place in the lineage where it was made."""
 
+    __slots__ = ("place",)
+
     place: str
 
     def __hash__(self) -> int:
