@@ -46,7 +46,7 @@ class Signature:
 UNTYPED = Signature(rest=Any, extra=Any)
 
 
-@frozen(kw_only=True)
+@frozen
 class Call:
     """A function call as a promise's param carries it: `{"func","args","kwargs","version"}`.
 

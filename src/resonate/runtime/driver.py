@@ -19,6 +19,7 @@ from resonate.core.engine.reports import TELLER, signed
 from resonate.core.protocol.records import PromiseRecord
 from resonate.core.protocol.requests import (
     FenceReply,
+    PromiseCreate,
     PromiseGet,
     PromiseRegisterCallback,
     PromiseReply,
@@ -168,6 +169,8 @@ class Driver:
 
     def _carry_out(self, commands: list[do.Command]) -> Awaitable[list[do.Event] | Ending] | None:
         """Do what can be done at once; return what is to be awaited, if anything is."""
+        if len(commands) == 1 and isinstance(commands[0], do.Write):  # as in most turns
+            return self._write_one(commands[0].action)
         writes: list[do.Write] = []
         looks: tuple[str, ...] = ()
         request: Awaitable[list[do.Event] | Ending] | None = None
@@ -197,13 +200,13 @@ class Driver:
                     assert_never(command)
         return self._write(writes, looks) if writes or looks else request
 
+    async def _write_one(self, action: PromiseCreate | PromiseSettle) -> list[do.Event]:
+        (reply,) = await self._tools.store.send_all((TaskFence(self._execution.id, self._version, action),))
+        return [self._answered(action.id, reply)]
+
     async def _write(self, writes: list[do.Write], looks: tuple[str, ...]) -> list[do.Event]:
         me, version = self._execution.id, self._version
-        if len(writes) == 1 and not looks:  # as in most turns
-            fence = TaskFence(id=me, version=version, action=writes[0].action)
-            (reply,) = await self._tools.store.send_all((fence,))
-            return [self._answered(fence.action.id, reply)]
-        requests: list[Request[Any]] = [TaskFence(id=me, version=version, action=write.action) for write in writes]
+        requests: list[Request[Any]] = [TaskFence(me, version, write.action) for write in writes]
         requests += [PromiseGet(promise_id) for promise_id in looks]
         replies = await self._tools.store.send_all(requests)
         events = [self._answered(write.action.id, reply) for write, reply in zip(writes, replies, strict=False)]

@@ -152,8 +152,7 @@ class MemoryServer:
     def _ask(self, request: Request[R]) -> R | Rejection:
         tables = self._tables
         now = self._clock.now()
-        if now < self._now:
-            now = self._now
+        now = max(now, self._now)
         self._now = now
         reply, effects = handle(request, tables, now, self._settings)
         if effects:

@@ -135,7 +135,7 @@ class Execution:
         self.call = call
         self.version = version
         dialect = env.dialect
-        self._separator = dialect.separator
+        self._separator, self._stem = dialect.separator, ids.below(promise.id, dialect.separator)
         self._place = Place.of(promise, dialect)
         self._observe = env.observe
         self.now = promise.created_at
@@ -161,7 +161,7 @@ class Execution:
         self._recall = Recall(self._separator, whole=whole)
         self._looks: dict[str, None] = {}  # to be asked for at the end of this turn
         self._suspending = False  # asked to be suspended; stepped again, it was redirected
-        self._lingers_until = 0
+        self._lingers_until = self._wakes_at = 0  # `_wakes_at`: for when this attempt has asked to be stepped again
         self._wakers: set[str] = set()  # timers that stand in for deadlines that the store does not enforce
         self._others: list[do.Command] = []
         self._running: set[str] = set()
@@ -227,6 +227,7 @@ class Execution:
         self.promise = promise
         self.version = version
         self.now = now
+        self._wakes_at = 0
         if self._observe is not None:
             self._emit(trace.Spawn(self.id))
             for child_id in self._nested:
@@ -356,8 +357,9 @@ class Execution:
 
         A call that then can't be encoded has used it up. Raise `UsageError` where no call can be made.
         """
-        calling = self._calling_branch()
-        return (branch or calling).next_id() if chosen is None else chosen
+        if self._dead or self._ended or not self.loop.is_running():
+            self._refuse_call()
+        return (branch or current_branch() or self._branch).next_id() if chosen is None else chosen
 
     def acknowledge(self, child: Child) -> Future[Any]:
         """Return a future that has the child's own future once its promise is durable."""
@@ -369,23 +371,23 @@ class Execution:
                 self._offer(child.record.created_at, child, ACK)
         return acknowledged
 
-    def _calling_branch(self) -> Branch:
+    def _refuse_call(self) -> None:
+        """Raise `UsageError` where no call can be made, unless code that goes on and on was told so often enough."""
         if (self._dead or self._ended) and self._refusals < MANY_REFUSALS:
             self._refusals += 1
             msg = "A durable call was made on an execution that is over."
             raise UsageError(msg, hint="Use a Context only inside its own workflow, while it runs.", execution=self.id)
-        if not (self._dead or self._ended or self.loop.is_running()):
+        if not (self._dead or self._ended):
             msg = "A durable call was made from outside of its workflow."
             raise UsageError(
                 msg,
                 hint="Use the Context in the workflow's own code; a step takes `info: Info` instead.",
                 execution=self.id,
             )
-        return current_branch() or self._branch
 
     def _suffix(self, child_id: str) -> str:
         """Return what the record of deliveries calls a child: its lineage, or a hash where somebody chose the id."""
-        lineage = ids.suffix(self.id, child_id, self._separator)
+        lineage = child_id.removeprefix(self._stem)
         return lineage if _COUNTED.fullmatch(lineage) else "=" + fingerprint(child_id)
 
     def _create(self, child: Child, param: Value, timeout_ms: int | None, tags: Mapping[str, str] | None) -> None:
@@ -1126,7 +1128,11 @@ class Execution:
         if lingers:
             wake_at = min(wake_at, self._lingers_until)
         unwatched, again = self._outside.to_watch(self.version, self.now, at_once=lingers)
-        out.append(do.Wake(wake_at if again is None else min(again, wake_at)))
+        if again is not None:
+            wake_at = min(again, wake_at)
+        if not self.now < self._wakes_at <= wake_at:  # else it was asked for, and is to come
+            self._wakes_at = wake_at
+            out.append(do.Wake(wake_at))
         for child in unwatched:
             child.watched = self.version
             out.append(do.Watch(child.id))
