@@ -26,9 +26,13 @@ def sentinel(number: float) -> str:
     return "__INF__" if number > 0 else "__NEG_INF__"
 
 
-def write_quickly(value: Any) -> bytes:
-    """Write a JSON value. Raise `TypeError` for what orjson can't write, a long int included."""
-    return orjson.dumps(value, option=_STRICT)
+def write_quickly(value: Any) -> bytes | None:
+    """Write a JSON value; None if it may hold what the quick way overlooks: a long int, or text like a sentinel."""
+    try:
+        raw = orjson.dumps(value, None, _STRICT)
+    except TypeError:
+        return None
+    return None if SENTINEL_END in raw else raw
 
 
 def write(value: Any) -> bytes:
