@@ -63,10 +63,11 @@ class JsonCodec:
                 plan = self._plans[type_]
             except (KeyError, TypeError):  # not met yet, or unhashable
                 plan = self._quick.find(type_)
-            json = value if type(value) is plan.own is not float else plan.dump(value)
+            own = type(value) is plan.own is not float  # both ways write it alike
+            json = value if own else plan.dump(value)
             if json is None:
                 return NO_VALUE
-            raw = text.write_quickly(json)
+            raw = text.write(json) if own else text.write_quickly(json)
             if raw is None:
                 raw = text.write(self._careful.find(type_).dump(value))
         except Exception as error:  # noqa: BLE001 - a user's classes and hooks raise what they like
@@ -78,14 +79,15 @@ class JsonCodec:
         del at
         raw, json = _parse(value)
         try:
-            if text.SENTINEL_END in raw:
+            try:
+                plan = self._plans[type_]
+            except (KeyError, TypeError):
+                plan = self._quick.find(type_)
+            if type(json) is plan.own:
+                return json
+            if text.may_hold_sentinel(raw):
                 plan = self._careful.find(type_)
-            else:
-                try:
-                    plan = self._plans[type_]
-                except (KeyError, TypeError):
-                    plan = self._quick.find(type_)
-            return json if type(json) is plan.own else _load(plan, json, raw)
+            return _load(plan, json, raw)
         except Exception as error:  # noqa: BLE001 - a user's classes and hooks raise what they like
             raise _unreadable(error) from _cause(error)
 
@@ -123,7 +125,7 @@ class JsonCodec:
         return Call(func=func, args=args, kwargs=kwargs, version=version)
 
     def _arguments(self, json: Any, raw: bytes, signature: Signature) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        book = self._careful if text.SENTINEL_END in raw else self._quick
+        book = self._careful if text.may_hold_sentinel(raw) else self._quick
         try:
             return load_arguments(json, signature, book)
         except Misfit as misfit:

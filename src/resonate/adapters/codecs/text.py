@@ -14,7 +14,7 @@ import orjson
 from resonate.adapters.codecs.plan import Misfit, is_list, is_object
 
 SENTINELS: Final[dict[str, float]] = {"__INF__": math.inf, "__NEG_INF__": -math.inf, "__NAN__": math.nan}
-SENTINEL_END: Final = b'__"'  # what every sentinel's text ends with
+_SENTINEL_END: Final = b'__"'  # what every sentinel's text ends with
 
 _STRICT: Final = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
@@ -32,13 +32,18 @@ def write_quickly(value: Any) -> bytes | None:
         raw = orjson.dumps(value, None, _STRICT)
     except TypeError:
         return None
-    return None if SENTINEL_END in raw else raw
+    return raw if raw.find(_SENTINEL_END) < 0 else None  # `in` would try its bytes as a number first
+
+
+def may_hold_sentinel(raw: bytes) -> bool:
+    """Whether JSON text may hold a sentinel."""
+    return raw.find(_SENTINEL_END) >= 0
 
 
 def write(value: Any) -> bytes:
     """Write a JSON value, as compact text. Raise `TypeError` or `Misfit` for what JSON can't hold."""
     try:
-        return orjson.dumps(value, option=_STRICT)
+        return orjson.dumps(value, None, _STRICT)
     except TypeError as error:
         if "64-bit" not in str(error):
             _find_surrogate(value)
