@@ -202,7 +202,7 @@ def object_plan(type_: Any, name: str, find: Find) -> Plan:
             raise wrong(value, name, hint=hint)
         out = write(value)
         if careful:
-            _compare(value, out, load(out), write, parts()[1])
+            _compare(value, out, load(_fresh(out)), write, parts()[1])
         return out
 
     def load(value: Any) -> Any:
@@ -236,6 +236,13 @@ def _construct(cls: Callable[..., Any], name: str, arguments: dict[str, Any]) ->
         return cls(**arguments)
     except Exception as error:  # the class's validators raise what they like
         raise Misfit(f"{name} refuses these values: {error}") from error
+
+
+def _fresh(json: Any) -> Any:
+    """Return a JSON value that shares no part with this one: a constructor may change what it is given."""
+    if is_list(json):
+        return [_fresh(item) for item in json]
+    return {key: _fresh(item) for key, item in json.items()} if is_object(json) else json
 
 
 def _compare(

@@ -67,11 +67,12 @@ def list_plan(name: str, element: Plan) -> Plan:
         if not is_list(value) and not _is_like(value, list):
             hint = "It would come back as a list; declare tuple[T, ...]." if _is_tuple(value) else None
             raise wrong(value, name, hint=hint)
-        return list(value) if all_of(value, element.own) else each(value, element.dump)
+        plain = element.plain is not None and element.plain(value)
+        return list(value) if plain or all_of(value, element.own) else each(value, element.dump)
 
     def load(value: Any) -> list[Any]:
         value = _expect_list(value, name)
-        return value if all_of(value, element.own) else each(value, element.load)
+        return value if element.plain is not None or all_of(value, element.own) else each(value, element.load)
 
     return Plan(name=name, dump=dump, load=load, writes=_LIST, exact=_LIST)
 
@@ -180,10 +181,13 @@ def dict_plan(name: str, key: Plan, value: Plan, cls: type[Any] = dict, make: Ca
     """Return the plan of `dict[K, V]`, of the abstract mappings, which come back as dicts, and of dict's subclasses."""
     dump_key, load_key = _key_functions(key)
     made: Callable[[], Any] = make or cls
+    as_text = key.own is str or key.untyped
 
     def dump(mapping: Any) -> dict[str, Any]:
         if type(mapping) is not cls and not _is_like(mapping, cls, Mapping if cls is dict else cls):
             raise wrong(mapping, name)
+        if as_text and value.plain is not None and value.plain(mapping):
+            return dict(mapping)
         if key.own is str and all_of(mapping, str) and all_of(mapping.values(), value.own):
             return dict(mapping)
         out: dict[str, Any] = {}
@@ -200,7 +204,7 @@ def dict_plan(name: str, key: Plan, value: Plan, cls: type[Any] = dict, make: Ca
     def load(mapping: Any) -> Any:
         if not is_object(mapping):
             raise wrong(mapping, name)
-        if cls is dict and key.own is str and all_of(mapping.values(), value.own):
+        if cls is dict and as_text and (value.plain is not None or all_of(mapping.values(), value.own)):
             return mapping
         out = made()
         for written, item in mapping.items():

@@ -19,6 +19,7 @@ from resonate.adapters.codecs.book import PlanBook
 from resonate.adapters.codecs.calls import callee, dump_call, load_arguments
 from resonate.adapters.codecs.failures import Failures, brief
 from resonate.adapters.codecs.plan import Misfit, Plan
+from resonate.adapters.codecs.untyped import is_plain_if_written
 from resonate.core.protocol.records import NO_VALUE, Value
 from resonate.core.values import CONTENT_ENCODING, CONTENT_TYPE, Call, Signature
 from resonate.errors import ApplicationError, DecodingError, EncodingError, NotReadableHere
@@ -64,11 +65,11 @@ class JsonCodec:
             except (KeyError, TypeError):  # not met yet, or unhashable
                 plan = self._quick.find(type_)
             own = type(value) is plan.own is not float  # both ways write it alike
-            json = value if own else plan.dump(value)
+            json = value if own or plan.untyped else plan.dump(value)
             if json is None:
                 return NO_VALUE
             raw = text.write(json) if own else text.write_quickly(json)
-            if raw is None:
+            if raw is None or (plan.untyped and not is_plain_if_written(json)):
                 raw = text.write(self._careful.find(type_).dump(value))
         except Exception as error:  # noqa: BLE001 - a user's classes and hooks raise what they like
             raise _unwritable(error) from _cause(error)

@@ -68,6 +68,7 @@ class Plan:
         native: one of JSON's own scalars; stays untagged in a union.
         inline: writes an object of fields, into which a union's tag can go.
         untyped: the plan of `Any`.
+        plain: of the quick plan of `Any`: whether a value is its own JSON value; what is read always is.
         fields: for an object of fields: their names, and those that must be there; found when they are asked for.
     """
 
@@ -81,6 +82,7 @@ class Plan:
     native: bool = False
     inline: bool = False
     untyped: bool = False
+    plain: Callable[[Any], bool] | None = None
     fields: Callable[[], Fields] | None = None
 
 

@@ -14,9 +14,9 @@ import orjson
 from resonate.adapters.codecs.plan import Misfit, is_list, is_object
 
 SENTINELS: Final[dict[str, float]] = {"__INF__": math.inf, "__NEG_INF__": -math.inf, "__NAN__": math.nan}
-_SENTINEL_END: Final = b'__"'  # what every sentinel's text ends with
+SENTINEL_END: Final = b'__"'  # what every sentinel's text ends with
 
-_STRICT: Final = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+STRICT: Final = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
 def sentinel(number: float) -> str:
@@ -29,21 +29,21 @@ def sentinel(number: float) -> str:
 def write_quickly(value: Any) -> bytes | None:
     """Write a JSON value; None if it may hold what the quick way overlooks: a long int, or text like a sentinel."""
     try:
-        raw = orjson.dumps(value, None, _STRICT)
+        raw = orjson.dumps(value, None, STRICT)
     except TypeError:
         return None
-    return raw if raw.find(_SENTINEL_END) < 0 else None  # `in` would try its bytes as a number first
+    return raw if raw.find(SENTINEL_END) < 0 else None  # `in` would try its bytes as a number first
 
 
 def may_hold_sentinel(raw: bytes) -> bool:
     """Whether JSON text may hold a sentinel."""
-    return raw.find(_SENTINEL_END) >= 0
+    return raw.find(SENTINEL_END) >= 0
 
 
 def write(value: Any) -> bytes:
     """Write a JSON value, as compact text. Raise `TypeError` or `Misfit` for what JSON can't hold."""
     try:
-        return orjson.dumps(value, None, _STRICT)
+        return orjson.dumps(value, None, STRICT)
     except TypeError as error:
         if "64-bit" not in str(error):
             _find_surrogate(value)
