@@ -13,12 +13,14 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
 from cattrs import Converter
+from orjson import loads
 
 from resonate.adapters.codecs import text
 from resonate.adapters.codecs.book import PlanBook
 from resonate.adapters.codecs.calls import callee, dump_call, load_arguments
 from resonate.adapters.codecs.failures import Failures, brief
 from resonate.adapters.codecs.plan import Misfit, Plan
+from resonate.adapters.codecs.text import SENTINEL_END
 from resonate.adapters.codecs.untyped import is_plain_if_written
 from resonate.core.protocol.records import NO_VALUE, Value
 from resonate.core.values import CONTENT_ENCODING, CONTENT_TYPE, Call, Signature
@@ -86,7 +88,7 @@ class JsonCodec:
                 plan = self._quick.find(type_)
             if type(json) is plan.own:
                 return json
-            if text.may_hold_sentinel(raw):
+            if raw.find(SENTINEL_END) >= 0:
                 plan = self._careful.find(type_)
             return _load(plan, json, raw)
         except Exception as error:  # noqa: BLE001 - a user's classes and hooks raise what they like
@@ -117,22 +119,19 @@ class JsonCodec:
         except Misfit as misfit:
             raise _unreadable(misfit) from None
         signature = signature_of(func, version)
+        book = self._quick if raw.find(SENTINEL_END) < 0 else self._careful
         try:
-            args, kwargs = self._arguments(json, raw, signature)
+            try:
+                args, kwargs = load_arguments(json, signature, book)
+            except Misfit as misfit:
+                if not misfit.big:
+                    raise
+                args, kwargs = load_arguments(text.read_big(raw), signature, book)
         except Exception as error:  # noqa: BLE001 - a user's classes and hooks raise what they like
             refused = _unreadable(error)
             refused.message = f"a call of {func}: {refused.message}"
             raise refused from _cause(error)
         return Call(func=func, args=args, kwargs=kwargs, version=version)
-
-    def _arguments(self, json: Any, raw: bytes, signature: Signature) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        book = self._careful if text.may_hold_sentinel(raw) else self._quick
-        try:
-            return load_arguments(json, signature, book)
-        except Misfit as misfit:
-            if not misfit.big:
-                raise
-        return load_arguments(text.read_big(raw), signature, book)
 
     # ------------------------------------------------------------ failures
 
@@ -188,7 +187,11 @@ def _parse(value: Value) -> tuple[bytes, Any]:
         msg = f"stored data is not base64: {error}"
         raise DecodingError(msg) from error
     try:
-        return raw, text.read(raw)
+        return raw, loads(raw)
+    except ValueError:
+        pass
+    try:
+        return raw, text.read(raw)  # it knows numbers that the fast parser does not, and says what is wrong
     except ValueError as error:
         msg = f"stored data is not JSON: {error}"
         raise DecodingError(msg) from error

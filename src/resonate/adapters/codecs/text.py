@@ -14,7 +14,9 @@ import orjson
 from resonate.adapters.codecs.plan import Misfit, is_list, is_object
 
 SENTINELS: Final[dict[str, float]] = {"__INF__": math.inf, "__NEG_INF__": -math.inf, "__NAN__": math.nan}
-SENTINEL_END: Final = b'__"'  # what every sentinel's text ends with
+SENTINEL_END: Final = (
+    b'__"'  # what every sentinel's text ends with; find it by `find`: `in` tries bytes as a number first
+)
 
 STRICT: Final = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
@@ -32,12 +34,7 @@ def write_quickly(value: Any) -> bytes | None:
         raw = orjson.dumps(value, None, STRICT)
     except TypeError:
         return None
-    return raw if raw.find(SENTINEL_END) < 0 else None  # `in` would try its bytes as a number first
-
-
-def may_hold_sentinel(raw: bytes) -> bool:
-    """Whether JSON text may hold a sentinel."""
-    return raw.find(SENTINEL_END) >= 0
+    return raw if raw.find(SENTINEL_END) < 0 else None
 
 
 def write(value: Any) -> bytes:
