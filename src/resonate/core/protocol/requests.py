@@ -156,7 +156,7 @@ class PromiseGet(Request[PromiseReply]):
     id: str
 
 
-@frozen(kw_only=True)
+@frozen
 class PromiseCreate(Request[PromiseReply]):
     """Make a promise; an existing one is answered as it is stored, whatever these fields say."""
 
@@ -167,7 +167,7 @@ class PromiseCreate(Request[PromiseReply]):
     tags: Mapping[str, str] = field(factory=no_tags)
 
 
-@frozen(kw_only=True)
+@frozen
 class PromiseSettle(Request[PromiseReply]):
     """Give a promise its outcome; the first one counts, later ones are answered with it."""
 
@@ -243,7 +243,7 @@ class TaskAcquire(Request[ClaimReply]):
     delta: bool = False
 
 
-@frozen(kw_only=True)
+@frozen
 class TaskFence(Request[FenceReply]):
     """Do `action` only if the task is acquired at `version`."""
 
