@@ -253,7 +253,7 @@ def _in_columns(
         return each(values, dump) if written is None else written
 
     def load_all(values: Sequence[Any]) -> list[Any]:
-        many = len(values) >= FEWEST and set(map(type, values)) == _OBJECT and parts()
+        many = len(values) >= FEWEST and set(map(type, values)) <= _OBJECT and parts()
         read = columns().load(values) if many else None
         return each(values, load) if read is None else read
 

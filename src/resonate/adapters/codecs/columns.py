@@ -7,7 +7,7 @@ Law 2: nothing is converted twice, whatever fails: else deeply nested data that 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain, repeat
 from operator import attrgetter, itemgetter
 from typing import Any, Final
@@ -18,7 +18,6 @@ FEWEST: Final = 6
 """For fewer instances one after the other is as quick."""
 
 _LIST: Final[frozenset[type]] = frozenset({list})
-_FLOAT: Final[frozenset[type]] = frozenset({float})
 
 
 class Columns:
@@ -91,11 +90,11 @@ def _is_bare(plan: Plan, column: list[Any], *, dumping: bool) -> bool:
     kinds: set[type] = set(map(type, column))
     if kinds <= plan.bare:
         return not dumping or float not in kinds or _are_finite(column)
-    if not plan.bare_parts or kinds != _LIST:
+    if not plan.bare_parts or not kinds <= _LIST:
         return False
     parts: set[type] = set(map(type, chain.from_iterable(column)))
     return parts <= plan.bare_parts and (not dumping or float not in parts or _are_finite(chain.from_iterable(column)))
 
 
-def _are_finite(values: Any) -> bool:
+def _are_finite(values: Iterable[float | None]) -> bool:
     return all(map(math.isfinite, filter(None, values)))  # there is nothing else than floats and None

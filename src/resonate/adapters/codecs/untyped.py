@@ -19,6 +19,7 @@ _KINDS: Final = frozenset({NULL, bool, int, float, str, list, dict})
 _DICT: Final[frozenset[type]] = frozenset({dict})
 _LIST: Final[frozenset[type]] = frozenset({list})
 _FLOAT: Final[frozenset[type]] = frozenset({float})
+_values: Final = dict[str, Any].values
 _ANNOTATE: Final = "Annotate the function: a declared type says how to write it and how to read it back."
 
 
@@ -66,16 +67,16 @@ def is_plain_if_written(value: Any) -> bool:
             return True
         if not kinds <= _KINDS:
             return False
-        if kinds == _DICT:
-            level = [*chain.from_iterable(map(dict.values, level))]
-        elif kinds == _LIST:
+        if kinds <= _DICT:
+            level = [*chain.from_iterable(map(_values, level))]
+        elif kinds <= _LIST:
             level = [*chain.from_iterable(level)]
-        elif kinds == _FLOAT:
+        elif kinds <= _FLOAT:
             return all(map(math.isfinite, level))
         else:
             below: list[Any] = []
             for part in level:
-                cls = type(part)
+                cls = type(part)  # pyright: ignore[reportUnknownVariableType] - `class_of` is a call for each part
                 if cls is list:
                     below += part
                 elif cls is dict:
