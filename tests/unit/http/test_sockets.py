@@ -14,7 +14,7 @@ import uvicorn
 
 from resonate import Context, MemoryServer, NetworkError, Resonate
 from resonate.adapters.http import HttpBackend
-from resonate.adapters.http.carriers import LeanCarrier
+from resonate.adapters.http.carrier import LeanCarrier
 from resonate.core.protocol.dialect import OURS
 from resonate.core.protocol.requests import PromiseGet, Rejection
 from resonate.testing import HttpFront
