@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import httpx
 from attrs import define, field, frozen
 
-from resonate.adapters.http.connection import Headers, TooLong
+from resonate.adapters.http.connection import Reply, TooLong
 from resonate.adapters.http.pool import Pool
 
 _ALWAYS: Final = {"accept-encoding": "identity", "user-agent": "resonate-python"}
@@ -93,17 +93,9 @@ class LeanCarrier:
         if authorization != self._authorization or not self._head:
             self._head, self._authorization = _head(self._url, authorization), authorization
         reply = await self._pool.ask(b"%b%d\r\n\r\n%b" % (self._head, len(envelope), envelope))
-        wish = ""
-        for name, value in reply.headers:
-            match name.lower():
-                case b"retry-after":
-                    wish = value.decode("latin-1")
-                case b"content-encoding":
-                    response = httpx.Response(reply.status, headers=reply.headers, stream=_Pieces(reply.body))
-                    return await _read(response, self._limits.reply_bytes)
-                case _:
-                    pass
-        return Posted(reply.status, reply.body, wish)
+        if b"content-encoding" in reply.headers:
+            return await _read(_packed(reply), self._limits.reply_bytes)
+        return Posted(reply.status, reply.body, reply.headers.get(b"retry-after", b"").decode("latin-1"))
 
     async def stream(self, url: httpx.URL, authorization: str | None) -> httpx.Response:
         """See `Carrier`."""
@@ -133,7 +125,7 @@ class ClientCarrier:
     _url: httpx.URL
     _limits: Limits
     _client: httpx.AsyncClient
-    _owned: bool
+    _owned: bool = field(alias="owned")
 
     async def post(self, envelope: bytes, authorization: str | None) -> Posted:
         """See `Carrier`."""
@@ -164,7 +156,7 @@ def _with(headers: Mapping[str, str], authorization: str | None) -> dict[str, st
 def _head(url: httpx.URL, authorization: str | None) -> bytes:
     """Return the head of a post, up to the number of bytes in it. httpx has checked and escaped what is in the URL."""
     headers = httpx.Headers(_with(_POST, authorization)).raw
-    lines: Headers = [(b"host", url.netloc), *headers, (b"content-length", b"")]
+    lines: list[tuple[bytes, bytes]] = [(b"host", url.netloc), *headers, (b"content-length", b"")]
     return b"POST %b HTTP/1.1\r\n%b" % (url.raw_path, b"\r\n".join(b"%b: %b" % line for line in lines))
 
 
@@ -184,6 +176,10 @@ async def _read(response: httpx.Response, limit: int) -> Posted:
     finally:
         await response.aclose()
     return Posted(response.status_code, b"".join(chunks), response.headers.get("retry-after", ""))
+
+
+def _packed(reply: Reply) -> httpx.Response:
+    return httpx.Response(reply.status, headers=list(reply.headers.items()), stream=_Pieces(reply.body))
 
 
 @frozen

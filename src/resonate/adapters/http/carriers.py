@@ -81,6 +81,14 @@ class Carriers:
             return await work()
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self._home[0]))
 
+    def known(self) -> Carrier | None:
+        """Return the carrier that may be used here and now; None if `run` and `here` are needed."""
+        loop = asyncio.get_running_loop()
+        guarded = self._guards.get(loop)
+        if guarded is None or (self._shared and self._home and self._home[0] is not loop):
+            return None
+        return guarded[0]
+
     async def here(self) -> Carrier:
         """Return the carrier of the running loop."""
         loop = asyncio.get_running_loop()

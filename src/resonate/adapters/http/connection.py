@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import asyncio
 from asyncio import Future
-from typing import Final, Protocol, TypeAlias, cast
+from typing import Final, Protocol, cast
 
 from attrs import define, field, frozen
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
-
-Headers: TypeAlias = "list[tuple[bytes, bytes]]"
 
 _AROUND: Final = 64 * 2**10
 """So many bytes may stand around a body, and `_AROUND_EACH` more for each byte in it: chunks may be short."""
 _AROUND_EACH: Final = 16
 _LEAST_FINAL: Final = 200
-_FRAMES: Final = frozenset({b"content-length", b"transfer-encoding"})
+_FRAMES: Final = (b"content-length", b"transfer-encoding")
+_KEPT: Final = frozenset({*_FRAMES, b"content-encoding", b"retry-after"})
 
 
 class TooLong(Exception):
@@ -30,10 +29,10 @@ class TooLong(Exception):
 
 @frozen
 class Reply:
-    """What was answered: its status, headers in the server's own case, and its body as it came."""
+    """What was answered: its status, the headers that say something here (in small letters), its body as it came."""
 
     status: int
-    headers: Headers
+    headers: dict[bytes, bytes]
     body: bytes
 
 
@@ -50,7 +49,7 @@ class Asked:
 class Owner(Protocol):
     """Who hands requests to connections."""
 
-    def answered(self, connection: Connection, asked: Asked) -> None:
+    def answered(self, asked: Asked) -> None:
         """Hear that a request has its reply; called before `free` or `lost`."""
         ...
 
@@ -80,7 +79,7 @@ class Connection(asyncio.Protocol):
     _parser: HttpResponseParser | None = None
     _asked: Asked | None = None
     _trouble: Exception | None = None
-    _headers: Headers = field(factory=list, init=False)
+    _headers: dict[bytes, bytes] = field(factory=dict[bytes, bytes], init=False)
     _chunks: list[bytes] = field(factory=list[bytes], init=False)
     _size: int = field(default=0, init=False)
     _received: int = field(default=0, init=False)
@@ -150,14 +149,16 @@ class Connection(asyncio.Protocol):
             raise self._trouble
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header."""
-        self._headers.append((name, value))
+        """Keep a header if it says something here."""
+        name = name.lower()
+        if name in _KEPT:
+            self._headers[name] = value
 
     def on_headers_complete(self) -> None:
         """Look whether it is said where the body ends."""
         assert self._parser is not None
         self._begun = self._parser.get_status_code() >= _LEAST_FINAL
-        self._framed = any(name.lower() in _FRAMES for name, _ in self._headers)
+        self._framed = _FRAMES[0] in self._headers or _FRAMES[1] in self._headers
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body."""
@@ -174,7 +175,7 @@ class Connection(asyncio.Protocol):
             self._status = self._parser.get_status_code()
             self._stays = self._parser.should_keep_alive()
         else:
-            self._headers = []
+            self._headers = {}
 
     # ------------------------------------------------------------ a reply
 
@@ -184,10 +185,10 @@ class Connection(asyncio.Protocol):
         chunks = self._chunks
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         reply, stays = Reply(self._status, self._headers, body), self._stays
-        self._headers, self._chunks = [], []
+        self._headers, self._chunks = {}, []
         self._status = self._size = self._received = 0
         self._begun = self._framed = self._stays = False
-        self._owner.answered(self, asked)
+        self._owner.answered(asked)
         if not asked.reply.done():
             asked.reply.set_result(reply)
         if stays and self._transport is not None and not self._transport.get_write_buffer_size():

@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 import httpx
 from attrs import field, frozen
 
-from resonate.adapters.http.carrier import Limits
+from resonate.adapters.http.carrier import Carrier, Limits
 from resonate.adapters.http.carriers import Carriers
 from resonate.adapters.http.connection import TooLong
 from resonate.adapters.http.events import CONTENT_TYPE, events
@@ -170,11 +170,16 @@ class HttpNetwork:
 
     async def exchange(self, envelope: bytes, token: str | None) -> Answer:
         """Post an envelope. Raise `NetworkError`."""
-        return await self._carriers.run(lambda: self._exchange(envelope, token))
+        carrier = self._carriers.known()
+        if carrier is None:
+            return await self._carriers.run(lambda: self._exchange(envelope, token))
+        return await self._exchange_by(carrier, envelope, token)
 
     async def _exchange(self, envelope: bytes, token: str | None) -> Answer:
+        return await self._exchange_by(await self._carriers.here(), envelope, token)
+
+    async def _exchange_by(self, carrier: Carrier, envelope: bytes, token: str | None) -> Answer:
         try:
-            carrier = await self._carriers.here()
             posted = await carrier.post(envelope, self._authorization(token))
         except TooLong:
             raise ServerError(

@@ -136,7 +136,7 @@ class Pool:
 
     # ------------------------------------------------------------ connections
 
-    def answered(self, _connection: Connection, asked: Asked) -> None:
+    def answered(self, asked: Asked) -> None:
         """See `Owner`."""
         asked.by = None
         self._asked.pop(asked, None)
@@ -176,7 +176,11 @@ class Pool:
         for _ in range(min(free, len(self._waiting) - len(self._opening))):
             opening = self._loop.create_task(self._connect())
             self._opening.add(opening)
-            opening.add_done_callback(self._opening.discard)
+            opening.add_done_callback(self._opened)
+
+    def _opened(self, opening: Task[None]) -> None:
+        self._opening.discard(opening)
+        self._grow()  # who still waits, where this one has failed
 
     async def _connect(self) -> None:
         try:
@@ -185,8 +189,6 @@ class Pool:
             asked = self._next()
             if asked is not None:
                 self._fail(asked, error)
-            self._opening.discard(asyncio.current_task())
-            self._grow()
         else:
             self._open.add(connection)
             self.free(connection)

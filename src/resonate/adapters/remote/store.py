@@ -149,21 +149,23 @@ class RemoteStore:
         self._check_open()
         if isinstance(request, TaskHeartbeat):
             return cast("R | Rejection", await self._renew(request))
-        return await self._done(request)
+        return self._allowed(request, await self._ask(request, as_it_is))
 
     async def _renew(self, request: TaskHeartbeat) -> Done | Rejection:
         """Renew leases with one request for each origin: servers refuse several."""
         separator = self.dialect.separator
         if len({origin(task.id, separator) for task in request.tasks}) <= 1:
-            return await self._done(request)
+            return await self._beat(request)
         groups: defaultdict[str, list[TaskRef]] = defaultdict(list)
         for task in request.tasks:
             groups[origin(task.id, separator)].append(task)
-        replies = [await self._done(TaskHeartbeat(pid=request.pid, tasks=tuple(group))) for group in groups.values()]
+        replies = [await self._beat(TaskHeartbeat(pid=request.pid, tasks=tuple(group))) for group in groups.values()]
         return next((reply for reply in replies if isinstance(reply, Rejection)), Done())
 
-    async def _done(self, request: Request[R]) -> R | Rejection:
-        reply = await self._ask(request, as_it_is)
+    async def _beat(self, request: TaskHeartbeat) -> Done | Rejection:
+        return self._allowed(request, await self._ask(request, as_it_is))
+
+    def _allowed(self, request: Request[R], reply: R | Rejection) -> R | Rejection:
         if isinstance(reply, Rejection) and reply.status == FORBIDDEN and not _is_search(request):
             raise AuthError(
                 f"The server {self._network.name} does not let this token do {request.kind}.",
