@@ -70,7 +70,7 @@ class Carrier(Protocol):
         ...
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class LeanCarrier:
     """Posts over connections of its own, with a tenth of the work that a client of httpx does; httpx has the streams.
 

@@ -36,7 +36,7 @@ class Reply:
     body: bytes
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Asked:
     """One request: its bytes, when it has to be answered, and its answer to be. `by` is who carries it now."""
 
@@ -62,7 +62,7 @@ class Owner(Protocol):
         ...
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Connection(asyncio.Protocol):
     """See the module's text.
 

@@ -2,7 +2,7 @@
 
 Law 1: there are at most so many connections. A request that finds none free waits its turn, first come first served.
 Law 2: a request is written once. It ends by its reply, an error, or its time, which begins when it is asked.
-Law 3: a connection that nobody uses is closed after `_IDLE` seconds; when `close` returns, all of them are.
+Law 3: a connection that nobody uses is closed after `Route.idle` seconds; when `close` returns, all of them are.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from attrs import define, field, frozen
 
 from resonate.adapters.http.connection import Asked, Connection, Reply
 
-_IDLE: Final = 4.0
-"""Servers close a connection that was idle for five seconds or more; a request would cross with that."""
 _LOOK: Final = 1.0
 """How often it is looked for what has run out of time, in seconds."""
 _EYEBALLS: Final = 0.25
@@ -38,6 +36,8 @@ class Route:
         connect: seconds for a connection.
         timeout: seconds for a request, with the wait for its connection.
         reply_bytes: the longest body of a reply.
+        idle: seconds after which a connection that nobody uses is closed: before servers do that, which begin with
+            five, as a request could cross with it.
     """
 
     host: str
@@ -47,9 +47,10 @@ class Route:
     connect: float
     timeout: float
     reply_bytes: int
+    idle: float = 4.0
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Pool:
     """See the module's text. Belongs to the event loop on which it was made."""
 
@@ -125,14 +126,14 @@ class Pool:
         while first is not None and first.deadline <= now:
             self._fail(first, TimeoutError())
             first = next(iter(self._asked), None)
-        while self._idle and self._idle[0].since + _IDLE <= now:
+        while self._idle and self._idle[0].since + self._route.idle <= now:
             self._idle.pop(0).abort()
         self._look = None
         if first is not None or self._open:
             self._look_within(_LOOK if first is None else first.deadline - now)
 
     def _look_within(self, seconds: float) -> None:
-        self._look = self._loop.call_later(min(_LOOK, self._route.timeout, seconds), self._look_around)
+        self._look = self._loop.call_later(min(_LOOK, self._route.timeout, self._route.idle, seconds), self._look_around)
 
     # ------------------------------------------------------------ connections
 
