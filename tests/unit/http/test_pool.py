@@ -84,13 +84,15 @@ class Server:
     @asynccontextmanager
     async def up(self) -> AsyncIterator[int]:
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
-        yield server.sockets[0].getsockname()[1]
-        server.close()
-        for task in self._serving:
-            task.cancel()
-        await asyncio.gather(*self._serving, return_exceptions=True)
-        for peer in self.peers:
-            peer.writer.transport.abort()
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+            for task in self._serving:
+                task.cancel()
+            await asyncio.gather(*self._serving, return_exceptions=True)
+            for peer in self.peers:
+                peer.writer.transport.abort()
 
 
 def route(port: int, **changed) -> Route:
@@ -103,8 +105,10 @@ async def pool_to(answers: Answers, **changed) -> AsyncIterator[tuple[Pool, Serv
     server = Server(answers)
     async with server.up() as port:
         pool = Pool(route(port, **changed))
-        yield pool, server
-        await pool.close()
+        try:
+            yield pool, server
+        finally:
+            await pool.close()
         assert not pool._open
 
 
