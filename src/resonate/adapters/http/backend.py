@@ -27,7 +27,7 @@ class HttpBackend:
             again when the server refuses. RESONATE_TOKEN by default.
         client: an `httpx.AsyncClient`, or a function that makes one. A function is better: it is called once for each
             event loop, so that heartbeats have connections of their own; a single client carries them over the loop
-            that the store was started on. By default a lean transport with its own pool is used.
+            that the store was started on. By default, connections of this library's own are used, which cost the least.
         dialect: how the server speaks; it is asked if this is not said.
         clock: where time comes from.
         connections: how many connections there may be at once (not for a `client`, which has limits of its own).

@@ -129,11 +129,13 @@ class Pool:
         while self._idle and self._idle[0].since + self._route.idle <= now:
             self._idle.pop(0).abort()
         self._look = None
-        if first is not None or self._open:
+        if first is not None or self._open or self._opening:
             self._look_within(_LOOK if first is None else first.deadline - now)
 
     def _look_within(self, seconds: float) -> None:
-        self._look = self._loop.call_later(min(_LOOK, self._route.timeout, self._route.idle, seconds), self._look_around)
+        self._look = self._loop.call_later(
+            min(_LOOK, self._route.timeout, self._route.idle, seconds), self._look_around
+        )
 
     # ------------------------------------------------------------ connections
 
