@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Final, Protocol
 
 import httpx
-from attrs import define, field, frozen
+from attrs import define, field
 
 from resonate.adapters.http.connection import Reply, TooLong
 from resonate.adapters.http.pool import Pool
+from resonate.core.frozen import frozen
 
 _ALWAYS: Final = {"accept-encoding": "identity", "user-agent": "resonate-python"}
 _POST: Final = {**_ALWAYS, "accept": "*/*", "content-type": "application/json"}

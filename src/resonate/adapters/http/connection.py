@@ -12,8 +12,10 @@ import asyncio
 from asyncio import Future
 from typing import Final, Protocol, cast
 
-from attrs import define, field, frozen
+from attrs import define, field
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from resonate.core.frozen import frozen
 
 _AROUND: Final = 64 * 2**10
 """So many bytes may stand around a body, and `_AROUND_EACH` more for each byte in it: chunks may be short."""
