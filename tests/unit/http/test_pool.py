@@ -294,7 +294,7 @@ async def test_what_has_no_end_is_not_read_to_its_end(first, again, expected):
     async def answers(peer, _body):
         await peer.say(first)
         while True:
-            await peer.say(again)
+            await peer.say(again * 100)
 
     async with pool_to(answers) as (pool, _server), asyncio.timeout(20):
         with pytest.raises(expected):
