@@ -169,6 +169,14 @@ async def test_a_connection_that_was_closed_while_idle_is_not_noticed_by_who_ask
         assert await bodies(pool, b"b") == [b"b"]
 
 
+async def test_a_connection_that_is_being_closed_is_not_used():
+    async with pool_to(echo) as (pool, server):
+        await bodies(pool, b"a")
+        pool._idle[0].abort()  # as when the server's end has come, and the event loop has yet to say so
+        assert (await pool.ask(post(b"b"))).body == b"b"
+        assert len(server.peers) == 2
+
+
 async def test_a_connection_that_nobody_uses_is_closed():
     async with pool_to(echo, idle=0.05) as (pool, server):
         await bodies(pool, b"a", b"b", b"c")
@@ -261,10 +269,11 @@ async def test_an_answer_before_all_was_read_counts_and_ends_the_connection():
 
     closing = []
     server = await asyncio.start_server(refuses, "127.0.0.1", 0)
-    pool = Pool(route(server.sockets[0].getsockname()[1]))
+    pool = Pool(route(server.sockets[0].getsockname()[1], idle=60))
     found = await pool.ask(post(b"x" * 2**24))
     assert (found.status, found.body) == (413, b"large")
-    await until(lambda: not pool._open)
+    async with asyncio.timeout(5):
+        await until(lambda: not pool._open)
     await pool.close()
     server.close()
     await until(lambda: bool(closing))
@@ -319,6 +328,26 @@ async def test_what_is_ambiguous_or_no_http_is_an_error_and_not_a_reply(said):
 
     async with pool_to(answers) as (pool, _server):
         with pytest.raises((HttpParserError, HttpParserUpgrade)):
+            await pool.ask(post(b"x"))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\ncontent-le",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nok",
+        CHUNKED + b"2\r\nok\r\n",
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+    ],
+)
+async def test_what_was_cut_off_is_no_reply(said):
+    async def answers(peer, _body):
+        await peer.say(said)
+        peer.writer.close()
+
+    async with pool_to(answers) as (pool, _server):
+        with pytest.raises(ConnectionResetError):
             await pool.ask(post(b"x"))
 
 
