@@ -205,6 +205,14 @@ async def test_where_nobody_listens_each_who_waits_is_told():
     await pool.close()
 
 
+@pytest.mark.parametrize("eager", [False, True])
+async def test_a_name_is_looked_up(eager):
+    if eager and hasattr(asyncio, "eager_task_factory"):
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+    async with pool_to(echo, host="localhost") as (pool, _server):
+        assert await bodies(pool, *[b"a"] * 10) == [b"a"] * 10
+
+
 async def test_a_name_that_leads_nowhere_is_an_error():
     pool = Pool(route(1, host="nowhere.invalid"))
     with pytest.raises(OSError, match=r".+"):

@@ -32,7 +32,7 @@ def default_carrier(url: httpx.URL, limits: Limits, connections: int) -> Callabl
     # Loading the certificates takes longer than a hundred requests: it is done once, and only where there are some.
     tls = httpx.create_ssl_context() if url.scheme == "https" else None
     route = Route(
-        host=url.host,
+        host=url.raw_host.decode("ascii"),
         port=url.port or (443 if tls else 80),
         tls=tls,
         connections=connections,

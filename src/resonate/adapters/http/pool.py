@@ -12,6 +12,7 @@ import ipaddress
 import ssl
 from asyncio import AbstractEventLoop, Task, TimerHandle
 from collections import deque
+from functools import partial
 from typing import Final
 
 from attrs import define, field, frozen
@@ -197,18 +198,26 @@ class Pool:
             self.free(connection)
 
     async def _connected(self) -> Connection:
-        route = self._route
+        route, loop = self._route, self._loop
+        made = partial(Connection, self, route.reply_bytes)
         async with asyncio.timeout(route.connect):
-            _, connection = await self._loop.create_connection(
-                lambda: Connection(self, route.reply_bytes),
-                route.host,
-                route.port,
-                ssl=route.tls,
-                happy_eyeballs_delay=None if _is_address(route.host) else _EYEBALLS,
-            )
+            if self._tries_several():
+                _, connection = await loop.create_connection(
+                    made, route.host, route.port, ssl=route.tls, happy_eyeballs_delay=_EYEBALLS
+                )
+            else:
+                _, connection = await loop.create_connection(made, route.host, route.port, ssl=route.tls)
         if not connection.is_usable():
             raise ConnectionResetError("the server closed the connection at once")
         return connection
+
+    def _tries_several(self) -> bool:
+        """Return whether the next address is to be tried while one is silent: other loops than asyncio's can't.
+
+        Nor can asyncio's own, in some releases, where tasks begin at once.
+        """
+        own = isinstance(self._loop, asyncio.BaseEventLoop) and self._loop.get_task_factory() is None
+        return own and not _is_address(self._route.host)
 
 
 def _is_address(host: str) -> bool:
