@@ -244,10 +244,10 @@ class DurableLoop(asyncio.AbstractEventLoop):
 
         Return False if that took more than `limit` callbacks beyond those that were ready at the start.
         """
-        limit += len(self._ready)
         ready = self._ready
         if not ready:
             return True
+        limit += len(ready)
         outer = asyncio._get_running_loop()  # noqa: SLF001 - the only way to nest one loop in another
         hooks = sys.get_asyncgen_hooks()
         asyncio._set_running_loop(self)  # noqa: SLF001 - as above
