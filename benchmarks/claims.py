@@ -61,6 +61,12 @@ def each(name: str, size: int) -> Callable[[Costs], float]:
     return lambda costs: (costs.peak(costs.named(name), size) or 0) / size
 
 
+def beside_engine(shape: str) -> Callable[[Costs], float]:
+    """Return a taker of the time per step over HTTP against that of this engine over bare round trips."""
+    ours, engine = loopback.name(shape, loopback.OURS), loopback.name(shape, loopback.ENGINE)
+    return lambda costs: costs.times_as_long(ours, 1_000, engine, 1_000)
+
+
 CLAIMS = (
     Claim(
         says="async steps one after another, a second",
@@ -136,6 +142,18 @@ CLAIMS = (
         group="http",
         figure=times(f"{loopback.AT_ONCE}: {loopback.OURS}", 1_000),
         most=1.5,
+    ),
+    Claim(
+        says="HTTP: steps one after another, against this engine over bare round trips (times as long)",
+        group="http",
+        figure=beside_engine(loopback.SEQUENTIAL),
+        most=1.25,
+    ),
+    Claim(
+        says="HTTP: steps at once, against this engine over bare round trips (times as long)",
+        group="http",
+        figure=beside_engine(loopback.AT_ONCE),
+        most=1.25,
     ),
     Claim(
         says="import resonate, against its dependencies (times as long)",

@@ -2,6 +2,8 @@
 
 The server is this library's own, in a process of its own (`benchmarks.stub`), the same for all. The bare round trips
 are the very requests that this client sends, written to plain asyncio streams; their replies are read, not decoded.
+The *engine over bare round trips* is this client on the memory store, with each request also sent as a bare round trip
+before it is answered from memory: what a step takes if HTTP costs nothing but the bare round trips.
 """
 
 from __future__ import annotations
@@ -13,14 +15,19 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
+
+from attrs import field, frozen
 
 from benchmarks.harness import Spending, Spent, Work
 from benchmarks.scenarios import fan_out, new_client, sequential, sequential_rpc
 from resonate.adapters.http import HttpBackend
-from resonate.core.protocol.requests import Request, TaskCreate, TaskFence
+from resonate.adapters.memory import MemoryServer
+from resonate.core.protocol.requests import Rejection, Request, TaskCreate, TaskFence
 from resonate.core.protocol.wire import encode_request
+from resonate.ports.store import Store
+from resonate.runtime.relay import Relay
 from resonate.testing.faults import Faulty
 from tests.interop import peers
 
@@ -35,8 +42,10 @@ SHAPES: dict[str, tuple[Callable[..., Any], str, tuple[int, ...], str]] = {
 }
 BARE = "bare round trips"
 OFFICIAL = "official Python SDK"
+ENGINE = "engine over bare round trips"
 OURS = "resonate"
 
+R = TypeVar("R")
 Run = Callable[[int], Awaitable[Spent]]
 
 
@@ -57,6 +66,7 @@ def ours(url: str, workflow: Callable[..., Any]) -> Run:
 
     async def run(size: int) -> Spent:
         async with new_client(HttpBackend(url, connections=IN_FLIGHT)) as client:
+            await client.run(some_id(), workflow, IN_FLIGHT)  # those beside it have their connections open, too
             spending = Spending()
             total = await client.run(some_id(), workflow, size)
             spent = spending.spent()
@@ -95,6 +105,12 @@ class Stream:
         self._writer.close()
 
 
+async def opened(url: str, connections: int) -> list[Stream]:
+    """Return so many connections."""
+    place = urlsplit(url)
+    return [Stream(*await asyncio.open_connection(place.hostname, place.port)) for _ in range(connections)]
+
+
 def in_rows(requests: Sequence[Request[Any]]) -> list[list[bytes]]:
     """Return requests as bytes, in rows that each keep their order; rows but the first and the last are independent."""
     rows: dict[str, list[bytes]] = defaultdict(list)
@@ -106,7 +122,6 @@ def in_rows(requests: Sequence[Request[Any]]) -> list[list[bytes]]:
 
 def bare(url: str, workflow: Callable[..., Any], connections: int) -> Run:
     """Time the requests of one execution, so many at once."""
-    place = urlsplit(url)
     models: dict[int, tuple[bytes, list[list[bytes]]]] = {}
 
     async def run(size: int) -> Spent:
@@ -116,7 +131,7 @@ def bare(url: str, workflow: Callable[..., Any], connections: int) -> Run:
         known, bodies = models[size]
         new = some_id().encode()
         first, *rows, last = [[body.replace(known, new) for body in row] for row in bodies]
-        streams = [Stream(*await asyncio.open_connection(place.hostname, place.port)) for _ in range(connections)]
+        streams = await opened(url, connections)
         left = iter(rows)
 
         async def drain(stream: Stream) -> None:
@@ -133,6 +148,61 @@ def bare(url: str, workflow: Callable[..., Any], connections: int) -> Run:
         spent = spending.spent()
         for stream in streams:
             stream.close()
+        return spent
+
+    return run
+
+
+# ---------------------------------------------------------------- this engine over bare round trips
+
+
+@frozen
+class Trips(Relay):
+    """Sends each request as a bare round trip, over the streams that are free, before the memory store answers it."""
+
+    free: list[Stream]
+
+    async def send(self, request: Request[R]) -> R | Rejection:
+        """See the port."""
+        await self.free[0].ask(encode_request(request, "1"))
+        return await self.inner.send(request)
+
+    async def send_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
+        """See the port."""
+        left = iter(requests)
+
+        async def drain(stream: Stream) -> None:
+            for request in left:
+                await stream.ask(encode_request(request, "1"))
+
+        await asyncio.gather(*map(drain, self.free[: len(requests)]))
+        return await self.inner.send_all(requests)
+
+
+@frozen
+class Tripping:
+    """A memory server whose requests are round trips to another server, too."""
+
+    streams: list[Stream]
+    server: MemoryServer = field(factory=MemoryServer, init=False)
+
+    def connect(self, *, group: str, pid: str) -> Store:
+        """See `resonate.ports.store.Backend`."""
+        return Trips(self.server.connect(group=group, pid=pid), self.streams)
+
+
+def engine(url: str, workflow: Callable[..., Any], connections: int) -> Run:
+    """Time one execution on the memory store, with its requests as bare round trips, so many at once."""
+
+    async def run(size: int) -> Spent:
+        streams = await opened(url, connections)
+        async with new_client(Tripping(streams)) as client:
+            spending = Spending()
+            total = await client.run(some_id(), workflow, size)
+            spent = spending.spent()
+        for stream in streams:
+            stream.close()
+        assert total == size * (size - 1) // 2
         return spent
 
     return run
@@ -181,6 +251,8 @@ async def works(*, with_official: bool = True) -> AsyncGenerator[list[Work]]:
             if word != "calls":
                 connections = IN_FLIGHT if word == "fanned_out" else 1
                 made.append(Work(name(shape, BARE), bare(url, workflow, connections), sizes, unit))
+                over = engine(url, workflow, connections)
+                made.append(Work(name(shape, ENGINE), over, sizes, unit, name(shape, BARE)))
             made.append(Work(name(shape, OURS), ours(url, workflow), sizes, unit, name(shape, BARE)))
             if not why_not:
                 made.append(Work(name(shape, OFFICIAL), official(peer, word), sizes, unit, name(shape, OURS)))

@@ -9,7 +9,7 @@ import pytest
 
 import resonate
 
-HEAVY = ("aiohttp", "croniter", "httpx", "opentelemetry", "sqlite3")
+HEAVY = ("aiohttp", "croniter", "httptools", "httpx", "opentelemetry", "sqlite3")
 
 
 def loaded_by(program: str) -> set[str]:
@@ -26,7 +26,7 @@ def loaded_by(program: str) -> set[str]:
         ("from resonate import Context, Resonate", set()),
         ("from resonate import Resonate; Resonate()", set()),
         ("from resonate import Resonate; Resonate('sqlite:///never-opened.db')", {"sqlite3"}),
-        ("from resonate import Resonate; Resonate('http://localhost:1')", {"aiohttp", "httpx"}),
+        ("from resonate import Resonate; Resonate('http://localhost:1')", {"httpx", "httptools"}),
     ],
 )
 def test_a_library_is_loaded_once_it_is_used(program: str, allowed: set[str]) -> None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Protocol, TypeAlias
 
-from attrs import frozen
-
+from resonate.core.frozen import frozen
 from resonate.ports.store import Notice
 
 Token: TypeAlias = str | Callable[[], str | Awaitable[str]]

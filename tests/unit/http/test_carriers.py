@@ -8,7 +8,8 @@ import threading
 import httpx
 import pytest
 
-from resonate.adapters.http.carriers import ClientCarrier, LeanCarrier, default_carrier
+from resonate.adapters.http.carrier import ClientCarrier, LeanCarrier, Limits
+from resonate.adapters.http.carriers import default_carrier
 from resonate.core.protocol.dialect import OURS
 from resonate.core.protocol.requests import PromiseGet, Rejection
 
@@ -100,7 +101,7 @@ async def test_a_proxy_of_the_environment_is_used(monkeypatch, environment, url,
         monkeypatch.delenv(name.upper(), raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    carrier = default_carrier(url, 10)()
+    carrier = default_carrier(httpx.URL(url), Limits(), 10)()
     assert isinstance(carrier, kind)
     await carrier.close()
 

@@ -14,7 +14,7 @@ import uvicorn
 
 from resonate import Context, MemoryServer, NetworkError, Resonate
 from resonate.adapters.http import HttpBackend
-from resonate.adapters.http.carriers import LeanCarrier
+from resonate.adapters.http.carrier import LeanCarrier
 from resonate.core.protocol.dialect import OURS
 from resonate.core.protocol.requests import PromiseGet, Rejection
 from resonate.testing import HttpFront
@@ -184,7 +184,8 @@ async def test_what_speaks_no_http_is_a_network_error(name):
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    store = HttpBackend(url, dialect=OURS, timeout=0.3, patience=0).connect(group="g", pid="p")
+    patience = 0.3 if name == "never" else 5
+    store = HttpBackend(url, dialect=OURS, timeout=patience, patience=0).connect(group="g", pid="p")
     await store.start()
     async with asyncio.timeout(5):
         with pytest.raises(NetworkError, match=url) as caught:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 
+import httpx
+
 from resonate.adapters.clock import SystemClock
+from resonate.adapters.http.carrier import Limits
 from resonate.adapters.http.carriers import Carriers, ClientOrMaker, default_carrier, given_carrier
-from resonate.adapters.http.network import HttpNetwork, Limits, Place
+from resonate.adapters.http.network import HttpNetwork, Place
 from resonate.adapters.remote import Credentials, RemoteStore
 from resonate.core.durations import Duration, milliseconds
 from resonate.core.protocol.dialect import Dialect
@@ -24,7 +27,7 @@ class HttpBackend:
             again when the server refuses. RESONATE_TOKEN by default.
         client: an `httpx.AsyncClient`, or a function that makes one. A function is better: it is called once for each
             event loop, so that heartbeats have connections of their own; a single client carries them over the loop
-            that the store was started on. By default a lean transport with its own pool is used.
+            that the store was started on. By default, connections of this library's own are used, which cost the least.
         dialect: how the server speaks; it is asked if this is not said.
         clock: where time comes from.
         connections: how many connections there may be at once (not for a `client`, which has limits of its own).
@@ -90,15 +93,22 @@ class HttpBackend:
     def connect(self, *, group: str, pid: str) -> RemoteStore:
         """Return a store for member `pid` of `group`; it opens nothing until its `start`."""
         credentials = self._credentials()
+        url = httpx.URL(f"{self._place.url}/")
         if self._client is None:
-            carriers = Carriers(default_carrier(self._place.url, self._connections), shared=False)
+            carriers = Carriers(default_carrier(url, self._limits, self._connections), shared=False)
         else:
-            carriers = Carriers(given_carrier(self._client), shared=not callable(self._client))
+            made = given_carrier(self._client, url, self._limits)
+            carriers = Carriers(made, shared=not callable(self._client))
         network = HttpNetwork(
             self._place, carriers, credentials, group=group, pid=pid, clock=self._clock, limits=self._limits
         )
         return RemoteStore(
-            network, credentials, clock=self._clock, dialect=self._dialect, patience_ms=self._patience_ms
+            network,
+            credentials,
+            clock=self._clock,
+            dialect=self._dialect,
+            patience_ms=self._patience_ms,
+            at_once=self._connections,
         )
 
 

@@ -12,17 +12,17 @@ import asyncio
 import random
 from asyncio import AbstractEventLoop
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeAlias
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
-import aiohttp
 import httpx
 from attrs import field, frozen
 
+from resonate.adapters.http.carrier import Carrier, Limits
 from resonate.adapters.http.carriers import Carriers
+from resonate.adapters.http.connection import TooLong
 from resonate.adapters.http.events import CONTENT_TYPE, events
 from resonate.adapters.remote import Credentials
 from resonate.core.backoff import full_jitter_ms
@@ -40,25 +40,6 @@ _WAITING: Final = 1_000
 _LASTS_MS: Final = 5_000
 """A stream that has lasted so long has come back; one that ends sooner is waited for longer each time."""
 _LONGEST_ERROR: Final = 200
-
-
-@frozen(kw_only=True)
-class Limits:
-    """How much and how long.
-
-    Args:
-        timeout: seconds for a whole request.
-        connect: seconds of them for a connection.
-        silence: seconds without a message after which the stream is opened anew: its server may be gone unnoticed.
-        reply_bytes: the longest reply.
-        message_bytes: the longest message.
-    """
-
-    timeout: float = 30.0
-    connect: float = 5.0
-    silence: float = 120.0
-    reply_bytes: int = 64 * 2**20
-    message_bytes: int = 8 * 2**20
 
 
 @frozen
@@ -123,11 +104,7 @@ class HttpNetwork:
         self._clock = clock
         self._limits = limits
         self._draw = draw
-        self._post_url = httpx.URL(f"{place.url}/")
         self._poll_url = httpx.URL(f"{place.url}/poll/{quote(group, safe='')}/{quote(pid, safe='')}")
-        phases = {"read": limits.timeout, "write": limits.timeout, "pool": limits.timeout}
-        self._post_timeout = httpx.Timeout(connect=limits.connect, **phases)
-        self._poll_timeout = httpx.Timeout(connect=limits.connect, **{**phases, "read": limits.silence})
         self._items: asyncio.Queue[_Item] = asyncio.Queue(_WAITING)
         self._reader: asyncio.Task[None] | None = None
         self._home: AbstractEventLoop | None = None
@@ -193,48 +170,32 @@ class HttpNetwork:
 
     async def exchange(self, envelope: bytes, token: str | None) -> Answer:
         """Post an envelope. Raise `NetworkError`."""
-        return await self._carriers.run(lambda: self._exchange(envelope, token))
+        carrier = self._carriers.known()
+        if carrier is None:
+            return await self._carriers.run(lambda: self._exchange(envelope, token))
+        return await self._exchange_by(carrier, envelope, token)
 
     async def _exchange(self, envelope: bytes, token: str | None) -> Answer:
-        with self._translated("asked"):
-            async with asyncio.timeout(self._limits.timeout):
-                carrier = await self._carriers.here()
-                headers = {"content-type": "application/json", **self._headers(token)}
-                response = await carrier.send("POST", self._post_url, headers, envelope, self._post_timeout)
-                return await self._answer(response)
+        return await self._exchange_by(await self._carriers.here(), envelope, token)
 
-    async def _answer(self, response: httpx.Response) -> Answer:
+    async def _exchange_by(self, carrier: Carrier, envelope: bytes, token: str | None) -> Answer:
         try:
-            body = await self._body(response)
-        finally:
-            await response.aclose()
-        return Answer(body=body, status=response.status_code, retry_after_ms=self._wish(response))
+            posted = await carrier.post(envelope, self._authorization(token))
+        except TooLong:
+            raise ServerError(
+                f"The server {self.name} sent a reply of more than {self._limits.reply_bytes} bytes.",
+                hint="Keep less in one execution, or raise the limit reply_bytes.",
+            ) from None
+        except Exception as error:
+            raise self._ours("asked", error) from error
+        wish = self._wish(posted.wish) if posted.wish else None
+        return Answer(body=posted.body, status=posted.status, retry_after_ms=wish)
 
-    async def _body(self, response: httpx.Response) -> bytes:
-        chunks: list[bytes] = []
-        size = 0
-        async for chunk in response.aiter_bytes():
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > self._limits.reply_bytes:
-                raise ServerError(
-                    f"The server {self.name} sent a reply of more than {self._limits.reply_bytes} bytes.",
-                    hint="Keep less in one execution, or raise the limit reply_bytes.",
-                )
-        return b"".join(chunks)
+    def _authorization(self, token: str | None) -> str | None:
+        return self._place.basic if token is None else f"Bearer {token}"
 
-    def _headers(self, token: str | None) -> dict[str, str]:
-        headers = {"accept-encoding": "identity", "user-agent": "resonate-python"}
-        authorization = self._place.basic if token is None else f"Bearer {token}"
-        if authorization is not None:
-            headers["authorization"] = authorization
-        return headers
-
-    def _wish(self, response: httpx.Response) -> int | None:
+    def _wish(self, retry_after: str) -> int | None:
         """Read how long the server asks to be left alone: seconds, or until an instant."""
-        retry_after = response.headers.get("retry-after", "")
-        if not retry_after:
-            return None
         if retry_after.isascii() and retry_after.isdecimal():
             return int(retry_after[:9]) * 1000
         try:
@@ -242,21 +203,15 @@ class HttpNetwork:
         except (ValueError, OverflowError):
             return None
 
-    @contextmanager
-    def _translated(self, done: str) -> Generator[None]:
-        """Turn what the libraries below raise into our errors."""
-        try:
-            yield
-        except StoreError:
-            raise
-        except Exception as error:  # a transport is the user's to choose, and raises what it likes
-            found = _what_it_was(error)
-            if isinstance(found, TimeoutError | httpx.TimeoutException):
-                raise NetworkError(
-                    f"The server {self.name} was {done} and did not answer in time.", hint=_HINT
-                ) from error
-            why = f"{type(found).__name__}: {str(found)[:_LONGEST_ERROR]}".rstrip(": ")
-            raise NetworkError(f"The server {self.name} could not be {done}: {why}.", hint=_HINT) from error
+    def _ours(self, done: str, error: Exception) -> StoreError:
+        """Return our error for what was raised below, where a user's client may raise anything."""
+        if isinstance(error, StoreError):
+            return error
+        found = _what_it_was(error)
+        if isinstance(found, TimeoutError | httpx.TimeoutException):
+            return NetworkError(f"The server {self.name} was {done} and did not answer in time.", hint=_HINT)
+        why = f"{type(found).__name__}: {str(found)[:_LONGEST_ERROR]}".rstrip(": ")
+        return NetworkError(f"The server {self.name} could not be {done}: {why}.", hint=_HINT)
 
     # ------------------------------------------------------------ messages
 
@@ -289,15 +244,16 @@ class HttpNetwork:
             f"The server {self.name} was asked for messages and answered HTTP {response.status_code} without a stream.",
             hint="Look at the server's log, and that the address is that of a Resonate server.",
         )
-        error.retry_after_ms = self._wish(response)
+        error.retry_after_ms = self._wish(response.headers.get("retry-after", ""))
         raise error
 
     async def _ask_for_stream(self, token: str | None) -> httpx.Response:
-        with self._translated("asked for messages"):
+        try:
             async with asyncio.timeout(self._limits.timeout):
                 carrier = await self._carriers.here()
-                headers = {"accept": CONTENT_TYPE, "cache-control": "no-store", **self._headers(token)}
-                return await carrier.send("GET", self._poll_url, headers, None, self._poll_timeout)
+                return await carrier.stream(self._poll_url, self._authorization(token))
+        except Exception as error:
+            raise self._ours("asked for messages", error) from error
 
     async def _read_on(self, stream: httpx.Response) -> None:
         """Read the stream, and the next when it ends."""
@@ -316,7 +272,7 @@ class HttpNetwork:
         try:
             async for item in events(stream, self._limits.message_bytes):
                 await self._items.put(item)
-        except Exception as error:  # noqa: BLE001 - as in `_translated`
+        except Exception as error:  # noqa: BLE001 - whatever the user's client raises
             log.info("The stream of messages from %s broke: %s.", self.name, type(error).__name__)
         finally:
             await stream.aclose()
@@ -342,9 +298,10 @@ class HttpNetwork:
 
 
 def _what_it_was(error: Exception) -> BaseException:
-    """Return what has happened: the aiohttp transport tells every connection that failed as one that took too long."""
+    """Return what has happened: some transports tell every connection that failed as one that took too long."""
     cause = error.__cause__
-    return cause if isinstance(error, httpx.ConnectTimeout) and isinstance(cause, aiohttp.ClientError) else error
+    failed = isinstance(error, httpx.ConnectTimeout) and isinstance(cause, OSError)
+    return cause if failed and cause is not None and not isinstance(cause, TimeoutError) else error
 
 
 _HINT: Final = "Look whether the server runs and can be reached from here."

@@ -61,6 +61,7 @@ class RemoteStore:
         clock: see the port.
         dialect: how the server speaks; None to ask it.
         patience_ms: how long `start` goes on trying to reach the server.
+        at_once: how many of the requests that come together are under way at a time.
         draw: gives numbers from 0 to 1.
     """
 
@@ -72,6 +73,7 @@ class RemoteStore:
         clock: Clock,
         dialect: Dialect | None = None,
         patience_ms: int = 10_000,
+        at_once: int = 100,
         draw: Callable[[], float] = random.random,
     ) -> None:
         self._network = network
@@ -79,6 +81,7 @@ class RemoteStore:
         self._clock = clock
         self._dialect = dialect
         self._patience_ms = patience_ms
+        self._at_once = at_once
         self._draw = draw
         self._prefix = secrets.token_hex(4)
         self._numbers = count(1)
@@ -146,21 +149,23 @@ class RemoteStore:
         self._check_open()
         if isinstance(request, TaskHeartbeat):
             return cast("R | Rejection", await self._renew(request))
-        return await self._done(request)
+        return self._allowed(request, await self._ask(request, as_it_is))
 
     async def _renew(self, request: TaskHeartbeat) -> Done | Rejection:
         """Renew leases with one request for each origin: servers refuse several."""
         separator = self.dialect.separator
         if len({origin(task.id, separator) for task in request.tasks}) <= 1:
-            return await self._done(request)
+            return await self._beat(request)
         groups: defaultdict[str, list[TaskRef]] = defaultdict(list)
         for task in request.tasks:
             groups[origin(task.id, separator)].append(task)
-        replies = [await self._done(TaskHeartbeat(pid=request.pid, tasks=tuple(group))) for group in groups.values()]
+        replies = [await self._beat(TaskHeartbeat(pid=request.pid, tasks=tuple(group))) for group in groups.values()]
         return next((reply for reply in replies if isinstance(reply, Rejection)), Done())
 
-    async def _done(self, request: Request[R]) -> R | Rejection:
-        reply = await self._ask(request, as_it_is)
+    async def _beat(self, request: TaskHeartbeat) -> Done | Rejection:
+        return self._allowed(request, await self._ask(request, as_it_is))
+
+    def _allowed(self, request: Request[R], reply: R | Rejection) -> R | Rejection:
         if isinstance(reply, Rejection) and reply.status == FORBIDDEN and not _is_search(request):
             raise AuthError(
                 f"The server {self._network.name} does not let this token do {request.kind}.",
@@ -173,7 +178,17 @@ class RemoteStore:
         self._check_open()
         if len(requests) == 1:
             return [await self.send(requests[0])]
-        replies = await asyncio.gather(*(self.send(request) for request in requests), return_exceptions=True)
+        replies: list[Any] = [None] * len(requests)
+        left = enumerate(requests)
+
+        async def ask() -> None:
+            for number, request in left:
+                try:
+                    replies[number] = await self.send(request)
+                except Exception as error:  # noqa: BLE001 - it stands for the reply, or is raised below
+                    replies[number] = error
+
+        await asyncio.gather(*(ask() for _ in range(min(self._at_once, len(requests)))))
         unanswered = [reply for reply in replies if isinstance(reply, BaseException)]
         foreign = [error for error in unanswered if not isinstance(error, StoreError)]
         for error in foreign or (unanswered if len(unanswered) == len(replies) else []):

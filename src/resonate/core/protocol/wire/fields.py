@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from enum import StrEnum
-from typing import Any, Final, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar
 
 import orjson
 
@@ -110,19 +110,21 @@ def present(data: Json, name: str) -> None:
         raise Malformed(name, "present")
 
 
-def as_object(value: object, name: str) -> Json:
+def as_object(value: Any, name: str) -> Json:
     """Take a value that must be an object."""
-    if type(value) is dict:
-        return cast("Json", value)
+    found: Json = value
+    if type(found) is dict:
+        return found
     raise Malformed(name, "an object")
 
 
 def maybe_texts(data: Json, name: str) -> dict[str, str] | None:
     """Read an object of strings or nothing."""
-    value = data.get(name)
-    if value is None:
+    texts: dict[str, str] | None = data.get(name)
+    if texts is None:
         return None
-    texts = as_object(value, name)
+    if type(texts) is not dict:
+        raise Malformed(name, "an object")
     for key, item in texts.items():
         if type(item) is not str:
             raise Malformed(f"{name}.{key}", "a string")
@@ -131,7 +133,9 @@ def maybe_texts(data: Json, name: str) -> dict[str, str] | None:
 
 def member(data: Json, name: str, read: Callable[[Json], T]) -> T:
     """Read an object by its own reader."""
-    value = as_object(data.get(name), name)
+    value: Json | None = data.get(name)
+    if type(value) is not dict:
+        raise Malformed(name, "an object")
     try:
         return read(value)
     except Malformed as malformed:
@@ -140,12 +144,12 @@ def member(data: Json, name: str, read: Callable[[Json], T]) -> T:
 
 def members(data: Json, name: str, read: Callable[[Json], T]) -> tuple[T, ...]:
     """Read a list of objects by their own reader; nothing is no objects."""
-    value = data.get(name)
-    if value is None:
+    values: list[object] | None = data.get(name)
+    if values is None:
         return ()
-    if type(value) is not list:
+    if type(values) is not list:
         raise Malformed(name, "a list")
-    return tuple(_items(cast("list[object]", value), name, read))
+    return tuple(_items(values, name, read)) if values else ()
 
 
 def _items(values: list[object], name: str, read: Callable[[Json], T]) -> Iterable[T]:

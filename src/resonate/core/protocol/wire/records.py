@@ -54,8 +54,8 @@ def value_from_wire(data: Json) -> Value:
 
 def maybe_value(data: Json, name: str) -> Value:
     """Read a value member that may be null or absent; raise `Malformed`."""
-    value = data.get(name)
-    if value is None:
+    value: Json | None = data.get(name)
+    if value is None or value == {}:
         return NO_VALUE
     try:
         return value_from_wire(as_object(value, name))
@@ -80,16 +80,21 @@ def promise_to_wire(record: PromiseRecord) -> dict[str, Any]:
 
 
 def promise_from_wire(data: dict[str, Any]) -> PromiseRecord:
-    """Return the record that a JSON object shows; raise `Malformed`."""
+    """Return the record that a JSON object shows; raise `Malformed`.
+
+    Most of what is read over a network are promises, so what is as it should be is taken here, without a call.
+    """
+    get = data.get
+    found, timeout_at, created_at, settled_at = get("id"), get("timeoutAt"), get("createdAt"), get("settledAt")
     return PromiseRecord(
-        id=text(data, "id"),
+        id=found if type(found) is str else text(data, "id"),
         state=state(data, "state", PROMISE_STATES),
         param=maybe_value(data, "param"),
         value=maybe_value(data, "value"),
         tags=maybe_texts(data, "tags") or {},
-        timeout_at=integer(data, "timeoutAt"),
-        created_at=maybe_integer(data, "createdAt") or 0,
-        settled_at=maybe_integer(data, "settledAt"),
+        timeout_at=timeout_at if type(timeout_at) is int else integer(data, "timeoutAt"),
+        created_at=created_at if type(created_at) is int else maybe_integer(data, "createdAt") or 0,
+        settled_at=settled_at if type(settled_at) is int else maybe_integer(data, "settledAt"),
     )
 
 

@@ -216,10 +216,14 @@ def _read_fence(data: Json) -> FenceReply:
 
 
 def _read_action(action: Json) -> PromiseReply | Rejection:
-    status = member(action, "head", lambda head: integer(head, "status"))
+    status = member(action, "head", _read_status)
     if status >= REFUSED:
         return Rejection(status, _message(action.get("data")))
     return member(action, "data", _read_promise)
+
+
+def _read_status(head: Json) -> int:
+    return integer(head, "status")
 
 
 def _read_schedule(data: Json) -> ScheduleReply:
