@@ -20,6 +20,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 
@@ -180,30 +181,34 @@ def main() -> int:
     parser.add_argument("--hunt", type=int, default=0)
     parser.add_argument("--crowd", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--jobs", type=int, default=2)
     chosen = parser.parse_args()
     if chosen.hunt or chosen.crowd:
         caught = hunt(chosen.hunt) if chosen.hunt else crowd(chosen.crowd)
         sys.stdout.write(json.dumps(None if caught is None else asdict(caught)))
         return 0
-    missed = 0
+    wanted = [mutant for mutant in mutants() if not chosen.names or mutant.name in chosen.names]
     sys.stdout.write("| mutant | what it does | caught by | in run |\n|---|---|---|---|\n")
-    for mutant in mutants():
-        if chosen.names and mutant.name not in chosen.names:
-            continue
-        begun = perf_counter()
-        try:
-            caught = catch(mutant, chosen.seeds)
-        except ValueError as error:
-            sys.stderr.write(f"{error}\n")
-            caught = None
-        missed += caught is None
-        where, runs = ("NOTHING", "") if caught is None else (caught.net, str(caught.runs or ""))
-        sys.stdout.write(f"| `{mutant.name}` | {mutant.about} | {where} | {runs} |\n")
-        sys.stdout.flush()
-        sys.stderr.write(
-            f"{mutant.name}: {perf_counter() - begun:.1f} s, {'not caught' if caught is None else caught.why}\n"
-        )
+    with ThreadPoolExecutor(chosen.jobs) as pool:  # each looks for its mutant in processes of its own
+        missed = sum(pool.map(lambda mutant: not _is_caught(mutant, chosen.seeds), wanted))
     return 1 if missed else 0
+
+
+def _is_caught(mutant: Mutant, seeds: int) -> bool:
+    """Look for a mutant, and tell what came of it."""
+    begun = perf_counter()
+    try:
+        caught = catch(mutant, seeds)
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        caught = None
+    where, runs = ("NOTHING", "") if caught is None else (caught.net, str(caught.runs or ""))
+    sys.stdout.write(f"| `{mutant.name}` | {mutant.about} | {where} | {runs} |\n")
+    sys.stdout.flush()
+    sys.stderr.write(
+        f"{mutant.name}: {perf_counter() - begun:.1f} s, {'not caught' if caught is None else caught.why}\n"
+    )
+    return caught is not None
 
 
 if __name__ == "__main__":

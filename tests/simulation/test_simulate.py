@@ -24,7 +24,7 @@ def test_nothing_comes_of_faults(name):
     case = SIMULATED[name]
     report = simulate(case.fn, *case.args, seeds=SEEDS, **case.settings)
     assert report.runs == SEEDS
-    assert len(report.faults) >= 10
+    assert len(report.faults) >= (1 if "faults" in case.settings else 10)
 
 
 def test_there_are_two_thousand_runs():
