@@ -19,6 +19,7 @@ from resonate.core.protocol.projection import project
 from resonate.core.protocol.records import PromiseRecord, PromiseState
 from resonate.core.protocol.requests import TaskFulfill
 from resonate.testing import CrashPoint, Harness, When
+from tests.effort import places
 from tests.simulation.shapes import SHAPES
 from tests.simulation.stage import Stage
 
@@ -99,7 +100,7 @@ async def test_without_a_crash_each_settled_promise_has_one_span(name, mode, dia
 async def test_a_worker_that_is_lost_at_any_request_loses_no_span(name, mode, dialect):
     shape = SHAPES[name]
     whole = await Stage(shape, mode, dialect=dialect, options=Traced().options).play()
-    for number in range(1, len(whole.requests) + 1):
+    for number in places(range(1, len(whole.requests) + 1)):
         for when in When:
             traced = Traced()
             stage = await Stage(shape, mode, CrashPoint(number, when), dialect=dialect, options=traced.options).play()
