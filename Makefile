@@ -31,7 +31,8 @@ CORE_CASES := $(addprefix tests/simulation/,test_crashes.py::test_a_run_without_
 	test_crashes.py::test_both_modes_leave_the_same_history \
 	test_spans.py::test_without_a_crash_each_settled_promise_has_one_span \
 	test_spans.py::test_nothing_is_reported_twice_however_often_it_is_replayed \
-	test_spans.py::test_an_execution_that_moves_in_good_order_is_reported_once)
+	test_spans.py::test_an_execution_that_moves_in_good_order_is_reported_once \
+	test_spans.py::test_a_step_that_is_cut_off_loses_no_span)
 
 # What another gate or target runs already: that of core/ and the examples in `check`, and by `kills` and `mutants` more
 # than what the tests do of it. A test of CORE_CASES has parameters: `[` ends its name.
