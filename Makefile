@@ -35,9 +35,12 @@ CORE_CASES := $(addprefix tests/simulation/,test_crashes.py::test_a_run_without_
 	test_spans.py::test_a_step_that_is_cut_off_loses_no_span)
 
 # What another gate or target runs already: that of core/ and the examples in `check`, and by `kills` and `mutants` more
-# than what the tests do of it. A test of CORE_CASES has parameters: `[` ends its name.
+# than what the tests do of it; and three quarters of 10,000 runs that are the same each time, which `test` runs whole.
+# A test of CORE_CASES has parameters: `[` ends its name.
 ELSEWHERE := $(addprefix --deselect=,$(CORE_FILES) tests/docs/ tests/kills/ \
-	tests/simulation/test_mutants.py::test_a_mutant_is_caught) $(CORE_CASES:%='--deselect=%[')
+	tests/simulation/test_mutants.py::test_a_mutant_is_caught) \
+	$(foreach part,1 2 3,'--deselect=tests/simulation/test_simulate.py::test_two_concurrent_chains_are_never_mixed_up[$(part)]') \
+	$(CORE_CASES:%='--deselect=%[')
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-rest test-again interop kills simulate mutants check gates bench bench-long bench-page bench-peers bench-codecs bench-servers \
