@@ -188,27 +188,28 @@ def main() -> int:
         sys.stdout.write(json.dumps(None if caught is None else asdict(caught)))
         return 0
     wanted = [mutant for mutant in mutants() if not chosen.names or mutant.name in chosen.names]
+    missed = 0
     sys.stdout.write("| mutant | what it does | caught by | in run |\n|---|---|---|---|\n")
-    with ThreadPoolExecutor(chosen.jobs) as pool:  # each looks for its mutant in processes of its own
-        missed = sum(pool.map(lambda mutant: not _is_caught(mutant, chosen.seeds), wanted))
+    with ThreadPoolExecutor(chosen.jobs) as pool:  # each mutant is looked for in processes of its own
+        for mutant, caught in zip(wanted, pool.map(lambda one: _catch(one, chosen.seeds), wanted), strict=True):
+            missed += caught is None
+            where, runs = ("NOTHING", "") if caught is None else (caught.net, str(caught.runs or ""))
+            sys.stdout.write(f"| `{mutant.name}` | {mutant.about} | {where} | {runs} |\n")
+            sys.stdout.flush()
     return 1 if missed else 0
 
 
-def _is_caught(mutant: Mutant, seeds: int) -> bool:
-    """Look for a mutant, and tell what came of it."""
+def _catch(mutant: Mutant, seeds: int) -> Catch | None:
+    """Look for a mutant, and tell how long it took."""
     begun = perf_counter()
     try:
         caught = catch(mutant, seeds)
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
-        caught = None
-    where, runs = ("NOTHING", "") if caught is None else (caught.net, str(caught.runs or ""))
-    sys.stdout.write(f"| `{mutant.name}` | {mutant.about} | {where} | {runs} |\n")
-    sys.stdout.flush()
-    sys.stderr.write(
-        f"{mutant.name}: {perf_counter() - begun:.1f} s, {'not caught' if caught is None else caught.why}\n"
-    )
-    return caught is not None
+        return None
+    took = perf_counter() - begun
+    sys.stderr.write(f"{mutant.name}: {took:.1f} s, {'not caught' if caught is None else caught.why}\n")
+    return caught
 
 
 if __name__ == "__main__":
