@@ -13,8 +13,7 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Final
 
-from attrs import frozen
-
+from resonate.core.frozen import frozen
 from resonate.core.protocol.records import PromiseRecord, Value
 from resonate.errors import NondeterminismError
 
