@@ -22,7 +22,7 @@ from resonate.ports.store import Store
 from resonate.testing import HttpFront
 from tests.property.agreement import SETTINGS, AgreementMachine, Server
 
-DEFAULT_STEPS = 20_000
+DEFAULT_STEPS = 10_000
 STEPS_OVER_HTTP = 2_000
 STEPS_PER_EXAMPLE = 50
 

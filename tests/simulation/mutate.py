@@ -20,6 +20,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 
@@ -180,30 +181,35 @@ def main() -> int:
     parser.add_argument("--hunt", type=int, default=0)
     parser.add_argument("--crowd", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--jobs", type=int, default=2)
     chosen = parser.parse_args()
     if chosen.hunt or chosen.crowd:
         caught = hunt(chosen.hunt) if chosen.hunt else crowd(chosen.crowd)
         sys.stdout.write(json.dumps(None if caught is None else asdict(caught)))
         return 0
+    wanted = [mutant for mutant in mutants() if not chosen.names or mutant.name in chosen.names]
     missed = 0
     sys.stdout.write("| mutant | what it does | caught by | in run |\n|---|---|---|---|\n")
-    for mutant in mutants():
-        if chosen.names and mutant.name not in chosen.names:
-            continue
-        begun = perf_counter()
-        try:
-            caught = catch(mutant, chosen.seeds)
-        except ValueError as error:
-            sys.stderr.write(f"{error}\n")
-            caught = None
-        missed += caught is None
-        where, runs = ("NOTHING", "") if caught is None else (caught.net, str(caught.runs or ""))
-        sys.stdout.write(f"| `{mutant.name}` | {mutant.about} | {where} | {runs} |\n")
-        sys.stdout.flush()
-        sys.stderr.write(
-            f"{mutant.name}: {perf_counter() - begun:.1f} s, {'not caught' if caught is None else caught.why}\n"
-        )
+    with ThreadPoolExecutor(chosen.jobs) as pool:  # each mutant is looked for in processes of its own
+        for mutant, caught in zip(wanted, pool.map(lambda one: _catch(one, chosen.seeds), wanted), strict=True):
+            missed += caught is None
+            where, runs = ("NOTHING", "") if caught is None else (caught.net, str(caught.runs or ""))
+            sys.stdout.write(f"| `{mutant.name}` | {mutant.about} | {where} | {runs} |\n")
+            sys.stdout.flush()
     return 1 if missed else 0
+
+
+def _catch(mutant: Mutant, seeds: int) -> Catch | None:
+    """Look for a mutant, and tell how long it took."""
+    begun = perf_counter()
+    try:
+        caught = catch(mutant, seeds)
+    except ValueError as error:
+        sys.stderr.write(f"{error}\n")
+        return None
+    took = perf_counter() - begun
+    sys.stderr.write(f"{mutant.name}: {took:.1f} s, {'not caught' if caught is None else caught.why}\n")
+    return caught
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from resonate import Context, Info, NotFound, PromiseCanceled, PromiseTimedOut, Resonate, ResonateError
 from resonate.core.protocol.records import PromiseState, Tag
-from resonate.testing.simulation import Kind, Run
+from resonate.testing.simulation import Chance, Faults, Kind, Run
 from tests.simulation.shapes import SHAPES, YEAR, double, flaky, retried, sequence
 
 
@@ -209,6 +209,18 @@ async def whatever_comes(ctx: Context) -> bool:
     return await ctx.run(noted, list(seen)) == seen
 
 
+async def remotes_in_order(ctx: Context) -> bool:
+    """Remote calls end in any order; it is suspended after each, and what it does next follows from that order."""
+    left = {asyncio.ensure_future(ctx.rpc(double, n)): n for n in range(5)}
+    seen: list[int] = []
+    while left:
+        done, _ = await asyncio.wait(left, return_when=asyncio.FIRST_COMPLETED)
+        seen += sorted(left.pop(one) for one in done)
+        if await ctx.run(noted, list(seen)) != seen:
+            return False
+    return True
+
+
 async def sleeps_beside(ctx: Context) -> int:
     """A timer that its worker watches itself, since a step runs beside it."""
     _, doubled = await asyncio.gather(ctx.sleep(50), ctx.run(double, 1))
@@ -283,6 +295,13 @@ def of_shape(name: str) -> Simulated:
 
 LONG = {"options": {"timeout": YEAR}}
 
+# Whoever misses an offer loses the task to another, and may get it back later: no body goes on from where it stood.
+HANDED_ABOUT = {
+    "options": {"timeout": YEAR, "continuations": 1_000},
+    "workers": 3,
+    "faults": Faults(lose_message=Chance(share=0.3, most=100), swarm=False),
+}
+
 SIMULATED = {
     **{name: of_shape(name) for name in SHAPES},
     "detached loop": Simulated(countdown, (3,), LONG),
@@ -296,6 +315,7 @@ SIMULATED = {
     "steps with info": Simulated(with_info, (), LONG),
     "what ends first": Simulated(in_order, (), {**LONG, "result": True}),
     "whatever comes first": Simulated(whatever_comes, (), {**LONG, "register": (double,), "result": True}),
+    "remote calls in order": Simulated(remotes_in_order, (), {**HANDED_ABOUT, "register": (double,), "result": True}),
     "queue in order": Simulated(taken_in_order, (), {**LONG, "result": True}),
     "timers side by side": Simulated(side_by_side, (), {**LONG, "invariant": lasts(9_000)}),
     "sleep beside a step": Simulated(sleeps_beside, (), {**LONG, "invariant": lasts(50_000)}),

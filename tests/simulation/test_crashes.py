@@ -8,6 +8,7 @@ import pytest
 
 from resonate.adapters.sqlite import SqliteServer
 from resonate.testing import CrashPoint, When
+from tests.effort import places
 from tests.simulation.shapes import SHAPES
 from tests.simulation.stage import Stage
 
@@ -30,7 +31,7 @@ async def test_both_modes_leave_the_same_history(name, dialect):
 async def test_a_worker_that_is_lost_at_any_request_costs_nothing(name, mode, dialect):
     shape = SHAPES[name]
     whole = await Stage(shape, mode, dialect=dialect).play()
-    for number in range(1, len(whole.requests) + 1):
+    for number in places(range(1, len(whole.requests) + 1)):
         for when in When:
             stage = await Stage(shape, mode, CrashPoint(number, when), dialect=dialect).play()
             where = f"lost {when.value} request {number}, {type(whole.requests[number - 1]).__name__}"
@@ -49,7 +50,7 @@ async def test_a_worker_that_is_lost_at_any_request_costs_nothing_in_a_file(name
     shape = SHAPES[name]
     whole = await Stage(shape, mode=0, server=server).play()
     assert whole.history == (await Stage(shape, mode=0).play()).history
-    for number in range(1, len(whole.requests) + 1):
+    for number in places(range(1, len(whole.requests) + 1)):
         for when in When:
             stage = await Stage(shape, 0, CrashPoint(number, when), server=server).play()
             where = f"lost {when.value} request {number}, {type(whole.requests[number - 1]).__name__}"

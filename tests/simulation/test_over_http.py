@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from resonate.testing import CrashPoint, When
+from tests.effort import places
 from tests.simulation.network import QUIET, Faults, http
 from tests.simulation.shapes import SHAPES
 from tests.simulation.stage import Stage
@@ -23,7 +24,7 @@ async def test_a_run_over_http_leaves_the_same_history(name, mode):
 async def test_a_worker_that_is_lost_at_any_request_costs_nothing(name, mode):
     shape = SHAPES[name]
     whole = await Stage(shape, mode, network=http()).play()
-    for number in range(1, len(whole.requests) + 1):
+    for number in places(range(1, len(whole.requests) + 1)):
         for when in When:
             stage = await Stage(shape, mode, CrashPoint(number, when), network=http()).play()
             where = f"lost {when.value} request {number}, {type(whole.requests[number - 1]).__name__}"

@@ -12,6 +12,7 @@ import pytest
 
 from resonate import Context
 from resonate.testing.simulation import Faults, simulate
+from tests.effort import BRIEF, seeds
 from tests.simulation.shapes import double
 from tests.simulation.simulated import SIMULATED
 
@@ -22,9 +23,9 @@ AGAIN = 2
 @pytest.mark.parametrize("name", SIMULATED)
 def test_nothing_comes_of_faults(name):
     case = SIMULATED[name]
-    report = simulate(case.fn, *case.args, seeds=SEEDS, **case.settings)
-    assert report.runs == SEEDS
-    assert len(report.faults) >= 10
+    report = simulate(case.fn, *case.args, seeds=seeds(SEEDS), **case.settings)
+    assert report.runs == seeds(SEEDS)
+    assert len(report.faults) >= (1 if "faults" in case.settings else 6 if BRIEF else 10)
 
 
 def test_there_are_two_thousand_runs():
@@ -32,7 +33,7 @@ def test_there_are_two_thousand_runs():
     assert len(SIMULATED) * SEEDS >= 2_000
 
 
-def digest(name: str, seeds: int = AGAIN) -> str:
+def digest(name: str, runs: int = AGAIN) -> str:
     """Return a hash of all that happens in some runs."""
     told = sha256()
     case = SIMULATED[name]
@@ -40,7 +41,7 @@ def digest(name: str, seeds: int = AGAIN) -> str:
     def read(run):
         told.update("\n".join(map(str, run.timeline)).encode())
 
-    simulate(case.fn, *case.args, **{**case.settings, "seeds": seeds, "record": True, "invariant": read})
+    simulate(case.fn, *case.args, **{**case.settings, "seeds": runs, "record": True, "invariant": read})
     return told.hexdigest()
 
 
@@ -88,6 +89,6 @@ async def add(a: int, b: int) -> int:
 @pytest.mark.parametrize("part", range(4))
 def test_two_concurrent_chains_are_never_mixed_up(part):
     """Their steps take as long as they please, and their workers are killed: 10,000 times a replay finds its own."""
-    seeds = range(part * 2_500, (part + 1) * 2_500)
-    report = simulate(two_chains, seeds=seeds, faults=Faults.kills(0.1), workers=1, result=[3, 30])
+    chosen = range(part * 2_500, (part + 1) * 2_500)
+    report = simulate(two_chains, seeds=chosen, faults=Faults.kills(0.1), workers=1, result=[3, 30])
     assert report.faults["kill"] > report.runs

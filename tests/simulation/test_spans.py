@@ -15,11 +15,13 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from resonate import Context, OTel, Resonate
 from resonate.core import ids, trace
+from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.projection import project
 from resonate.core.protocol.records import PromiseRecord, PromiseState
 from resonate.core.protocol.requests import TaskFulfill
 from resonate.testing import CrashPoint, Harness, When
-from tests.simulation.shapes import SHAPES
+from tests.effort import places
+from tests.simulation.shapes import SHAPES, Shape
 from tests.simulation.stage import Stage
 
 pytestmark = pytest.mark.slow
@@ -97,9 +99,19 @@ async def test_without_a_crash_each_settled_promise_has_one_span(name, mode, dia
 @pytest.mark.parametrize("dialect", ["ours", "no searches"], indirect=True)  # all that is known at once, or bit by bit
 @pytest.mark.parametrize("name", SHAPES)
 async def test_a_worker_that_is_lost_at_any_request_loses_no_span(name, mode, dialect):
-    shape = SHAPES[name]
+    await lose_workers(SHAPES[name], mode, dialect)
+
+
+@pytest.mark.parametrize("name", ["sequence", "nested workflows"])
+async def test_a_step_that_is_cut_off_loses_no_span(name):
+    """The same for two shapes, which is soon done."""
+    await lose_workers(SHAPES[name], 0, None)
+
+
+async def lose_workers(shape: Shape, mode: int, dialect: Dialect | None) -> None:
+    """Lose the worker at each request in turn, and check what spans there are."""
     whole = await Stage(shape, mode, dialect=dialect, options=Traced().options).play()
-    for number in range(1, len(whole.requests) + 1):
+    for number in places(range(1, len(whole.requests) + 1)):
         for when in When:
             traced = Traced()
             stage = await Stage(shape, mode, CrashPoint(number, when), dialect=dialect, options=traced.options).play()

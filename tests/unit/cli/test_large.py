@@ -78,7 +78,12 @@ def files(tmp_path_factory):
     ids=" ".join,
 )
 def test_it_costs_little_more_than_on_a_small_file(files, command):
-    small, _ = min(cpu(files[0], *command) for _ in range(2))
-    large, out = min(cpu(files[1], *command) for _ in range(2))
-    assert out
-    assert large < small + 0.5, f"{small:.2f} s of CPU on a small file, {large:.2f} s on a large one"
+    small, large = [], []
+    for _ in range(3):  # a busy machine makes a command dearer, and never cheaper: the least of a few is what it takes
+        small.append(cpu(files[0], *command)[0])
+        seconds, out = cpu(files[1], *command)
+        large.append(seconds)
+        assert out
+        if min(large) < min(small) + 0.5:
+            return
+    pytest.fail(f"{min(small):.2f} s of CPU on a small file, {min(large):.2f} s on a large one")

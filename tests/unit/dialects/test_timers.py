@@ -90,3 +90,29 @@ async def test_more_timers_than_are_remembered_cost_an_acquisition_each_time(mon
         assert meter.kinds["task.acquire"] > 0
         assert await client.get("root") is None
         assert meter.kinds["task.release"] == 0
+
+
+async def test_among_many_canceled_timers_the_one_that_is_left_rings_at_its_time(harness):
+    """Those that are canceled are forgotten now and then, long before they would ring."""
+    client = harness.client()
+    before, rang = harness.clock.now(), []
+
+    async def busy() -> None:
+        """Keep the workflow from being suspended, so that its worker sees to its timers."""
+        await harness.clock.sleep_until(before + 2_000_000)
+
+    @client.register
+    async def impatient(ctx: Context) -> None:
+        working = ctx.run(busy)
+        nap = asyncio.ensure_future(ctx.sleep(1_000))
+        for _ in range(100):
+            other = asyncio.ensure_future(ctx.sleep(3_600))
+            await ctx.sleep(1)
+            other.cancel()
+        await nap
+        rang.append(harness.clock.now() - before)
+        await working
+
+    await harness.open(client)
+    await client.run("root", impatient)
+    assert 1_000_000 <= rang[0] < 1_001_000
