@@ -45,6 +45,11 @@ class Size(enum.IntEnum):
     LARGE = 2
 
 
+class Mood(enum.StrEnum):
+    GLAD = "glad"
+    SAD = "sad"
+
+
 UserId = NewType("UserId", int)
 
 
@@ -132,6 +137,7 @@ LEAVES: list[Shape] = [
     Shape(PurePosixPath, st.lists(st.sampled_from(["a", "b c", "é"]), max_size=3).map(lambda p: PurePosixPath(*p))),
     Shape(Color, st.sampled_from(Color)),
     Shape(Size, st.sampled_from(Size)),
+    Shape(Mood, st.sampled_from(Mood)),
     Shape(Literal["a", 1], st.sampled_from(["a", 1])),
     Shape(UserId, st.integers()),
     Shape(Item, st.builds(Item, _TEXT, st.decimals(allow_nan=False))),
@@ -210,10 +216,16 @@ def _union(one: Shape, other: Shape) -> Shape:
     )
 
 
+def _union_of_like(wrap: Callable[[Shape], Shape], one: Shape, other: Shape) -> Shape:
+    """Return a union of two types of one class, which takes a look at the parts to tell its values apart."""
+    return _union(wrap(one), wrap(other))
+
+
 def _larger(inner: st.SearchStrategy[Shape]) -> st.SearchStrategy[Shape]:
     wrapped = st.builds(lambda wrap, shape: wrap(shape), st.sampled_from(WRAPS), inner)
     paired = st.builds(lambda two, a, b: two(a, b), st.sampled_from([_pair, _class_of_two, _union]), inner, inner)
-    return wrapped | paired
+    alike = st.builds(_union_of_like, st.sampled_from(WRAPS), inner, inner)
+    return wrapped | paired | alike
 
 
 shapes = st.recursive(st.sampled_from(LEAVES), _larger, max_leaves=4)
@@ -222,11 +234,13 @@ shapes = st.recursive(st.sampled_from(LEAVES), _larger, max_leaves=4)
 def same(one: Any, other: Any) -> bool:
     """Say whether two values are equal, and of the same class to the last part that a container or field holds."""
     if type(one) is not type(other):
-        return type(one) is bool and type(other) is int and one == other  # True where an int is declared
+        return False
     if isinstance(one, list | tuple | collections.deque):
         return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, set | frozenset):
+        return len(one) == len(other) and all(any(same(item, each) for each in other) for item in one)
     if isinstance(one, dict):
-        return one.keys() == other.keys() and all(same(item, other[key]) for key, item in one.items())
+        return same(set(one), set(other)) and all(same(item, other[key]) for key, item in one.items())
     if isinstance(one, Pair | Node):
         return all(same(getattr(one, name), getattr(other, name)) for name in type(one).__annotations__)
     return one == other or (isinstance(one, float) and math.isnan(one) and math.isnan(other))

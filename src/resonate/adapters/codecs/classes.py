@@ -30,7 +30,7 @@ from attrs import frozen
 
 from resonate.adapters.codecs.columns import FEWEST, Columns
 from resonate.adapters.codecs.containers import each, in_columns
-from resonate.adapters.codecs.plan import Convert, Fields, Find, Misfit, Plan, is_list, is_object, wrong
+from resonate.adapters.codecs.plan import Convert, Fields, Find, Misfit, Plan, fresh, is_list, is_object, wrong
 
 _SELF: Final[Any] = getattr(typing, "Self")  # noqa: B009 - a special form, of which type checkers make no value
 _OBJECT: Final[frozenset[type]] = frozenset({dict})
@@ -204,7 +204,7 @@ def object_plan(type_: Any, name: str, find: Find) -> Plan:
             raise wrong(value, name, hint=hint)
         out = write(value)
         if careful:
-            _compare(value, out, load(_fresh(out)), write, parts()[1])
+            _compare(value, out, load(fresh(out)), write, parts()[1])
         return out
 
     def load(value: Any) -> Any:
@@ -282,13 +282,6 @@ def _construct(cls: Callable[..., Any], name: str, arguments: dict[str, Any]) ->
         return cls(**arguments)
     except Exception as error:  # the class's validators raise what they like
         raise Misfit(f"{name} refuses these values: {error}") from error
-
-
-def _fresh(json: Any) -> Any:
-    """Return a JSON value that shares no part with this one: a constructor may change what it is given."""
-    if is_list(json):
-        return [_fresh(item) for item in json]
-    return {key: _fresh(item) for key, item in json.items()} if is_object(json) else json
 
 
 def _compare(

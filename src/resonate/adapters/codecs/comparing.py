@@ -2,21 +2,23 @@
 
 Law 1: values that are equal by `==` do not differ; neither do two NaNs, nor instances of a class without an `==` of its
     own whose parts do not differ.
+Law 2: identical values are equal and of the same class, to the last part that is written.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, TypeGuard
+from typing import Any, Final, TypeGuard
 
 import attrs
 
 from resonate.adapters.codecs.plan import class_of
 
 _DEEPEST = 200
+_SCALARS: Final[frozenset[type]] = frozenset({type(None), bool, int, float, str, bytes})
 
 
 def difference(one: Any, other: Any) -> str | None:
@@ -33,9 +35,7 @@ def _difference(one: Any, other: Any, depth: int) -> str | None:
         return "" if len(one) != len(other) else _in_row(one, other, depth)
     if _is_mapping(one):
         return "" if one.keys() != other.keys() else _in_mapping(one, other, depth)
-    if isinstance(one, float | Decimal) and one != one and other != other:  # noqa: PLR0124 - a NaN differs from itself
-        return None
-    return _in_parts(one, other, depth)
+    return None if _are_nan(one, other) else _in_parts(one, other, depth)
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -43,6 +43,10 @@ def _equal(one: Any, other: Any) -> bool:
         return bool(one == other)
     except Exception:  # noqa: BLE001 - a user's __eq__ raises what it likes
         return False
+
+
+def _are_nan(one: Any, other: Any) -> bool:
+    return isinstance(one, float | Decimal) and one != one and other != other  # noqa: PLR0124 - it differs from itself
 
 
 def _in_row(one: Sequence[Any], other: Sequence[Any], depth: int) -> str | None:
@@ -89,6 +93,53 @@ def _compared(value: Any) -> Sequence[str] | None:
     return list(attributes) if attributes and not _has_eq(cls) else None
 
 
+def identical(one: Any, other: Any) -> bool:
+    """Say whether two values are equal, and of the same class to the last part: 1, 1.0 and True are three values."""
+    if one is other:
+        return True
+    if type(one) is not type(other):
+        return False
+    if _is_row(one):
+        return len(one) == len(other) and (_are_scalars(one, other) or all(map(identical, one, other)))
+    if _is_set(one):
+        return len(one) == len(other) and _has_identical(other, one)
+    if _is_mapping(one):
+        return (
+            len(one) == len(other)
+            and _has_identical(other, one)
+            and all(identical(item, other[key]) for key, item in one.items())
+        )
+    names = _written(one)
+    if names is None:
+        return _equal(one, other) or _are_nan(one, other)
+    missing = object()
+    return all(identical(getattr(one, name, missing), getattr(other, name, missing)) for name in names)
+
+
+def _are_scalars(one: Sequence[Any], other: Sequence[Any]) -> bool:
+    """Whether these are equal scalars of the same classes. The loops run in C."""
+    kinds: list[type] = list(map(type, one))
+    return _SCALARS.issuperset(kinds) and kinds == list(map(type, other)) and one == other
+
+
+def _has_identical(keys: Iterable[Any], wanted: Iterable[Any]) -> bool:
+    found = {key: key for key in keys}
+    return all(key in found and identical(key, found[key]) for key in wanted)
+
+
+def _written(value: Any) -> Sequence[str] | None:
+    """Return the parts that are written of an instance, None where only the class itself knows."""
+    cls: Any = class_of(value)
+    if attrs.has(cls):
+        return [each.name for each in attrs.fields(cls) if each.init]
+    if dataclasses.is_dataclass(cls):
+        return [each.name for each in dataclasses.fields(cls) if each.init]
+    if hasattr(cls, "__struct_fields__"):  # msgspec's
+        fields: tuple[str, ...] = cls.__struct_fields__
+        return fields
+    return [*cls.__pydantic_fields__, "__pydantic_extra__"] if hasattr(cls, "__pydantic_fields__") else None
+
+
 def _has_eq(cls: Any) -> bool:
     return bool(cls.__eq__ is not object.__eq__)
 
@@ -99,3 +150,7 @@ def _is_row(value: Any) -> TypeGuard[Sequence[Any]]:
 
 def _is_mapping(value: Any) -> TypeGuard[Mapping[Any, Any]]:
     return isinstance(value, dict)
+
+
+def _is_set(value: Any) -> TypeGuard[set[Any] | frozenset[Any]]:
+    return isinstance(value, set | frozenset)

@@ -17,6 +17,7 @@ Find: TypeAlias = Callable[[Any], "Plan"]
 
 NULL: Final = type(None)
 SIXTY_FOUR_BITS: Final = range(-(2**63), 2**64)
+_NESTING: Final[frozenset[type]] = frozenset({list, dict})
 
 
 class Misfit(Exception):
@@ -71,6 +72,7 @@ class Plan:
         load_all: as `load` of each, for many; a `Misfit` gets its index.
         native: one of JSON's own scalars; stays untagged in a union.
         inline: writes an object of fields, into which a union's tag can go.
+        choice: a union: what it takes, `exact` does not say.
         untyped: the plan of `Any`.
         plain: of the quick plan of `Any`: whether a value is its own JSON value; what is read always is.
         fields: for an object of fields: their names, and those that must be there; found when they are asked for.
@@ -89,6 +91,7 @@ class Plan:
     load_all: Callable[[Sequence[Any]], list[Any]] | None = None
     native: bool = False
     inline: bool = False
+    choice: bool = False
     untyped: bool = False
     plain: Callable[[Any], bool] | None = None
     fields: Callable[[], Fields] | None = None
@@ -103,7 +106,8 @@ def later_plan(name: str, find: Callable[[], Plan]) -> Plan:
     def load(value: Any) -> Any:
         return find().load(value)
 
-    return Plan(name=name, dump=dump, load=load, writes=frozenset({NULL, bool, int, float, str, list, dict}))
+    everything = frozenset({NULL, bool, int, float, str, list, dict})
+    return Plan(name=name, dump=dump, load=load, writes=everything, choice=True)
 
 
 def class_of(value: object) -> type:
@@ -119,6 +123,16 @@ def is_list(value: Any) -> TypeGuard[list[Any]]:
 def is_object(value: Any) -> TypeGuard[dict[str, Any]]:
     """Whether this is JSON's object, if it is JSON at all."""
     return type(value) is dict
+
+
+def fresh(json: Any) -> Any:
+    """Return a JSON value that shares no part with this one: a constructor may change what it is given."""
+    if is_list(json):
+        return list(json) if _NESTING.isdisjoint(map(type, json)) else [fresh(item) for item in json]
+    if is_object(json):
+        flat = _NESTING.isdisjoint(map(type, json.values()))
+        return dict(json) if flat else {key: fresh(item) for key, item in json.items()}
+    return json
 
 
 def kind(value: object) -> str:

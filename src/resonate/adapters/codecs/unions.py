@@ -3,6 +3,10 @@
 `int | str | None` is plain JSON. Of members that JSON writes alike, its own scalars stay bare and the others carry
 their name: classes with fields as `{"$type": "Card", "number": ...}`, the rest as `{"$type": "UUID", "value": ...}`.
 An object without a name, as another SDK writes it, is read as the one member that its fields fit.
+
+Law 1: a value is written as the member that alone has its class. Where several may take it, as `list[float]` takes
+    what is of `list[int]`, it is written as the first, by name, from which it comes back of the same class to the
+    last part; if there is none, as the first from which it comes back equal.
 """
 
 from __future__ import annotations
@@ -14,7 +18,19 @@ from typing import Any, Final
 
 from attrs import frozen
 
-from resonate.adapters.codecs.plan import NULL, SIXTY_FOUR_BITS, Convert, Misfit, Plan, class_of, is_object, kind, wrong
+from resonate.adapters.codecs.comparing import identical
+from resonate.adapters.codecs.plan import (
+    NULL,
+    SIXTY_FOUR_BITS,
+    Convert,
+    Misfit,
+    Plan,
+    class_of,
+    fresh,
+    is_object,
+    kind,
+    wrong,
+)
 
 TAG: Final = "$type"
 VALUE: Final = "value"
@@ -41,13 +57,15 @@ def optional_plan(name: str, inner: Plan) -> Plan:
         return None if value is None else load_inner(value)
 
     bare: frozenset[type] = inner.bare | {NULL} if inner.bare else inner.bare
-    return Plan(name=name, dump=dump, load=load, writes=inner.writes | {NULL}, reads=inner.reads, bare=bare)
+    writes = inner.writes | {NULL}
+    return Plan(name=name, dump=dump, load=load, writes=writes, reads=inner.reads, bare=bare, choice=True)
 
 
 def union_plan(name: str, plans: list[Plan], former: Mapping[str, str] = _NOTHING) -> Plan:
     """Return the plan of a union; `former` has the names that members had when older values were written."""
     members = _members(sorted(plans, key=lambda plan: plan.name))  # by name: two spellings of a union are one type
     by_class = _by_class(members)
+    apart = {} if any(plan.choice for plan in plans) else by_class
     by_json = _by_json(members)
     by_tag = {member.plan.name: member.plan for member in members if member.tagged}
     if len(by_tag) != sum(member.tagged for member in members):
@@ -66,15 +84,21 @@ def union_plan(name: str, plans: list[Plan], former: Mapping[str, str] = _NOTHIN
 
     def dump(value: Any) -> Any:
         cls = class_of(value)
-        if cls in by_class:
-            return checked(by_class[cls], value)
+        if cls in apart:
+            return checked(apart[cls], value)
+        equal: list[Any] = []
         deepest: Misfit | None = None
-        for member in members:
+        for member in dict.fromkeys((by_class[cls], *members)) if cls in by_class else members:
             try:
-                return checked(member, value)
+                written = checked(member, value)
+                if identical(value, load(fresh(written))):
+                    return written
+                equal.append(written)
             except Misfit as misfit:
                 if deepest is None or len(misfit.path) > len(deepest.path):
                     deepest = misfit
+        if equal:
+            return equal[0]
         if deepest is not None and deepest.path:
             raise deepest
         raise wrong(value, name)
@@ -90,7 +114,8 @@ def union_plan(name: str, plans: list[Plan], former: Mapping[str, str] = _NOTHIN
         return plan.load(value)
 
     writes = {json for member in members for json in (_OBJECT if member.tagged else member.plan.writes)}
-    return Plan(name=name, dump=dump, load=load, writes=frozenset(writes), reads=frozenset(by_json.keys() - writes))
+    reads = frozenset(by_json.keys() - writes)
+    return Plan(name=name, dump=dump, load=load, writes=frozenset(writes), reads=reads, choice=True)
 
 
 def _members(plans: list[Plan]) -> list[_Member]:
