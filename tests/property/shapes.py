@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import enum
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -216,16 +217,19 @@ def _union(one: Shape, other: Shape) -> Shape:
     )
 
 
-def _union_of_like(wrap: Callable[[Shape], Shape], one: Shape, other: Shape) -> Shape:
-    """Return a union of two types of one class, which takes a look at the parts to tell its values apart."""
-    return _union(wrap(one), wrap(other))
+NEIGHBOURS: list[list[type]] = [[float, int], [int, Size], [float, Size], [str, Mood], [Decimal, float, int]]
+"""Of each, one takes values of another and gives them back as its own."""
+
+
+def _union_of_neighbours(wrap: Callable[[Shape], Shape], types: list[type]) -> Shape:
+    """Return a union of types that only the classes of their parts tell apart."""
+    return functools.reduce(_union, [wrap(leaf) for leaf in LEAVES if leaf.type_ in types])
 
 
 def _larger(inner: st.SearchStrategy[Shape]) -> st.SearchStrategy[Shape]:
     wrapped = st.builds(lambda wrap, shape: wrap(shape), st.sampled_from(WRAPS), inner)
     paired = st.builds(lambda two, a, b: two(a, b), st.sampled_from([_pair, _class_of_two, _union]), inner, inner)
-    alike = st.builds(_union_of_like, st.sampled_from(WRAPS), inner, inner)
-    return wrapped | paired | alike
+    return wrapped | paired | st.builds(_union_of_neighbours, st.sampled_from(WRAPS), st.sampled_from(NEIGHBOURS))
 
 
 shapes = st.recursive(st.sampled_from(LEAVES), _larger, max_leaves=4)

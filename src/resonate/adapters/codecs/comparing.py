@@ -8,6 +8,7 @@ Law 2: identical values are equal and of the same class, to the last part that i
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -109,7 +110,7 @@ def identical(one: Any, other: Any) -> bool:
             and _has_identical(other, one)
             and all(identical(item, other[key]) for key, item in one.items())
         )
-    names = _written(one)
+    names = _written(class_of(one))
     if names is None:
         return _equal(one, other) or _are_nan(one, other)
     missing = object()
@@ -127,9 +128,9 @@ def _has_identical(keys: Iterable[Any], wanted: Iterable[Any]) -> bool:
     return all(key in found and identical(key, found[key]) for key in wanted)
 
 
-def _written(value: Any) -> Sequence[str] | None:
-    """Return the parts that are written of an instance, None where only the class itself knows."""
-    cls: Any = class_of(value)
+@functools.lru_cache
+def _written(cls: Any) -> Sequence[str] | None:
+    """Return the parts that are written of an instance of a class, None where only the class itself knows."""
     if attrs.has(cls):
         return [each.name for each in attrs.fields(cls) if each.init]
     if dataclasses.is_dataclass(cls):
