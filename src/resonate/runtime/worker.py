@@ -355,6 +355,8 @@ class Worker:
             if held_on:
                 self._tools.watcher.failed(promise.id, error)
                 self._count_hold(promise.id, error)
+            else:
+                self._left(promise.id, version, str(error))
         except Exception as error:
             log.exception(
                 "The execution %s could not be driven, and is kept. This is a bug: please report it.", promise.id
@@ -388,9 +390,11 @@ class Worker:
             if parked is not None:
                 parked.execution.close()
             self._tools.watcher.told(promise)
+            self._left(promise.id, version, "its promise has settled")
             return False
         if promise.tags.get(Tag.TIMER) == "true":
             self.timer_made(promise.id)  # another process's: its lease may lapse, a release would only bring it back
+            self._left(promise.id, version, "it is a timer")
             return False
         execution: Execution | StepExecution | None = None
         now = self._tools.clock.now()
@@ -495,6 +499,12 @@ class Worker:
         if isinstance(reply, PromiseReply):
             self._report(trace.Settled(reply.promise, reply.promise, version))
             self._report(trace.TaskFulfilled(id=promise.id, version=version))
+        else:
+            self._left(promise.id, version, reply.message)
+        self._went_on(promise.id)
+
+    def _left(self, task_id: str, version: int, reason: str) -> None:
+        self._report(trace.TaskLeft(id=task_id, version=version, reason=reason))
 
     def _lost(self, task_id: str, version: int, reason: str) -> None:
         self._report(trace.LeaseLost(id=task_id, version=version, reason=reason))
@@ -549,6 +559,7 @@ class Worker:
             await self._tools.store.send(TaskRelease(id=task_id, version=version))
         except StoreError as error:
             log.warning("The task %s could not be given back, its lease will lapse: %s", task_id, error)
+            self._left(task_id, version, str(error))
             if isinstance(error, AuthError):
                 self.refused(error)
         else:
