@@ -168,6 +168,7 @@ class Worker:
 
     def forget(self) -> None:
         """Close the bodies of suspended executions, where they stand; for who has killed the process otherwise."""
+        self._taking = False
         self._continuations.clear()
 
     def drives(self, execution_id: str) -> bool:
