@@ -19,13 +19,13 @@ from resonate.core.insight.causes import Why
 from resonate.core.insight.diagnosis import why_of
 from resonate.core.insight.picture import Here, Picture, is_execution, is_pending, looked_into
 from resonate.core.insight.tree import Tree, tree_of
-from resonate.core.protocol.records import PromiseRecord, Tag, TaskRecord
-from resonate.core.protocol.requests import PromiseGet, PromiseReply, PromiseSearch, Rejection, TaskGet, TaskReply
+from resonate.core.protocol.records import PromiseRecord, Tag
+from resonate.core.protocol.requests import PromiseGet, PromiseReply, PromiseSearch, Rejection
 from resonate.errors import NotFound, StoreError
 from resonate.ports.store import Knows, Store
+from resonate.runtime import asking
 
 PAGE: Final = 1_000
-BATCH: Final = 64
 MOST_PROBES: Final = 4_000
 """So many ids are tried, at most, where there are no searches."""
 MOST_ORIGINS: Final = 100
@@ -68,7 +68,7 @@ async def picture(store: Store, id: str, *, now: int, knows: object = None, here
     gathered = _Gathered(store)
     await gathered.execution(id)
     records = gathered.records
-    tasks = await _tasks(store, [one.id for one in records.values() if is_pending(one) and is_execution(one)])
+    tasks = await asking.tasks(store, [one.id for one in records.values() if is_pending(one) and is_execution(one)])
     made = Picture(
         now=now,
         records=records,
@@ -99,17 +99,6 @@ async def like(store: Store, id: str) -> tuple[str, ...]:
         if not isinstance(page, Rejection):
             found.update((ids.origin(one.id, separator), None) for one in page.promises)
     return tuple(difflib.get_close_matches(id, found, n=LIKE, cutoff=0.5))
-
-
-async def _tasks(store: Store, wanted: Sequence[str]) -> dict[str, TaskRecord]:
-    found: dict[str, TaskRecord] = {}
-    for start in range(0, len(wanted), BATCH):
-        for reply in await store.send_all([TaskGet(one) for one in wanted[start : start + BATCH]]):
-            if isinstance(reply, StoreError):
-                raise reply
-            if isinstance(reply, TaskReply):
-                found[reply.task.id] = reply.task
-    return found
 
 
 @define
@@ -187,14 +176,9 @@ class _Gathered:
         return below
 
     async def _try(self, asked: Sequence[str], found: dict[str, PromiseRecord]) -> None:
-        for start in range(0, len(asked), BATCH):
-            batch = [one for one in asked[start : start + BATCH] if one not in found]
-            self._probes += len(batch)
-            for reply in await self.store.send_all([PromiseGet(one) for one in batch]) if batch else ():
-                if isinstance(reply, StoreError):
-                    raise reply
-                if isinstance(reply, PromiseReply):
-                    found[reply.promise.id] = reply.promise
+        new = [one for one in asked if one not in found]
+        self._probes += len(new)
+        found.update(await asking.promises(self.store, new))
 
     def _child(self, stem: str, number: int) -> str:
         return ids.child(stem, number, self.store.dialect.separator)

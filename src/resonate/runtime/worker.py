@@ -24,6 +24,7 @@ from typing import Any, assert_never
 from attrs import define, frozen
 
 from resonate.core import trace
+from resonate.core.batches import batches
 from resonate.core.engine.context import Context
 from resonate.core.engine.environment import Environment
 from resonate.core.engine.execution import Execution
@@ -237,9 +238,8 @@ class Worker:
         """Take up what was resumed while no message could arrive; the server would offer it again, but much later."""
         parked = self._continuations.parked
         try:
-            for start in range(0, len(parked), AT_ONCE):
-                replies = await self._tools.store.send_all([TaskGet(one) for one in parked[start : start + AT_ONCE]])
-                for reply in replies:
+            for batch in batches(parked, AT_ONCE):
+                for reply in await self._tools.store.send_all([TaskGet(one) for one in batch]):
                     if isinstance(reply, TaskReply) and reply.task.state is TaskState.PENDING:
                         self.offer(reply.task.id, reply.task.version)
         except StoreError as error:

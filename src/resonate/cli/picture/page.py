@@ -16,6 +16,7 @@ from attrs import frozen
 
 from resonate.cli.picture.style import STYLE
 from resonate.cli.picture.timeline import Interval, Scale, end_of, scale_of, work_of
+from resonate.core.batches import batches
 from resonate.core.insight.causes import SEVERITY, CauseKind, Why
 from resonate.core.insight.payloads import Opaque, brief, peek
 from resonate.core.insight.tree import Node, Status, Tree
@@ -151,8 +152,7 @@ class _Drawing:
         if len(children) <= CHUNK:
             return [(depth, child) for child in children]
         below: list[str | tuple[int, Node]] = []
-        for start in range(0, len(children), CHUNK):
-            chunk = children[start : start + CHUNK]
+        for chunk in batches(children, CHUNK):
             open_ = any(child.settled_at is None or child.status in _BAD for child in chunk) and not self.many
             text = escape(f"{chunk[0].id} to {chunk[-1].id}: {self._tally(chunk)}")
             below.append(f'<details class="more"{" open" if open_ else ""} style="--d:{min(depth, INDENTED)}">')
