@@ -12,6 +12,7 @@ from rich.text import Text
 from resonate.cli.door import Door, Exit, command
 from resonate.cli.output import COLOURS, can_draw, coloured, safe
 from resonate.cli.picture import page
+from resonate.cli.searching import After, tell_cursor
 from resonate.cli.shapes import listing_shape, tree_shape, why_shape
 from resonate.cli.texts import Id, named, span_ms
 from resonate.core.insight.causes import CauseKind
@@ -43,7 +44,7 @@ async def ps(
         str | None, typer.Option("--older-than", help="Only older than this: 90s, 15m, 2h, 7d.")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="So many at most.")] = 50,
-    after: Annotated[str | None, typer.Option("--after", help="Go on after a page: what it said at its end.")] = None,
+    after: After = None,
 ) -> None:
     """List executions by state; without --state or --all, those that are not over."""
     statuses = _statuses(state) if state else (*LIVE, *OVER) if all else LIVE
@@ -75,8 +76,7 @@ async def ps(
             for one in listing.executions
         ),
     )
-    if listing.cursor is not None:
-        door.out.note(f"More: --after '{listing.cursor}'")
+    tell_cursor(door, listing.cursor)
 
 
 def _statuses(names: list[str]) -> tuple[Status, ...]:
