@@ -218,6 +218,7 @@ class Resonate:
         finally:  # also when it is canceled: no lease may be kept by what nobody drives
             await parts.worker.kill()
             await self._close(parts)
+            parts.steps.tell_what_goes_on()
 
     async def _kill(self) -> None:
         """Drop everything without another request, as if the process had died. For tests."""
