@@ -23,6 +23,7 @@ from resonate.core.engine.context import (
     Options,
     Step,
     options,
+    refuse_target,
 )
 from resonate.core.engine.identity import Identity, Kind, fingerprint
 from resonate.core.engine.loop import DurableLoop
@@ -314,7 +315,7 @@ class Resonate:
 
         Args:
             timeout: how long the execution may take.
-            target: the worker group, or address, that a remote call goes to.
+            target: the worker group, or address, that a remote call goes to; `run` refuses it.
             version: the function version to call.
             tags: tags of the execution's promise, for searches.
         """
@@ -499,6 +500,7 @@ class Resonate:
         parts, settings = self._session.opened, self._session.settings
         ids.check_root_id(id, parts.store.dialect.separator)
         function = self._registered(fn)
+        refuse_target(self._options, function.name)
         check_call(function, args, kwargs)
         call = Call(func=function.name, args=args, kwargs=kwargs, version=function.version)
         signature, returns = function.signature, function.signature.returns
