@@ -11,7 +11,7 @@ import typer
 from resonate.cli.door import Door, Exit, command
 from resonate.cli.output import safe
 from resonate.cli.texts import Id, json_or_text, pairs, span_ms
-from resonate.core.insight.payloads import brief
+from resonate.core.payload import brief
 from resonate.errors import StoreError, UsageError
 
 app = typer.Typer()

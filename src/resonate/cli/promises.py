@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import orjson
 import typer
 
 from resonate.adapters.codecs.json import JsonCodec
@@ -13,9 +12,10 @@ from resonate.cli.output import coloured
 from resonate.cli.searching import After, Limit, Listed, Tags, search
 from resonate.cli.shapes import promise_shape
 from resonate.cli.texts import Id, json_or_text, pairs
-from resonate.core.insight.payloads import Opaque, failure, peek
+from resonate.core.insight.payloads import failure
 from resonate.core.insight.tree import STATUS_OF_PROMISE, kind_of
 from resonate.core.insight.words import instant, span
+from resonate.core.payload import peek, shown
 from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, Tag, Value
 from resonate.core.protocol.requests import PromiseGet, PromiseSearch, PromiseSettle
 from resonate.errors import ApplicationError, UsageError
@@ -110,7 +110,7 @@ async def _settle(door: Door, id: str, state: PromiseState, value: Value, *, yes
     if door.out.json:
         door.out.document(promise_shape(record))
     else:
-        given = f" with {shown(record.value)}" if state is PromiseState.RESOLVED else ""
+        given = f" with {shown(peek(record.value))}" if state is PromiseState.RESOLVED else ""
         door.out.line(f"{id} is {_word(record.state)}{given}.")
 
 
@@ -136,18 +136,12 @@ def _facts(record: PromiseRecord, now: int) -> list[tuple[str, str]]:
         facts.append(("deadline", instant(record.timeout_at)))
     facts += [("tag", f"{name}={text}") for name, text in sorted(record.tags.items())]
     facts += [("header", f"{name}={text}") for name, text in sorted(record.param.headers.items())]
-    facts.append(("param", shown(record.param)))
+    facts.append(("param", shown(peek(record.param))))
     if record.state is PromiseState.REJECTED:
         facts.append(("error", failure(record.value)))
     elif record.settled_at is not None:
-        facts.append(("value", shown(record.value)))
+        facts.append(("value", shown(peek(record.value))))
     return facts
-
-
-def shown(value: Value) -> str:
-    """Return a payload as JSON in one line, or why it is not shown."""
-    found = peek(value)
-    return f"[{found.reason}]" if isinstance(found, Opaque) else orjson.dumps(found).decode()
 
 
 def _state(name: str) -> PromiseState:

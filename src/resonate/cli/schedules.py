@@ -5,11 +5,11 @@ from __future__ import annotations
 import typer
 
 from resonate.cli.door import Door, Refused, Yes, command
-from resonate.cli.promises import shown
 from resonate.cli.searching import After, Limit, Listed, Tags, search
 from resonate.cli.shapes import schedule_shape
 from resonate.cli.texts import Id, pairs
 from resonate.core.insight.words import instant, span
+from resonate.core.payload import peek, shown
 from resonate.core.protocol.records import ScheduleRecord
 from resonate.core.protocol.requests import Rejection, ScheduleDelete, ScheduleGet, ScheduleSearch, Status
 from resonate.errors import NotFound, StoreError
@@ -71,7 +71,7 @@ def _facts(schedule: ScheduleRecord, now: int) -> list[tuple[str, str]]:
         ("makes", schedule.promise_id),
         ("timeout", span(schedule.promise_timeout)),
         *(("tag", f"{name}={text}") for name, text in sorted(schedule.promise_tags.items())),
-        ("param", shown(schedule.promise_param)),
+        ("param", shown(peek(schedule.promise_param))),
     ]
 
 

@@ -17,8 +17,8 @@ from resonate.core.engine.environment import Dependencies
 from resonate.core.engine.info import Info
 from resonate.core.engine.tries import NO_FAILURES, Failure, Failures
 from resonate.core.function import Form
-from resonate.core.insight.payloads import brief
 from resonate.core.insight.picture import Retrying
+from resonate.core.payload import brief
 from resonate.core.retry import before_deadline
 from resonate.core.trace import LifecycleEvent, RetryScheduled, StepFinished, StepOutcome, StepStarted
 from resonate.logs import Log, know

@@ -14,9 +14,10 @@ from collections.abc import Iterable, Sequence
 
 from resonate.core.insight import words
 from resonate.core.insight.causes import SEVERITY, Cause, CauseKind, Step, Why
-from resonate.core.insight.payloads import brief, callee, failure
+from resonate.core.insight.payloads import callee, failure
 from resonate.core.insight.picture import Picture, is_execution, is_pending, may_be_awaited
 from resonate.core.insight.tree import Kind, children_by_id, group_of, kind_of, status_of
+from resonate.core.payload import brief
 from resonate.core.protocol.records import PromiseRecord, PromiseState, Tag, TaskRecord, TaskState
 from resonate.errors import DeterminismError, FunctionNotRegistered, NondeterminismError
 
