@@ -226,6 +226,7 @@ def test_a_difference_is_told_in_words(recorded, param, asked, text):
             "f with arguments that are not shown (app",
         ),
         (Value(data="[1]"), "recorded is run f;"),
+        (Value(data='{"func": "f", "args": [1]}'), "recorded is run f(1);"),
         (Value(data='{"args": [' + "1, " * 200 + '2], "kwargs": {}}'), "f(1, 1, 1"),
     ],
 )

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 from attrs import frozen
 
@@ -135,10 +135,18 @@ def _sleep(args: str) -> str:
 def _arguments(param: Value) -> str:
     """Return the arguments of a call as code has them, if they can be read here: `(42, note="soon")`."""
     match peek(param):
-        case {"args": [*args], "kwargs": {**kwargs}}:
-            texts = [shown(each) for each in args] + [f"{name}={shown(each)}" for name, each in kwargs.items()]
-            return f"({brief(', '.join(texts))})"
         case Opaque(reason=reason):
             return f" with arguments that are not shown ({reason})"
+        case {"args": [*args], **rest}:
+            texts = [shown(each) for each in args] + _named(rest.get("kwargs"))
+            return f"({brief(', '.join(texts))})"
         case _:
             return ""
+
+
+def _named(kwargs: Any) -> list[str]:
+    match kwargs:
+        case {**named}:
+            return [f"{name}={shown(each)}" for name, each in named.items()]
+        case _:
+            return []
