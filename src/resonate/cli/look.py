@@ -46,7 +46,7 @@ async def ps(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="So many at most.")] = 50,
     after: After = None,
 ) -> None:
-    """List executions by state; without --state or --all, those that are not over."""
+    """List executions by state. Without --state or --all, those that are not over."""
     statuses = _statuses(state) if state else (*LIVE, *OVER) if all else LIVE
     age = None if older_than is None else span_ms(older_than)
     async with door.reading() as (store, clock):
@@ -105,7 +105,7 @@ async def tree(
     ] = None,
     own: Annotated[bool, typer.Option("--own", help="Also promises that the engine made for itself.")] = False,
 ) -> None:
-    """Show what an execution asked for: states, durations, attempts, and the failing step."""
+    """Show what an execution asked for, and how that stands. The failing step shows its error."""
     async with door.reading() as (store, clock):
         found, reason = await insight.tree_and_why(store, id, now=clock.now(), knows=store)
     if html or output is not None:
@@ -179,7 +179,7 @@ def _times(node: Node, now: int) -> str:
 
 @command(app)
 async def why(door: Door, id: Id) -> None:
-    """Say what an execution waits for, down to the leaf; the first line names the cause."""
+    """Say what an execution waits for, down to the leaf. The first line names the cause."""
     async with door.reading() as (store, clock):
         found = await insight.why(store, id, now=clock.now(), knows=store)
     if door.out.json:

@@ -13,7 +13,7 @@ from resonate.cli.searching import After, Limit, Listed, Tags, search
 from resonate.cli.shapes import promise_shape
 from resonate.cli.texts import Id, json_or_text, pairs
 from resonate.core.insight.payloads import failure
-from resonate.core.insight.tree import STATUS_OF_PROMISE, kind_of
+from resonate.core.insight.tree import STATUS_OF_PROMISE, Kind, kind_of
 from resonate.core.insight.words import instant, span
 from resonate.core.payload import peek, shown
 from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, Tag, Value
@@ -92,7 +92,7 @@ async def reject(
 
 @command(app)
 async def cancel(door: Door, id: Id, *, yes: Yes = False) -> None:
-    """Cancel an execution or a promise: its execution stops at its next durable step."""
+    """Cancel an execution or a promise. An execution stops at its next durable step."""
     door.confirm(f"Cancel {id}?", yes=yes)
     await _settle(door, id, PromiseState.REJECTED_CANCELED, NO_VALUE, yes=True)
 
@@ -112,6 +112,10 @@ async def _settle(door: Door, id: str, state: PromiseState, value: Value, *, yes
     else:
         given = f" with {shown(peek(record.value))}" if state is PromiseState.RESOLVED else ""
         door.out.line(f"{id} is {_word(record.state)}{given}.")
+        if kind_of(record) is Kind.CALL:
+            door.out.note(
+                "A process that runs it now hears of that once the try under way, or the next one, has ended."
+            )
 
 
 def _word(state: PromiseState) -> str:

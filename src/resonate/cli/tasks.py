@@ -55,7 +55,7 @@ async def search_tasks(
 
 @command(app)
 async def halt(door: Door, id: Id, *, yes: Yes = False) -> None:
-    """Stop an execution until it is continued: no worker is offered it."""
+    """Stop an execution until it is continued. No worker is offered it."""
     door.confirm(f"Halt {id}? Whoever runs it now stops at its next durable step.", yes=yes)
     await _do(door, TaskHalt(id), id, "is halted")
 

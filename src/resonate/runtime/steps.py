@@ -18,6 +18,7 @@ from resonate.core.engine.info import Info
 from resonate.core.engine.tries import NO_FAILURES, Failure, Failures
 from resonate.core.function import Form
 from resonate.core.insight.picture import Retrying
+from resonate.core.insight.words import span
 from resonate.core.payload import brief
 from resonate.core.retry import before_deadline
 from resonate.core.trace import LifecycleEvent, RetryScheduled, StepFinished, StepOutcome, StepStarted
@@ -125,14 +126,14 @@ class Steps:
 
     async def _wait_for_next_try(self, command: RunStep, failed: Failures) -> None:
         last = failed.last[-1]
+        error = brief(f"{last.error}: {last.message}")
         log.warning(
-            "The step %s (%s) failed with %s: %s. That was attempt %d; the next is in %.1f s.",
+            "The step %s (%s) failed with %s. That was attempt %d; the next is in %s.",
             command.id,
             command.function.name,
-            last.error,
-            last.message,
+            error,
             failed.count,
-            last.delay_ms / 1000,
+            span(last.delay_ms),
         )
         if self.observe is not None:
             self.observe(
@@ -145,7 +146,7 @@ class Steps:
                 )
             )
         again = last.at + last.delay_ms
-        self.retrying[command.id] = Retrying(failed.count, brief(f"{last.error}: {last.message}"), again)
+        self.retrying[command.id] = Retrying(failed.count, error, again)
         await self.clock.sleep_until(again)
 
     async def _attempt(self, command: RunStep, execution: str, attempt: int) -> Any:

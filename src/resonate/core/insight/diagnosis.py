@@ -195,7 +195,8 @@ class _Walk:
             return Cause(
                 kind=CauseKind.STEP_RETRYING,
                 text=f"the step {name} has {failed}; {again}.",
-                hint="Mend what it calls; or cancel the step's promise, and the workflow gets PromiseCanceled.",
+                hint="Mend what it calls; or cancel the step's promise: after its next try the workflow gets "
+                "PromiseCanceled.",
                 path=path,
                 since=record.created_at,
                 until=retrying.next_at,
@@ -260,11 +261,12 @@ class _Walk:
             return trouble
         since = self._since(record, task)
         what = f"the task {record.id} ({_what(record)})"
+        waited = _for(since, self._now, taken=task is not None and task.version > 0)
         facts = self._picture.facts
         if facts is not None and not facts.groups.get(group):
             return Cause(
                 kind=CauseKind.NO_WORKER,
-                text=f"no worker of group {group} has taken {what} {_for(since, self._now)}: none is connected.",
+                text=f"no worker of group {group} has taken {what} {waited}: none is connected.",
                 hint=f"Start a worker of group {group}.",
                 path=path,
                 since=since,
@@ -276,7 +278,7 @@ class _Walk:
         members = "" if facts is None else f", though {_members(facts.groups[group])}"
         return Cause(
             kind=CauseKind.NOT_TAKEN,
-            text=f"no worker of group {group} has taken {what} {_for(since, self._now)}{members}.",
+            text=f"no worker of group {group} has taken {what} {waited}{members}.",
             hint=f"See that workers of group {group} run, are not full, and reach the server.",
             path=path,
             since=since,
@@ -480,8 +482,10 @@ def _start_of(record: PromiseRecord) -> int:
     return max(record.created_at, int(delay)) if delay.isascii() and delay.isdecimal() else record.created_at
 
 
-def _for(since: int | None, now: int) -> str:
-    return "yet" if since is None else f"since {words.instant(since)} ({words.span(now - since)})"
+def _for(since: int | None, now: int, *, taken: bool) -> str:
+    if since is None:
+        return "again" if taken else "yet"
+    return f"since {words.instant(since)} ({words.span(now - since)})"
 
 
 def _members(pids: Sequence[str]) -> str:
