@@ -433,7 +433,7 @@ class Resonate:
         Executions that it detached are not part of it.
         """
         parts, now = self._session.opened, self._session.settings.clock.now()
-        return await insight.tree(parts.store, _checked_id(id), now=now, knows=parts.backing)
+        return await insight.tree(parts.store, _checked_id(id), now=now, knows=parts.backing, here=self._here(parts))
 
     async def why(self, id: str) -> Why:
         """Return why an execution or a promise is not settled yet: what it waits for, down to the leaves.
@@ -441,16 +441,18 @@ class Resonate:
         Printed, the first line names the cause. One that is over, or that is not there, is answered, too. Nothing is
         written, and no task is touched.
         """
-        parts, settings = self._session.opened, self._session.settings
-        here = Here(
+        parts, now = self._session.opened, self._session.settings.clock.now()
+        return await insight.why(parts.store, _checked_id(id), now=now, knows=parts.backing, here=self._here(parts))
+
+    def _here(self, parts: wiring.Parts) -> Here:
+        settings = self._session.settings
+        return Here(
             pid=settings.pid,
             group=settings.group,
             troubles=parts.worker.troubles,
             retrying=parts.steps.retrying,
             registered=settings.registry.has,
         )
-        now = settings.clock.now()
-        return await insight.why(parts.store, _checked_id(id), now=now, knows=parts.backing, here=here)
 
     async def record(self, id: str) -> Recording:
         """Return an execution with its history as they are stored now, to be saved and replayed.

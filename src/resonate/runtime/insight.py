@@ -34,7 +34,7 @@ WINDOW: Final = 8
 LIKE: Final = 5
 
 
-async def tree(store: Store, id: str, *, now: int, knows: object = None) -> Tree:
+async def tree(store: Store, id: str, *, now: int, knows: object = None, here: Here | None = None) -> Tree:
     """Return the tree below a promise. Raise `NotFound`, `StoreError`.
 
     Args:
@@ -42,13 +42,16 @@ async def tree(store: Store, id: str, *, now: int, knows: object = None) -> Tree
         id: the promise.
         now: the instant, in epoch ms.
         knows: the store as it can be looked into, if it is `Knows`.
+        here: what this process's worker knows.
     """
-    return (await tree_and_why(store, id, now=now, knows=knows))[0]
+    return (await tree_and_why(store, id, now=now, knows=knows, here=here))[0]
 
 
-async def tree_and_why(store: Store, id: str, *, now: int, knows: object = None) -> tuple[Tree, Why]:
+async def tree_and_why(
+    store: Store, id: str, *, now: int, knows: object = None, here: Here | None = None
+) -> tuple[Tree, Why]:
     """Return both of one instant; see `tree`. Raise `NotFound`, `StoreError`."""
-    found = await picture(store, id, now=now, knows=knows)
+    found = await picture(store, id, now=now, knows=knows, here=here)
     if id not in found.records:
         near = await like(store, id)
         hint = f"Ids like it: {', '.join(near)}." if near else None
@@ -57,7 +60,7 @@ async def tree_and_why(store: Store, id: str, *, now: int, knows: object = None)
 
 
 async def why(store: Store, id: str, *, now: int, knows: object = None, here: Here | None = None) -> Why:
-    """Return why a promise is not settled; `here` is what this process's worker knows, the rest is as in `tree`."""
+    """Return why a promise is not settled; see `tree`."""
     found = await picture(store, id, now=now, knows=knows, here=here)
     near = () if id in found.records else await like(store, id)
     return why_of(found, id, near)
