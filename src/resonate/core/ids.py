@@ -28,8 +28,12 @@ _JOINT_CHUNK, _NUMBER_CHUNK, _TEXT_CHUNK = range(3)
 
 def child(parent_id: str, n: int, separator: str = SEPARATOR) -> str:
     """Return the id of the `n`-th thing (from 1) that `parent_id` starts."""
-    joint = JOINT if separator in parent_id else separator
-    return f"{parent_id}{joint}{n}"
+    return f"{below(parent_id, separator)}{n}"
+
+
+def below(parent_id: str, separator: str = SEPARATOR) -> str:
+    """Return how the ids of all that `parent_id` starts begin."""
+    return parent_id + (JOINT if separator in parent_id else separator)
 
 
 def origin(promise_id: str, separator: str = SEPARATOR) -> str:
@@ -53,13 +57,12 @@ def suffix(execution_id: str, promise_id: str, separator: str = SEPARATOR) -> st
     """
     if promise_id == execution_id:
         return ""
-    joint = JOINT if separator in execution_id else separator
-    return promise_id.removeprefix(execution_id + joint)
+    return promise_id.removeprefix(below(execution_id, separator))
 
 
 def is_below(promise_id: str, ancestor: str, separator: str = SEPARATOR) -> bool:
     """Say whether `promise_id` lies below `ancestor`, by their texts."""
-    return promise_id.startswith(ancestor + (JOINT if separator in ancestor else separator))
+    return promise_id.startswith(below(ancestor, separator))
 
 
 def is_own(execution_id: str, promise_id: str, separator: str = SEPARATOR) -> bool:

@@ -10,10 +10,12 @@ Law 4: a value's headers say how it was written: `content-type` names the format
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from itertools import repeat
+from typing import Any, Final, Protocol, runtime_checkable
 
-from attrs import field, frozen
+from attrs import field
 
+from resonate.core.frozen import frozen
 from resonate.core.protocol.records import PromiseRecord, Tag, Value
 
 CONTENT_TYPE: Final = "content-type"
@@ -44,7 +46,7 @@ class Signature:
 UNTYPED = Signature(rest=Any, extra=Any)
 
 
-@frozen(kw_only=True)
+@frozen
 class Call:
     """A function call as a promise's param carries it: `{"func","args","kwargs","version"}`.
 
@@ -57,6 +59,24 @@ class Call:
     version: int | None = None
 
 
+def is_plain(value: object, declared: Any, plain: frozenset[type]) -> bool:
+    """Say whether a value, written and read back as its declared type, can only be that very value.
+
+    It is, where its class is one of the codec's `plain` ones, and the declared one if one is declared: an int that is
+    declared as a float is not.
+    """
+    cls = type(value)
+    return cls in plain and (declared is Any or declared is cls)
+
+
+def is_plain_call(call: Call, signature: Signature, plain: frozenset[type]) -> bool:
+    """Say whether the arguments of a call are plain, and given by position."""
+    declared = signature.positional
+    if call.kwargs or len(call.args) > len(declared):
+        return False
+    return all(map(is_plain, call.args, declared, repeat(plain)))
+
+
 def place_of_param(promise: PromiseRecord) -> str:
     """Return what the param of a promise was written for: a schedule hands one param to all the promises it makes."""
     schedule = promise.tags.get(Tag.SCHEDULE)
@@ -66,6 +86,19 @@ def place_of_param(promise: PromiseRecord) -> str:
 def place_of_schedule(id: str) -> str:
     """Return the place of a schedule's param. It is no promise's: else a tag would make one's param another's."""
     return f"\0schedule {id}"
+
+
+NOTHING_PLAIN: Final[frozenset[type]] = frozenset()
+
+
+@runtime_checkable
+class WritesPlain(Protocol):
+    """A codec that says which classes it writes so that what is read is the very value, which nobody can change."""
+
+    @property
+    def plain(self) -> frozenset[type]:
+        """Such classes: of these, what was just written is not read back. `int` and `str`, say."""
+        ...
 
 
 class Codec(Protocol):

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
-from resonate.core.values import CONTENT_ENCODING, CONTENT_TYPE, Call, Codec, Signature, place_of_param
+from resonate.core.values import CONTENT_ENCODING, CONTENT_TYPE, Call, Codec, Signature, WritesPlain, place_of_param
 from resonate.errors import UsageError
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Codec",
     "RegistersErrors",
     "Signature",
+    "WritesPlain",
     "check_codec",
     "place_of_param",
     "register_error",

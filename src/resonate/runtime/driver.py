@@ -8,7 +8,7 @@ Law 3: a fence that is refused ends the attempt: somebody else holds the task.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from types import coroutine
 from typing import Any, Protocol, TypeAlias, assert_never
 
@@ -19,6 +19,7 @@ from resonate.core.engine.reports import TELLER, signed
 from resonate.core.protocol.records import PromiseRecord
 from resonate.core.protocol.requests import (
     FenceReply,
+    PromiseCreate,
     PromiseGet,
     PromiseRegisterCallback,
     PromiseReply,
@@ -143,13 +144,15 @@ class Driver:
         self._watches[me] = self._tools.watcher.follow(me, self._overtaken)
         try:
             while True:
-                outcome = await self._carry_out(commands)
-                if outcome is not None and not isinstance(outcome, list):
-                    return outcome
-                if not (outcome or self._inbox or self._woken):
+                request = self._carry_out(commands)
+                if request is not None:
+                    outcome = await request
+                    if not isinstance(outcome, list):
+                        return outcome
+                    self._inbox[:0] = outcome
+                if not (self._inbox or self._woken):
                     await self._wait()
-                events = self._inbox if not outcome else [*outcome, *self._inbox] if self._inbox else outcome
-                self._inbox = []
+                events, self._inbox = self._inbox, []
                 self._woken = False
                 turns += 1
                 if turns % BREATH == 0:
@@ -164,16 +167,21 @@ class Driver:
 
     # ------------------------------------------------------------ commands
 
-    async def _carry_out(self, commands: list[do.Command]) -> list[do.Event] | Ending | None:
+    def _carry_out(self, commands: list[do.Command]) -> Awaitable[list[do.Event] | Ending] | None:
+        """Do what can be done at once; return what is to be awaited, if anything is."""
+        if len(commands) == 1 and isinstance(commands[0], do.Write):  # as in most turns
+            return self._write_one(commands[0].action)
         writes: list[do.Write] = []
         looks: tuple[str, ...] = ()
-        answer: list[do.Event] | Ending | None = None
+        request: Awaitable[list[do.Event] | Ending] | None = None
         for command in commands:
             match command:
                 case do.Write():
                     writes.append(command)
                 case do.RunStep():
                     self._start_step(command)
+                case do.Wake():
+                    self._set_alarm(command.at)
                 case do.CancelStep():
                     self._cancel_step(command.id)
                 case do.Look():
@@ -182,27 +190,23 @@ class Driver:
                     self._watches[command.id] = self._tools.watcher.follow(command.id, self._known)
                 case do.Unwatch():
                     self._unwatch(command.id)
-                case do.Wake():
-                    self._set_alarm(command.at)
                 case do.Suspend():
-                    answer = await self._suspend(command)
+                    request = self._suspend(command)
                 case do.Fulfill():
-                    answer = await self._fulfill(command)
+                    request = self._fulfill(command)
                 case do.Stop():
-                    answer = Stopped(command.error)
+                    request = self._stop(command)
                 case _:
                     assert_never(command)
-        if writes or looks:
-            return await self._write(writes, looks)
-        return answer
+        return self._write(writes, looks) if writes or looks else request
+
+    async def _write_one(self, action: PromiseCreate | PromiseSettle) -> list[do.Event]:
+        (reply,) = await self._tools.store.send_all((TaskFence(self._execution.id, self._version, action),))
+        return [self._answered(action.id, reply)]
 
     async def _write(self, writes: list[do.Write], looks: tuple[str, ...]) -> list[do.Event]:
         me, version = self._execution.id, self._version
-        if len(writes) == 1 and not looks:  # as in most turns
-            fence = TaskFence(id=me, version=version, action=writes[0].action)
-            (reply,) = await self._tools.store.send_all((fence,))
-            return [self._answered(fence.action.id, reply)]
-        requests: list[Request[Any]] = [TaskFence(id=me, version=version, action=write.action) for write in writes]
+        requests: list[Request[Any]] = [TaskFence(me, version, write.action) for write in writes]
         requests += [PromiseGet(promise_id) for promise_id in looks]
         replies = await self._tools.store.send_all(requests)
         events = [self._answered(write.action.id, reply) for write, reply in zip(writes, replies, strict=False)]
@@ -239,6 +243,9 @@ class Driver:
             case _:
                 msg = f"A store answered a fence with {type(reply).__name__}."
                 raise EngineBug(msg, step=promise_id)
+
+    async def _stop(self, command: do.Stop) -> Ending:
+        return Stopped(command.error)
 
     async def _suspend(self, command: do.Suspend) -> list[do.Event] | Ending:
         me = self._execution.id
@@ -330,7 +337,8 @@ class Driver:
 
     def _post(self, event: do.Event) -> None:
         self._inbox.append(event)
-        self._wake()
+        if self._waiting is not None:
+            self._wake()
 
     def _wake(self) -> None:
         self._woken = True

@@ -55,7 +55,10 @@ class Patient(Relay):
 
     async def send_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
         """Do many requests; those that went unanswered are asked again."""
-        replies = await self._ask_all(requests)
+        try:
+            replies = await self.inner.send_all(requests)
+        except StoreError as error:
+            replies = _instead(error, requests)
         for reply in replies:
             if isinstance(reply, StoreError) and reply.retriable:
                 return await self._ask_again(requests, replies)
@@ -66,19 +69,14 @@ class Patient(Relay):
         while open_ := {number: reply for number, reply in enumerate(replies) if _is_worth_asking_again(reply)}:
             failures += 1
             await self._pause(failures, max((error.retry_after_ms or 0 for error in open_.values()), default=0))
-            answers = await self._ask_all([requests[number] for number in open_])
+            asked = [requests[number] for number in open_]
+            try:
+                answers = await self.inner.send_all(asked)
+            except StoreError as error:
+                answers = _instead(error, asked)
             answered = dict(zip(open_, answers, strict=True))
             replies = [answered.get(number, reply) for number, reply in enumerate(replies)]
         return replies
-
-    async def _ask_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
-        """Ask once; an error that stands for all requests is returned in place of each reply."""
-        try:
-            return await self.inner.send_all(requests)
-        except StoreError as error:
-            if not error.retriable:
-                raise
-            return [error] * len(requests)
 
     async def _pause(self, failures: int, wish_ms: int | None) -> None:
         delay = full_jitter_ms(failures, self.draw(), min(wish_ms or 0, LONGEST_WISH_MS))
@@ -89,6 +87,13 @@ class Patient(Relay):
         finally:
             pause.cancel()
             self._pauses.discard(pause)
+
+
+def _instead(error: StoreError, requests: Sequence[Request[Any]]) -> Sequence[StoreError]:
+    """Return an error that stands for all requests in place of each reply; raise one that is final."""
+    if not error.retriable:
+        raise error
+    return [error] * len(requests)
 
 
 def _is_worth_asking_again(reply: object) -> TypeGuard[StoreError]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, suppress
 from functools import partial
@@ -84,7 +84,7 @@ class Steps:
         failed = NO_FAILURES
         try:
             while True:
-                started = self._started(command, failed.count + 1)
+                started = 0 if self.observe is None else self._started(command, failed.count + 1)
                 try:
                     if self.around is None:
                         value = await self._attempt(command, execution, failed.count + 1)
@@ -109,7 +109,8 @@ class Steps:
                     failed = failed.more(again)
                     await self._wait_for_next_try(command, failed)
                 else:
-                    self._finished(command, "resolved", started)
+                    if self.observe is not None:
+                        self._finished(command, "resolved", started)
                     return StepReturned(command.id, value, failed)
         finally:
             if failed.count:
@@ -149,13 +150,14 @@ class Steps:
         self.retrying[command.id] = Retrying(failed.count, error, again)
         await self.clock.sleep_until(again)
 
-    async def _attempt(self, command: RunStep, execution: str, attempt: int) -> Any:
-        function, args = command.function, self._arguments(command, execution, attempt)
+    def _attempt(self, command: RunStep, execution: str, attempt: int) -> Awaitable[Any]:
+        function = command.function
+        args = self._arguments(command, execution, attempt)
         if function.form is Form.ASYNC:
-            return await function.fn(*args, **command.kwargs)
+            called: Awaitable[Any] = function.fn(*args, **command.kwargs)
+            return called
         call = partial(contextvars.copy_context().run, function.fn, *args, **command.kwargs)
-        with self.clock.busy():
-            return await self._in_thread(call, Running(execution, command.id, function.name))
+        return self._in_thread(call, command, execution)
 
     def _arguments(self, command: RunStep, execution: str, attempt: int) -> tuple[Any, ...]:
         """Return what a step is called with: its arguments, behind an `Info` if it asks for one."""
@@ -173,16 +175,17 @@ class Steps:
         )
         return (info, *command.args)
 
-    async def _in_thread(self, call: Callable[[], Any], running: Running) -> Any:
+    async def _in_thread(self, call: Callable[[], Any], command: RunStep, execution: str) -> Any:
         """Run `call` in the pool. What `run_in_executor` does, with one thread-safe future less on the way."""
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[Any] = loop.create_future()
-        queued = self.pool.submit(_call_and_tell, call, loop, outcome)
-        try:
-            return await outcome
-        finally:
-            if outcome.cancelled() or not outcome.done():
-                self._leave(queued, running)
+        with self.clock.busy():
+            queued = self.pool.submit(_call_and_tell, call, loop, outcome)
+            try:
+                return await outcome
+            finally:
+                if outcome.cancelled() or not outcome.done():
+                    self._leave(queued, Running(execution, command.id, command.function.name))
 
     def _leave(self, queued: Future[Any], running: Running) -> None:
         """Let go of a step that was interrupted: one that has not begun does not begin, another goes on."""
@@ -194,9 +197,8 @@ class Steps:
         _ = self._going_on.pop(queued, None)
 
     def _started(self, command: RunStep, attempt: int) -> int:
-        if self.observe is None:
-            return 0
-        self.observe(StepStarted(command.id, attempt))
+        if self.observe is not None:
+            self.observe(StepStarted(command.id, attempt))
         return self.clock.now()
 
     def _finished(self, command: RunStep, outcome: StepOutcome, started: int) -> None:

@@ -17,13 +17,16 @@ from cattrs import Converter
 from resonate.adapters.codecs import text
 from resonate.adapters.codecs.book import PlanBook
 from resonate.adapters.codecs.failures import Failures, brief
-from resonate.adapters.codecs.plan import Misfit, Plan, is_list, is_object, kind
+from resonate.adapters.codecs.leaves import LEAVES
+from resonate.adapters.codecs.plan import NULL, Misfit, Plan, is_list, is_object, kind
 from resonate.core.protocol.records import NO_VALUE, Value
 from resonate.core.values import CONTENT_ENCODING, CONTENT_TYPE, Call, Signature
 from resonate.errors import ApplicationError, DecodingError, EncodingError, NotReadableHere
 
 JSON: Final = "application/json"
 HEADERS: Final[Mapping[str, str]] = MappingProxyType({CONTENT_TYPE: JSON})
+
+_PLAIN: Final[frozenset[type]] = frozenset({int, str, bool, NULL})
 
 E = TypeVar("E", bound=type[Exception])
 
@@ -41,6 +44,9 @@ class JsonCodec:
         self._quick = PlanBook(converter, careful=False, renamed=renamed or {})
         self._careful = PlanBook(converter, careful=True, renamed=renamed or {})
         self._failures = Failures()
+        classes = _PLAIN if type(self) is JsonCodec else ()  # what is derived may read as it likes
+        self.plain: frozenset[type] = frozenset(cls for cls in classes if self._quick.find(cls) is LEAVES[cls])
+        """See `resonate.core.values.WritesPlain`: all but those that hooks of the user's convert."""
 
     def register_error(self, cls: E) -> E:
         """Let failures of this class come back as themselves: rebuilt as `cls(*args)`. Usable as a decorator."""

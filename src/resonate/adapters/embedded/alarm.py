@@ -26,21 +26,24 @@ class Alarm:
         loop: where it sleeps.
         clock: by what it sleeps.
         ring: called on `loop` when the instant has come; it sets `at` to the next one, or to `IDLE`.
+        lost: called on `loop` when a stranger has cancelled the sleeper; the next `set` starts another.
     """
 
-    def __init__(self, loop: AbstractEventLoop, clock: Clock, ring: Callable[[Alarm], None]) -> None:
+    def __init__(
+        self,
+        loop: AbstractEventLoop,
+        clock: Clock,
+        ring: Callable[[Alarm], None],
+        lost: Callable[[], None] = lambda: None,
+    ) -> None:
         self.loop = loop
         self.at = IDLE
         self.stores = 0
         self._clock = clock
         self._ring = ring
+        self._lost = lost
         self._task: Task[None] | None = None
         self._restarting = False
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether a stranger has cancelled the sleeper; the next `set` starts another."""
-        return self._task is not None and self._task.done() and self.at != IDLE
 
     def set(self, instant: int) -> bool:
         """Ring at `instant`, if that is earlier than set; tell whether the loop is still there.
@@ -77,6 +80,11 @@ class Alarm:
             self._task.cancel()
         # Not by the loop's task factory: an eager one would ring within whatever set the alarm.
         self._task = Task(self._run(), loop=self.loop, name="resonate-alarm")
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: Task[None]) -> None:
+        if task is self._task and self.at != IDLE:
+            self._lost()
 
     async def _run(self) -> None:
         while self.at != IDLE:

@@ -79,6 +79,10 @@ class Tables:
         agenda = self._agenda
         return agenda.least > now and not (agenda.sooner or self._owed or self._sends)
 
+    def unsettle(self) -> None:
+        """Have `is_quiet` deny, until `next_instant` is asked for."""
+        self._agenda.sooner = True
+
     def next_instant(self, now: int) -> int | None:
         """Return when the next internal step is due: `now` if drains are owed, None if never."""
         return now if self._owed else self._agenda.next()

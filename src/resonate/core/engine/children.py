@@ -16,7 +16,7 @@ from resonate.core.engine.loop import Future, PlacedFuture, TimerHandle
 from resonate.core.protocol.records import NO_VALUE, PromiseRecord
 from resonate.core.registry import Function
 from resonate.core.retry import RetryPolicy
-from resonate.core.values import Signature
+from resonate.core.values import Call, Signature
 from resonate.errors import EngineBug, UsageError
 
 T = TypeVar("T")
@@ -105,6 +105,8 @@ class Durable(PlacedFuture[T], Generic[T]):
     It belongs to the durable loop of its workflow; awaiting it anywhere else is refused.
     """
 
+    __slots__ = ("_child", "_listener")
+
     _child: Child
     _listener: Listener
 
@@ -151,6 +153,7 @@ class Child:
         "__weakref__",
         "acknowledged",
         "awaited",
+        "call",
         "convert",
         "function",
         "future",
@@ -160,6 +163,7 @@ class Child:
         "param",
         "phase",
         "record",
+        "result",
         "retry",
         "returns",
         "role",
@@ -195,6 +199,8 @@ class Child:
         self.record: PromiseRecord | None = None
         self.param = NO_VALUE  # as it is asked for, until the store has it
         self.signature: Signature | None = None
+        self.call: Call | None = None  # what `param` says, if it need not be read back
+        self.result: tuple[str | None, object] | None = None  # what was written of an outcome that need not be, and it
         self.future: Durable[Any] | None = None
         self.acknowledged: Future[Any] | None = None
         self.handle: TimerHandle | None = None

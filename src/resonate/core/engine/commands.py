@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from attrs import field, frozen
+from attrs import field
 
 from resonate.core.engine.tries import NO_FAILURES, Failures
+from resonate.core.frozen import frozen
 from resonate.core.protocol.records import PromiseRecord
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 from resonate.core.registry import Function

@@ -469,7 +469,7 @@ class Context:
         refuse_target(chosen, function.name)
         check_call(function, args, kwargs)
         child_id = self._execution.draw_id(branch, self._chosen_id())
-        call = Call(func=function.name, args=args, kwargs=kwargs, version=function.version)
+        call = Call(function.name, args, kwargs, function.version)
         param = self._encode(call, function.signature, child_id)
         workflow = function.kind is FunctionKind.WORKFLOW
         if workflow:
@@ -481,6 +481,7 @@ class Context:
             scope=self._scope,
             param=param,
             signature=function.signature,
+            call=call,
             id=child_id,
             timeout_ms=timeout_ms,
             tags=chosen.tags,

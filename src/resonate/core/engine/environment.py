@@ -15,7 +15,7 @@ from resonate.core.protocol.records import PromiseRecord
 from resonate.core.registry import Registry
 from resonate.core.retry import STEP_RETRY, RetryPolicy
 from resonate.core.trace import LifecycleEvent
-from resonate.core.values import Codec
+from resonate.core.values import NOTHING_PLAIN, Codec, WritesPlain
 from resonate.errors import UsageError
 
 DAY_MS = 86_400_000
@@ -96,3 +96,8 @@ class Environment:
     shortly_ms: int = 0
     enter: Callable[[str, str, Callable[[], bool]], None] | None = None
     many: int = 1000
+    plain: frozenset[type] = field(init=False)
+
+    @plain.default
+    def _plain_for_codec(self) -> frozenset[type]:
+        return self.codec.plain if isinstance(self.codec, WritesPlain) else NOTHING_PLAIN

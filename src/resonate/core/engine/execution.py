@@ -58,7 +58,7 @@ from resonate.core.protocol.records import NO_HEADERS, NO_VALUE, PromiseRecord, 
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 from resonate.core.registry import Function
 from resonate.core.sameness import same_call
-from resonate.core.values import place_of_param
+from resonate.core.values import is_plain, is_plain_call, place_of_param
 from resonate.errors import (
     ApplicationError,
     CodecError,
@@ -135,7 +135,7 @@ class Execution:
         self.call = call
         self.version = version
         dialect = env.dialect
-        self._separator = dialect.separator
+        self._separator, self._stem = dialect.separator, ids.below(promise.id, dialect.separator)
         self._place = Place.of(promise, dialect)
         self._observe = env.observe
         self.now = promise.created_at
@@ -161,7 +161,7 @@ class Execution:
         self._recall = Recall(self._separator, whole=whole)
         self._looks: dict[str, None] = {}  # to be asked for at the end of this turn
         self._suspending = False  # asked to be suspended; stepped again, it was redirected
-        self._lingers_until = 0
+        self._lingers_until = self._wakes_at = 0  # `_wakes_at`: for when this attempt has asked to be stepped again
         self._wakers: set[str] = set()  # timers that stand in for deadlines that the store does not enforce
         self._others: list[do.Command] = []
         self._running: set[str] = set()
@@ -227,6 +227,7 @@ class Execution:
         self.promise = promise
         self.version = version
         self.now = now
+        self._wakes_at = 0
         if self._observe is not None:
             self._emit(trace.Spawn(self.id))
             for child_id in self._nested:
@@ -284,11 +285,12 @@ class Execution:
         returns: Any = Any,
         convert: Any = None,
         signature: Signature | None = None,
+        call: Call | None = None,
     ) -> Child:
         """Make the child for a durable call: found in the history, or asked for.
 
-        Its id is `id`, which `draw_id` gave, or the next one of the task that calls; `signature` has the types of a
-        call in `param`.
+        Its id is `id`, which `draw_id` gave, or the next one of the task that calls; `signature` has the types of the
+        `call` that `param` says.
         """
         child_id = self.draw_id() if id is None else id
         child = Child(
@@ -304,6 +306,8 @@ class Execution:
         child.convert = convert
         child.param = param
         child.signature = signature
+        if call is not None and signature is not None and is_plain_call(call, signature, self.env.plain):
+            child.call = call
         future: Durable[Any] = Durable(loop=self.loop)
         future.bind(child, self)
         child.future = future
@@ -353,8 +357,9 @@ class Execution:
 
         A call that then can't be encoded has used it up. Raise `UsageError` where no call can be made.
         """
-        calling = self._calling_branch()
-        return (branch or calling).next_id() if chosen is None else chosen
+        if self._dead or self._ended or not self.loop.is_running():
+            self._refuse_call()
+        return (branch or current_branch() or self._branch).next_id() if chosen is None else chosen
 
     def acknowledge(self, child: Child) -> Future[Any]:
         """Return a future that has the child's own future once its promise is durable."""
@@ -366,23 +371,23 @@ class Execution:
                 self._offer(child.record.created_at, child, ACK)
         return acknowledged
 
-    def _calling_branch(self) -> Branch:
+    def _refuse_call(self) -> None:
+        """Raise `UsageError` where no call can be made, unless code that goes on and on was told so often enough."""
         if (self._dead or self._ended) and self._refusals < MANY_REFUSALS:
             self._refusals += 1
             msg = "A durable call was made on an execution that is over."
             raise UsageError(msg, hint="Use a Context only inside its own workflow, while it runs.", execution=self.id)
-        if not (self._dead or self._ended or self.loop.is_running()):
+        if not (self._dead or self._ended):
             msg = "A durable call was made from outside of its workflow."
             raise UsageError(
                 msg,
                 hint="Use the Context in the workflow's own code; a step takes `info: Info` instead.",
                 execution=self.id,
             )
-        return current_branch() or self._branch
 
     def _suffix(self, child_id: str) -> str:
         """Return what the record of deliveries calls a child: its lineage, or a hash where somebody chose the id."""
-        lineage = ids.suffix(self.id, child_id, self._separator)
+        lineage = child_id.removeprefix(self._stem)
         return lineage if _COUNTED.fullmatch(lineage) else "=" + fingerprint(child_id)
 
     def _create(self, child: Child, param: Value, timeout_ms: int | None, tags: Mapping[str, str] | None) -> None:
@@ -592,6 +597,8 @@ class Execution:
         if record.value.headers is not NO_HEADERS:
             self.deliveries.learn(record.value.headers)
         child.record = record
+        if child.call is not None and record.param.data != child.param.data:
+            child.call = None  # written by another codec or key: it is to be read
         child.param = NO_VALUE
         if self._observe is not None:
             self._announce(child)
@@ -680,19 +687,10 @@ class Execution:
         function = child.function
         assert function is not None
         child.running = True
-        try:
-            call = self.env.codec.decode_call(
-                record.param, lambda _name, _version: function.signature, at=place_of_param(record)
-            )
-        except NotReadableHere as error:
-            self._stop(error)
-            return
-        except CodecError as error:
-            child.move(Change.FINISHED)
-            self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
+        call = child.call or self._read_call(child, function, record)
+        if call is None:
             return
         self._running.add(child.id)
-        heappush(self._alarms, (record.timeout_at, child.id))  # past it, the step is interrupted
         self._others.append(
             do.RunStep(
                 id=child.id,
@@ -709,19 +707,24 @@ class Execution:
         assert function is not None
         scope = Scope(id=child.id, function=function, timeout_at=record.timeout_at, child=child)
         child.running = scope
+        call = child.call or self._read_call(child, function, record)
+        if call is None:
+            return
+        self._nested[child.id] = child
+        self._begin(scope, Branch(child.id, scope, self._separator), call)
+
+    def _read_call(self, child: Child, function: Function, record: PromiseRecord) -> Call | None:
+        """Read the arguments of what is to run here; one that can't be read has failed, or stops the attempt."""
         try:
-            call = self.env.codec.decode_call(
+            return self.env.codec.decode_call(
                 record.param, lambda _name, _version: function.signature, at=place_of_param(record)
             )
         except NotReadableHere as error:
             self._stop(error)
-            return
         except CodecError as error:
             child.move(Change.FINISHED)
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
-            return
-        self._nested[child.id] = child
-        self._begin(scope, Branch(child.id, scope, self._separator), call)
+        return None
 
     def _begin(self, scope: Scope, branch: Branch, call: Call) -> None:
         body = body_of(scope.function, self._context_of(self, scope), call)
@@ -794,6 +797,8 @@ class Execution:
             self._emit(trace.CodecFailed(id=child.id, path=getattr(error, "path", ""), message=str(error)))
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
             return
+        if is_plain(event.value, child.returns, self.env.plain):
+            child.result = (encoded.data, event.value)
         self._settle(child, PromiseState.RESOLVED, with_failures(encoded, event.failures))
 
     def _step_failed(self, event: do.StepFailed) -> None:
@@ -857,7 +862,9 @@ class Execution:
 
     def _turn(self) -> list[do.Command]:
         idle = self.loop.run_until_idle(MANY_CALLBACKS)
-        while idle and self._stopped is None and self._advance():
+        while (self._known_tokens or self._ending or self._lingering) and idle and self._stopped is None:
+            if not self._advance():
+                break
             idle = self.loop.run_until_idle(MANY_CALLBACKS)
         if not idle:
             self._spins()
@@ -976,6 +983,9 @@ class Execution:
             return
         if child.role is Role.TIMER and record.state is PromiseState.RESOLVED:
             future.set_result(None)  # the server settles it, and writes no value that a codec could read
+            return
+        if child.result is not None and record.state is PromiseState.RESOLVED and record.value.data == child.result[0]:
+            future.set_result(child.result[1])
             return
         if child.convert is not None:
             value, error = converted(child.convert, record)
@@ -1118,7 +1128,11 @@ class Execution:
         if lingers:
             wake_at = min(wake_at, self._lingers_until)
         unwatched, again = self._outside.to_watch(self.version, self.now, at_once=lingers)
-        out.append(do.Wake(wake_at if again is None else min(again, wake_at)))
+        if again is not None:
+            wake_at = min(again, wake_at)
+        if not self.now < self._wakes_at <= wake_at:  # else it was asked for, and is to come
+            self._wakes_at = wake_at
+            out.append(do.Wake(wake_at))
         for child in unwatched:
             child.watched = self.version
             out.append(do.Watch(child.id))

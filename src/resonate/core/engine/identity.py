@@ -14,8 +14,7 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Any, Final
 
-from attrs import frozen
-
+from resonate.core.frozen import frozen
 from resonate.core.ids import counted
 from resonate.core.payload import Opaque, brief, peek, shown
 from resonate.core.protocol.records import NO_VALUE, PromiseRecord, Value

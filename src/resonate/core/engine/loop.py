@@ -52,13 +52,14 @@ class Branch:
         separator: stands between origin and lineage.
     """
 
-    __slots__ = ("_drawn", "_futures", "id", "random", "scope", "separator")
+    __slots__ = ("_drawn", "_futures", "_stem", "id", "random", "scope", "separator")
 
     def __init__(self, id: str, scope: Any, separator: str) -> None:
         self.id = id
         self.scope = scope
         self.separator = separator
         self.random: Any = None
+        self._stem = ids.below(id, separator)
         self._drawn = 0
         self._futures = 0
 
@@ -70,7 +71,7 @@ class Branch:
     def next_id(self) -> str:
         """Draw the next id of this branch."""
         self._drawn += 1
-        return ids.child(self.id, self._drawn, self.separator)
+        return f"{self._stem}{self._drawn}"
 
     def fork(self) -> Branch:
         """Open a branch below the next id of this one."""
@@ -87,6 +88,8 @@ def current_branch() -> Branch | None:
 
 class PlacedFuture(asyncio.Future[T], Generic[T]):
     """A future that knows the place in the lineage where it was made."""
+
+    __slots__ = ("place",)
 
     place: str
 
@@ -241,10 +244,10 @@ class DurableLoop(asyncio.AbstractEventLoop):
 
         Return False if that took more than `limit` callbacks beyond those that were ready at the start.
         """
-        limit += len(self._ready)
         ready = self._ready
         if not ready:
             return True
+        limit += len(ready)
         outer = asyncio._get_running_loop()  # noqa: SLF001 - the only way to nest one loop in another
         hooks = sys.get_asyncgen_hooks()
         asyncio._set_running_loop(self)  # noqa: SLF001 - as above

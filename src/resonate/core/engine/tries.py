@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import orjson
-from attrs import frozen
 
+from resonate.core.frozen import frozen
 from resonate.core.protocol.records import Value
 
 TRIES: Final = "resonate:tries"

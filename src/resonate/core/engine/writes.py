@@ -45,7 +45,7 @@ class Creation:
         if told is not None:
             more = {**more, TOLD: told}
         param = child.identity.on(self.param, more)
-        return PromiseCreate(id=child.id, timeout_at=self.timeout_at, param=param, tags=self.tags)
+        return PromiseCreate(child.id, self.timeout_at, param, self.tags)
 
 
 @define
@@ -65,7 +65,7 @@ class Settlement:
             value = Value({**value.headers, HEADER: delivered}, value.data)
         if told is not None:
             value = Value({**value.headers, TOLD: told}, value.data)
-        return PromiseSettle(id=self.child.id, state=self.state, value=value)
+        return PromiseSettle(self.child.id, self.state, value)
 
 
 @define

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from attrs import frozen
-
+from resonate.core.frozen import frozen
 from resonate.core.protocol.objects import Promise, Task
 from resonate.core.protocol.records import Message, ScheduleRecord
 

@@ -6,8 +6,7 @@ Law 2: what grows with history (callbacks, listeners, resumes) is no field here,
 
 from __future__ import annotations
 
-from attrs import frozen
-
+from resonate.core.frozen import frozen
 from resonate.core.protocol.records import PromiseRecord, TaskState
 
 

@@ -12,7 +12,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
-from attrs import field, frozen
+from attrs import field
+
+from resonate.core.frozen import frozen
 
 NO_HEADERS: Final[Mapping[str, str]] = MappingProxyType({})
 

@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import ClassVar, Generic, TypeAlias, TypeVar
 
-from attrs import field, frozen
+from attrs import field
 
+from resonate.core.frozen import frozen
 from resonate.core.protocol.records import (
     NO_VALUE,
     PromiseRecord,
@@ -155,7 +156,7 @@ class PromiseGet(Request[PromiseReply]):
     id: str
 
 
-@frozen(kw_only=True)
+@frozen
 class PromiseCreate(Request[PromiseReply]):
     """Make a promise; an existing one is answered as it is stored, whatever these fields say."""
 
@@ -166,7 +167,7 @@ class PromiseCreate(Request[PromiseReply]):
     tags: Mapping[str, str] = field(factory=no_tags)
 
 
-@frozen(kw_only=True)
+@frozen
 class PromiseSettle(Request[PromiseReply]):
     """Give a promise its outcome; the first one counts, later ones are answered with it."""
 
@@ -242,7 +243,7 @@ class TaskAcquire(Request[ClaimReply]):
     delta: bool = False
 
 
-@frozen(kw_only=True)
+@frozen
 class TaskFence(Request[FenceReply]):
     """Do `action` only if the task is acquired at `version`."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
-from attrs import frozen
+from resonate.core.frozen import frozen
 
 
 @frozen

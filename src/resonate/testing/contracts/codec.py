@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from attrs import frozen
 
 from resonate.core.protocol.records import NO_VALUE, Value
-from resonate.core.values import CONTENT_ENCODING, CONTENT_TYPE, UNTYPED, Call, Codec, Signature
+from resonate.core.values import CONTENT_ENCODING, CONTENT_TYPE, UNTYPED, Call, Codec, Signature, WritesPlain
 from resonate.errors import ApplicationError, DecodingError, EncodingError
 from resonate.testing.contracts.expect import Check, Checks, agree, hold, raises
 
@@ -38,6 +38,15 @@ class Samples:
 
 AT: Final = "contract.1"
 """The id of the promise that all values here belong to."""
+
+_PLAIN: Final[Mapping[type, Sequence[Any]]] = {
+    int: (0, -1, 2**31, 2**53 + 1, 2**64, -(10**30)),
+    str: ("", "a", "\u00e9\U0001f600", "null", "a\0b"),
+    bool: (False, True),
+    bytes: (b"", b"\0a"),
+    float: (0.5, -1.25, 1e300),
+    type(None): (None,),
+}
 
 CodecCheck: TypeAlias = Check[[Codec, Samples]]
 _CHECKS: Final[Checks[[Codec, Samples]]] = Checks()
@@ -75,6 +84,23 @@ async def what_is_written_is_read_back_equal(codec: Codec, samples: Samples) -> 
         back = codec.decode(codec.encode(value, type_, at=AT), type_, at=AT)
         agree(back, value, f"what comes back as {type_!r}")
         agree(back.__class__, value.__class__, f"the class of what comes back as {type_!r}")
+
+
+@_CHECKS
+async def plain_values_are_the_very_values(codec: Codec, samples: Samples) -> None:
+    """What a codec calls plain is not read back after it was written, so reading must make no difference."""
+    del samples
+    if not isinstance(codec, WritesPlain):
+        return
+    for cls in codec.plain:
+        hold(cls in _PLAIN, f"values of {cls.__name__} are known not to change")
+        for value, type_ in ((value, type_) for value in _PLAIN.get(cls, ()) for type_ in (cls, Any)):
+            try:
+                written = codec.encode(value, type_, at=AT)
+            except EncodingError:
+                continue  # refused is not changed
+            back = codec.decode(written, type_, at=AT)
+            agree((back.__class__, back), (cls, value), f"a plain {cls.__name__} that comes back as {type_!r}")
 
 
 @_CHECKS
