@@ -88,9 +88,6 @@ def place_of_schedule(id: str) -> str:
     return f"\0schedule {id}"
 
 
-NOTHING_PLAIN: Final[frozenset[type]] = frozenset()
-
-
 @runtime_checkable
 class WritesPlain(Protocol):
     """A codec that says which classes it writes so that what is read is the very value, which nobody can change."""
@@ -99,6 +96,11 @@ class WritesPlain(Protocol):
     def plain(self) -> frozenset[type]:
         """Such classes: of these, what was just written is not read back. `int` and `str`, say."""
         ...
+
+
+def plain_of(codec: object) -> frozenset[type]:
+    """Return the classes that a codec calls plain; none if it does not say."""
+    return codec.plain if isinstance(codec, WritesPlain) else frozenset()
 
 
 class Codec(Protocol):

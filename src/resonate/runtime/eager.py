@@ -36,7 +36,7 @@ else:
         task = loop.create_task(body) if loop.get_task_factory() else asyncio.Task(body, loop=loop)
         outer = asyncio.current_task(loop)
         ready: Any = getattr(loop, "_ready", None)  # what a loop of asyncio's own will run next
-        if type(ready) is not deque or not ready or outer is None:
+        if ready.__class__ is not deque or not ready or outer is None:
             return task
         first = ready[-1]
         begins: object = getattr(getattr(first, "_callback", None), "__self__", None)

@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import InitVar, dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from enum import IntEnum
 from fractions import Fraction
 from typing import Any, Literal, Protocol, TypeVar
 from uuid import UUID
 
 import attrs
+import orjson
 import pytest
 
 from resonate.adapters.codecs.json import JsonCodec
@@ -44,6 +46,10 @@ from tests.unit.codecs.samples import (
 )
 
 codec = JsonCodec()
+
+
+class Steps(IntEnum):
+    ONE = 1
 
 
 def text(value: Value) -> str:
@@ -319,6 +325,49 @@ def test_a_constructor_that_changes_its_argument_is_refused():
     with pytest.raises(EncodingError) as caught:
         codec.encode(Doubled(1), Doubled)
     assert caught.value.path == "x"
+
+
+@pytest.mark.parametrize("type_", [list[int], list[Any], Any], ids=label)
+def test_a_constructor_that_changes_a_list_in_place_is_refused_and_the_value_stays(type_):
+    @dataclass
+    class Sorted:
+        names: type_
+
+        def __post_init__(self):
+            self.names.sort()
+
+    value = Sorted([1, 2])
+    assert codec.decode(codec.encode(value, Sorted), Sorted) == value
+    value.names = [2, 1]
+    with pytest.raises(EncodingError, match="its constructor changes this field") as caught:
+        codec.encode(value, Sorted)
+    assert caught.value.path == "names"
+    assert value.names == [2, 1]
+
+
+@pytest.mark.parametrize("type_", [Any, dict, dict[str, Any]], ids=label)
+@pytest.mark.parametrize("odd", [(), (1,), Mood.GLAD, Steps.ONE, ID, orjson.Fragment(b"1"), {1: 2}, {Mood.GLAD: 2}])
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda odd: {"a": odd},
+        lambda odd: {"a": [{"b": 1.5, "c": None}, {"b": odd, "c": None}]},
+        lambda odd: {"a": [odd, odd]},
+        lambda odd: {"a": [[1], [odd]]},
+        lambda odd: {"a": [1, "b", None, 2.5, {"c": 1}, odd]},
+    ],
+)
+def test_what_the_json_writer_takes_and_json_does_not_give_back_is_refused(type_, odd, around):
+    with pytest.raises(EncodingError):
+        codec.encode(around(odd), type_)
+
+
+@pytest.mark.parametrize("type_", [Any, dict[str, Any]], ids=label)
+@pytest.mark.parametrize("around", [lambda x: {"a": x}, lambda x: {"a": [x, 1.0]}, lambda x: {"a": [None, x, "null"]}])
+def test_numbers_that_json_lacks_come_back_from_any_depth(type_, around):
+    for number in (math.inf, -math.inf):
+        assert codec.decode(codec.encode(around(number), type_), type_) == around(number)
+    assert "__NAN__" in text(codec.encode(around(math.nan), type_))
 
 
 @pytest.mark.parametrize(

@@ -43,21 +43,22 @@ class PlanBook:
     def __init__(self, converter: Converter | None, *, careful: bool, renamed: Mapping[str, type] = _NO_NAMES) -> None:
         self._former = {old: name_of(cls) for old, cls in renamed.items()}
         untyped = untyped_plan(careful=careful)
-        self._plans: dict[Any, Plan] = {**leaves.LEAVES, Any: untyped, object: untyped}
+        self.plans: dict[Any, Plan] = {**leaves.LEAVES, Any: untyped, object: untyped}
+        """The plans of the types met so far. `find` makes the others."""
         self._foreign = None if converter is None else Foreign(converter)
         if self._foreign is not None:
             for cls in leaves.LEAVES:
                 if cls is not None and self._foreign.overrides(cls):
-                    self._plans[cls] = self._foreign.plan(cls, name_of(cls))
+                    self.plans[cls] = self._foreign.plan(cls, name_of(cls))
 
     def find(self, type_: Any) -> Plan:
         """Return the plan of a type. Raise `Misfit` for a type that no plan can be made of."""
         try:
-            known = self._plans.get(type_)
+            known = self.plans.get(type_)
         except TypeError:  # an unhashable annotation
             return self._make(type_)
         if known is None:
-            known = self._plans[type_] = self._make(type_)
+            known = self.plans[type_] = self._make(type_)
         return known
 
     def _make(self, type_: Any) -> Plan:
@@ -84,7 +85,7 @@ class PlanBook:
             return self.find(_bound(type_))
         named = origin or type_
         if type(named).__name__ == "TypeAliasType":  # `type X = ...`, which Python 3.11 lacks
-            self._plans[type_] = later_plan(name_of(type_), lambda: self._plans[type_])  # it may refer to itself
+            self.plans[type_] = later_plan(name_of(type_), lambda: self.plans[type_])  # it may refer to itself
             variables = dict(zip(named.__type_params__, get_args(type_), strict=False))
             return self.find(classes.substitute(named.__value__, variables))
         return None

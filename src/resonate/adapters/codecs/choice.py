@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from resonate.core.protocol.records import Value
-from resonate.core.values import CONTENT_ENCODING, CONTENT_TYPE, NOTHING_PLAIN, Call, Codec, Signature, WritesPlain
+from resonate.core.values import CONTENT_ENCODING, CONTENT_TYPE, Call, Codec, Signature, plain_of
 from resonate.errors import NotReadableHere
 from resonate.ports.codec import RegistersErrors, check_codec, register_error
 
@@ -32,7 +32,7 @@ class Codecs:
     def __init__(self, current: Codec, *others: Codec) -> None:
         self._current = check_codec(current)
         self._all: tuple[Codec, ...] = (current, *map(check_codec, others))
-        self.plain = current.plain if isinstance(current, WritesPlain) else NOTHING_PLAIN
+        self.plain = plain_of(current)
 
     @property
     def inner(self) -> Codec:

@@ -10,7 +10,7 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import (
     Any,
     Final,
@@ -28,8 +28,9 @@ from typing import (
 import attrs
 from attrs import frozen
 
-from resonate.adapters.codecs.containers import in_columns
-from resonate.adapters.codecs.plan import Fields, Find, Misfit, Plan, is_list, is_object, wrong
+from resonate.adapters.codecs.columns import FEWEST, Columns
+from resonate.adapters.codecs.containers import each, in_columns
+from resonate.adapters.codecs.plan import Convert, Fields, Find, Misfit, Plan, is_list, is_object, wrong
 
 _SELF: Final[Any] = getattr(typing, "Self")  # noqa: B009 - a special form, of which type checkers make no value
 _OBJECT: Final[frozenset[type]] = frozenset({dict})
@@ -189,7 +190,8 @@ def object_plan(type_: Any, name: str, find: Find) -> Plan:
         out: dict[str, Any] = {}
         for part, plan in parts()[0]:
             try:
-                out[part.name] = plan.dump(getattr(value, part.name))
+                item = getattr(value, part.name)
+                out[part.name] = item if type(item) is plan.own is not float else plan.dump(item)
             except Misfit as misfit:
                 raise misfit.inside(f".{part.name}") from None
         return out
@@ -202,7 +204,7 @@ def object_plan(type_: Any, name: str, find: Find) -> Plan:
             raise wrong(value, name, hint=hint)
         out = write(value)
         if careful:
-            _compare(value, out, load(out), write, parts()[1])
+            _compare(value, out, load(_fresh(out)), write, parts()[1])
         return out
 
     def load(value: Any) -> Any:
@@ -212,7 +214,50 @@ def object_plan(type_: Any, name: str, find: Find) -> Plan:
         given = [part for part, _ in parts()[0]]
         return Fields(frozenset(part.name for part in given), frozenset(part.name for part in given if part.required))
 
-    return Plan(name=name, dump=dump, load=load, writes=_OBJECT, exact=frozenset({cls}), inline=True, fields=fields)
+    exact: frozenset[type] = frozenset({cls})
+    dump_all, load_all = (None, None) if careful else _in_columns(cls, name, dump, load, lambda: parts()[0])
+    return Plan(
+        name=name,
+        dump=dump,
+        load=load,
+        writes=_OBJECT,
+        exact=exact,
+        dump_all=dump_all,
+        load_all=load_all,
+        inline=True,
+        fields=fields,
+    )
+
+
+def _in_columns(
+    cls: Any, name: str, dump: Convert, load: Convert, parts: Callable[[], list[tuple[Part, Plan]]]
+) -> tuple[Callable[[Sequence[Any]], list[Any]], Callable[[Sequence[Any]], list[Any]]]:
+    """Return how many instances are written and read, of a class whose constructor only stores its arguments."""
+
+    @functools.cache
+    def columns() -> Columns:
+        arguments = tuple(part.argument for part, _ in parts())
+        code = cls.__init__.__code__
+        by_position: bool = code.co_varnames[1 : code.co_argcount] == arguments
+        plans = [plan for _, plan in parts()]
+        return Columns(
+            name,
+            [part.name for part, _ in parts()],
+            plans,
+            cls if by_position else lambda *row: cls(**dict(zip(arguments, row, strict=True))),
+        )
+
+    def dump_all(values: Sequence[Any]) -> list[Any]:
+        many = len(values) >= FEWEST and set(map(type, values)) == {cls} and parts()
+        written = columns().dump(values) if many else None
+        return each(values, dump) if written is None else written
+
+    def load_all(values: Sequence[Any]) -> list[Any]:
+        many = len(values) >= FEWEST and set(map(type, values)) <= _OBJECT and parts()
+        read = columns().load(values) if many else None
+        return each(values, load) if read is None else read
+
+    return dump_all, load_all
 
 
 def _arguments(value: Any, name: str, parts: Iterable[tuple[Part, Plan]]) -> dict[str, Any]:
@@ -222,8 +267,9 @@ def _arguments(value: Any, name: str, parts: Iterable[tuple[Part, Plan]]) -> dic
     arguments: dict[str, Any] = {}
     for part, plan in parts:
         if part.name in value:
+            item = value[part.name]
             try:
-                arguments[part.argument] = plan.load(value[part.name])
+                arguments[part.argument] = item if type(item) is plan.own else plan.load(item)
             except Misfit as misfit:
                 raise misfit.inside(f".{part.name}") from None
         elif part.required:
@@ -236,6 +282,13 @@ def _construct(cls: Callable[..., Any], name: str, arguments: dict[str, Any]) ->
         return cls(**arguments)
     except Exception as error:  # the class's validators raise what they like
         raise Misfit(f"{name} refuses these values: {error}") from error
+
+
+def _fresh(json: Any) -> Any:
+    """Return a JSON value that shares no part with this one: a constructor may change what it is given."""
+    if is_list(json):
+        return [_fresh(item) for item in json]
+    return {key: _fresh(item) for key, item in json.items()} if is_object(json) else json
 
 
 def _compare(
@@ -296,21 +349,26 @@ def typed_dict_plan(type_: Any, name: str, find: Find) -> Plan:
         for key in value:
             if key not in plans():
                 raise Misfit(f"the key {key!r:.60} that {name} does not have")
-        return convert(value, "dump")
+        return convert(value, dumping=True)
 
     def load(value: Any) -> dict[str, Any]:
         if not is_object(value):
             raise wrong(value, name)
-        return convert({key: item for key, item in value.items() if key in plans()}, "load")
+        return convert({key: item for key, item in value.items() if key in plans()}, dumping=False)
 
-    def convert(value: dict[str, Any], way: str) -> dict[str, Any]:
+    def convert(value: dict[str, Any], *, dumping: bool) -> dict[str, Any]:
         for key in required():
             if key not in value:
                 raise Misfit(f"nothing where {name} requires a value").inside(f".{key}")
         out: dict[str, Any] = {}
+        known = plans()
         for key, item in value.items():
+            plan = known[key]
             try:
-                out[key] = getattr(plans()[key], way)(item)
+                if type(item) is plan.own is not float:
+                    out[key] = item
+                else:
+                    out[key] = plan.dump(item) if dumping else plan.load(item)
             except Misfit as misfit:
                 raise misfit.inside(f".{key}") from None
         return out

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeGuard
 
 from attrs import evolve
@@ -30,11 +30,18 @@ def each(values: Iterable[Any], convert: Callable[[Any], Any]) -> list[Any]:
     """Convert each value; a `Misfit` gets its index."""
     out: list[Any] = []
     try:
-        for value in values:
-            out.append(convert(value))  # noqa: PERF401 - its length is the index of the value that fails
+        out.extend(map(convert, values))  # what came before the value that fails stays: so its length is the index
     except Misfit as misfit:
         raise misfit.inside(f"[{len(out)}]") from None
     return out
+
+
+def _dump_all(values: Sequence[Any], element: Plan) -> list[Any]:
+    return each(values, element.dump) if element.dump_all is None else element.dump_all(values)
+
+
+def _load_all(values: Sequence[Any], element: Plan) -> list[Any]:
+    return each(values, element.load) if element.load_all is None else element.load_all(values)
 
 
 def _is_tuple(value: Any) -> TypeGuard[tuple[Any, ...]]:
@@ -67,13 +74,14 @@ def list_plan(name: str, element: Plan) -> Plan:
         if not is_list(value) and not _is_like(value, list):
             hint = "It would come back as a list; declare tuple[T, ...]." if _is_tuple(value) else None
             raise wrong(value, name, hint=hint)
-        return list(value) if all_of(value, element.own) else each(value, element.dump)
+        plain = element.plain is not None and element.plain(value)
+        return list(value) if plain or all_of(value, element.own) else _dump_all(value, element)
 
     def load(value: Any) -> list[Any]:
         value = _expect_list(value, name)
-        return value if all_of(value, element.own) else each(value, element.load)
+        return value if element.plain is not None or all_of(value, element.own) else _load_all(value, element)
 
-    return Plan(name=name, dump=dump, load=load, writes=_LIST, exact=_LIST)
+    return Plan(name=name, dump=dump, load=load, writes=_LIST, exact=_LIST, bare_parts=element.bare)
 
 
 def deque_plan(name: str, element: Plan) -> Plan:
@@ -119,10 +127,10 @@ def tuple_plan(name: str, element: Plan) -> Plan:
     def dump(value: Any) -> list[Any]:
         if not _is_tuple(value):
             raise wrong(value, name)
-        return list(value) if all_of(value, element.own) else each(value, element.dump)
+        return list(value) if all_of(value, element.own) else _dump_all(value, element)
 
     def load(value: Any) -> tuple[Any, ...]:
-        return tuple(each(_expect_list(value, name), element.load))
+        return tuple(_load_all(_expect_list(value, name), element))
 
     return Plan(name=name, dump=dump, load=load, writes=_LIST, exact=frozenset({tuple}))
 
@@ -180,10 +188,13 @@ def dict_plan(name: str, key: Plan, value: Plan, cls: type[Any] = dict, make: Ca
     """Return the plan of `dict[K, V]`, of the abstract mappings, which come back as dicts, and of dict's subclasses."""
     dump_key, load_key = _key_functions(key)
     made: Callable[[], Any] = make or cls
+    as_text = key.own is str or key.untyped
 
     def dump(mapping: Any) -> dict[str, Any]:
         if type(mapping) is not cls and not _is_like(mapping, cls, Mapping if cls is dict else cls):
             raise wrong(mapping, name)
+        if as_text and value.plain is not None and value.plain(mapping):
+            return dict(mapping)
         if key.own is str and all_of(mapping, str) and all_of(mapping.values(), value.own):
             return dict(mapping)
         out: dict[str, Any] = {}
@@ -200,7 +211,7 @@ def dict_plan(name: str, key: Plan, value: Plan, cls: type[Any] = dict, make: Ca
     def load(mapping: Any) -> Any:
         if not is_object(mapping):
             raise wrong(mapping, name)
-        if cls is dict and key.own is str and all_of(mapping.values(), value.own):
+        if cls is dict and as_text and (value.plain is not None or all_of(mapping.values(), value.own)):
             return mapping
         out = made()
         for written, item in mapping.items():

@@ -93,6 +93,7 @@ def _native(cls: type, name: str, dump: Callable[[Any], Any], load: Callable[[An
         reads=frozenset(reads),
         exact=frozenset({cls}),
         own=cls,
+        bare=frozenset({cls}),
         native=True,
     )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from resonate.adapters.codecs.wrapper import brief_error, count_of
 from resonate.core.protocol.records import Value
-from resonate.core.values import NOTHING_PLAIN, Call, Codec, Signature, WritesPlain
+from resonate.core.values import Call, Codec, Signature, plain_of
 from resonate.errors import EncodingError
 from resonate.ports.codec import check_codec, register_error
 
@@ -39,7 +39,7 @@ class Limited:
         self.decode = inner.decode
         self.decode_call = inner.decode_call
         self.decode_error = inner.decode_error
-        self.plain = inner.plain if isinstance(inner, WritesPlain) else NOTHING_PLAIN
+        self.plain = plain_of(inner)
 
     def __repr__(self) -> str:
         return f"Limited({self.inner!r}, {self.limit})"

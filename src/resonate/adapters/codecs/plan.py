@@ -7,7 +7,7 @@ Law 3: neither keeps nor returns state that two calls share.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
 from attrs import frozen
@@ -65,9 +65,14 @@ class Plan:
         reads: the JSON types that `load` accepts beside those.
         exact: a value of exactly one of these classes is this type's, wherever a union must choose.
         own: values of exactly this class are their own JSON value, both ways.
+        bare: values of exactly these classes are their own JSON value, both ways; floats, to be written, if finite.
+        bare_parts: the same of the parts of a list.
+        dump_all: as `dump` of each, for many; a `Misfit` gets its index.
+        load_all: as `load` of each, for many; a `Misfit` gets its index.
         native: one of JSON's own scalars; stays untagged in a union.
         inline: writes an object of fields, into which a union's tag can go.
         untyped: the plan of `Any`.
+        plain: of the quick plan of `Any`: whether a value is its own JSON value; what is read always is.
         fields: for an object of fields: their names, and those that must be there; found when they are asked for.
     """
 
@@ -78,9 +83,14 @@ class Plan:
     reads: frozenset[type] = frozenset()
     exact: frozenset[type] = frozenset()
     own: type | None = None
+    bare: frozenset[type] = frozenset()
+    bare_parts: frozenset[type] = frozenset()
+    dump_all: Callable[[Sequence[Any]], list[Any]] | None = None
+    load_all: Callable[[Sequence[Any]], list[Any]] | None = None
     native: bool = False
     inline: bool = False
     untyped: bool = False
+    plain: Callable[[Any], bool] | None = None
     fields: Callable[[], Fields] | None = None
 
 

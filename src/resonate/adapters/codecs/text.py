@@ -14,9 +14,11 @@ import orjson
 from resonate.adapters.codecs.plan import Misfit, is_list, is_object
 
 SENTINELS: Final[dict[str, float]] = {"__INF__": math.inf, "__NEG_INF__": -math.inf, "__NAN__": math.nan}
-SENTINEL_END: Final = b'__"'  # what every sentinel's text ends with
+SENTINEL_END: Final = (
+    b'__"'  # what every sentinel's text ends with; find it by `find`: `in` tries bytes as a number first
+)
 
-_STRICT: Final = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+STRICT: Final = orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 
 
 def sentinel(number: float) -> str:
@@ -26,15 +28,19 @@ def sentinel(number: float) -> str:
     return "__INF__" if number > 0 else "__NEG_INF__"
 
 
-def write_quickly(value: Any) -> bytes:
-    """Write a JSON value. Raise `TypeError` for what orjson can't write, a long int included."""
-    return orjson.dumps(value, option=_STRICT)
+def write_quickly(value: Any) -> bytes | None:
+    """Write a JSON value; None if it may hold what the quick way overlooks: a long int, or text like a sentinel."""
+    try:
+        raw = orjson.dumps(value, None, STRICT)
+    except TypeError:
+        return None
+    return raw if raw.find(SENTINEL_END) < 0 else None
 
 
 def write(value: Any) -> bytes:
     """Write a JSON value, as compact text. Raise `TypeError` or `Misfit` for what JSON can't hold."""
     try:
-        return orjson.dumps(value, option=_STRICT)
+        return orjson.dumps(value, None, STRICT)
     except TypeError as error:
         if "64-bit" not in str(error):
             _find_surrogate(value)

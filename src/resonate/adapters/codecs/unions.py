@@ -40,7 +40,8 @@ def optional_plan(name: str, inner: Plan) -> Plan:
     def load(value: Any) -> Any:
         return None if value is None else load_inner(value)
 
-    return Plan(name=name, dump=dump, load=load, writes=inner.writes | {NULL}, reads=inner.reads)
+    bare: frozenset[type] = inner.bare | {NULL} if inner.bare else inner.bare
+    return Plan(name=name, dump=dump, load=load, writes=inner.writes | {NULL}, reads=inner.reads, bare=bare)
 
 
 def union_plan(name: str, plans: list[Plan], former: Mapping[str, str] = _NOTHING) -> Plan:

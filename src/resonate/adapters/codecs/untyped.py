@@ -6,14 +6,20 @@ What JSON would quietly turn into something else (a tuple into a list, an int ke
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from itertools import chain
 from typing import Any, Final
 
+import orjson
+
 from resonate.adapters.codecs.plan import NULL, SIXTY_FOUR_BITS, Misfit, Plan, class_of, is_list, is_object, kind
-from resonate.adapters.codecs.text import SENTINELS, sentinel
+from resonate.adapters.codecs.text import SENTINELS, STRICT, sentinel
 
 _SCALARS: Final = frozenset({NULL, bool, int, str})
 _KINDS: Final = frozenset({NULL, bool, int, float, str, list, dict})
+_DICT: Final[frozenset[type]] = frozenset({dict})
+_LIST: Final[frozenset[type]] = frozenset({list})
+_FLOAT: Final[frozenset[type]] = frozenset({float})
+_values: Final = dict[str, Any].values
 _ANNOTATE: Final = "Annotate the function: a declared type says how to write it and how to read it back."
 
 
@@ -29,6 +35,7 @@ def untyped_plan(*, careful: bool) -> Plan:
         load=_revive if careful else _as_it_is,
         writes=_KINDS,
         untyped=True,
+        plain=None if careful else _is_plain,
     )
 
 
@@ -37,24 +44,46 @@ def _as_it_is(value: Any) -> Any:
 
 
 def _dump_quickly(value: Any) -> Any:
-    if type(value) in _SCALARS or _is_plain(value):
-        return value
-    return _dump(value)
+    return value if type(value) in _SCALARS or _is_plain(value) else _dump(value)
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether the value, to the last part, is JSON as it stands. The loops run in C."""
-    parts: Iterable[Any]
-    if is_object(value) and set(map(type, value)) <= {str}:
-        parts = value.values()
-    elif is_list(value):
-        parts = value
-    else:
-        return type(value) in _SCALARS or (type(value) is float and math.isfinite(value))
-    types: set[type] = set(map(type, parts))
-    if types <= _SCALARS:
-        return True
-    return types <= _KINDS and all(_is_plain(part) for part in parts if type(part) not in _SCALARS)
+    try:
+        orjson.dumps(value, None, STRICT)
+    except TypeError:
+        return False
+    return is_plain_if_written(value)
+
+
+def is_plain_if_written(value: Any) -> bool:
+    """Whether a value that orjson writes is JSON as it stands, to the last part. It goes down level by level.
+
+    That orjson writes it says three things: it has an end, its depth is bounded, and all keys of its dicts are text.
+    """
+    level: list[Any] = [value]
+    while True:
+        kinds: set[type] = set(map(type, level))
+        if kinds <= _SCALARS:
+            return True
+        if not kinds <= _KINDS:
+            return False
+        if kinds <= _DICT:
+            level = [*chain.from_iterable(map(_values, level))]
+        elif kinds <= _LIST:
+            level = [*chain.from_iterable(level)]
+        elif kinds <= _FLOAT:
+            return all(map(math.isfinite, level))
+        else:
+            below: list[Any] = []
+            for part in level:
+                cls = type(part)  # pyright: ignore[reportUnknownVariableType] - `class_of` is a call for each part
+                if cls is list:
+                    below += part
+                elif cls is dict:
+                    below += part.values()
+                elif cls is float and not math.isfinite(part):
+                    return False
+            level = below
 
 
 def _dump(value: Any) -> Any:

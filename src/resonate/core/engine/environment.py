@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from resonate.core.protocol.dialect import OURS, Dialect
 from resonate.core.protocol.records import PromiseRecord
 from resonate.core.registry import Registry
 from resonate.core.retry import STEP_RETRY, RetryPolicy
 from resonate.core.trace import LifecycleEvent
-from resonate.core.values import NOTHING_PLAIN, Codec, WritesPlain
+from resonate.core.values import Codec, plain_of
 from resonate.errors import UsageError
 
 DAY_MS = 86_400_000
@@ -96,8 +96,4 @@ class Environment:
     shortly_ms: int = 0
     enter: Callable[[str, str, Callable[[], bool]], None] | None = None
     many: int = 1000
-    plain: frozenset[type] = field(init=False)
-
-    @plain.default
-    def _plain_for_codec(self) -> frozenset[type]:
-        return self.codec.plain if isinstance(self.codec, WritesPlain) else NOTHING_PLAIN
+    plain: frozenset[type] = field(init=False, default=Factory(lambda self: plain_of(self.codec), takes_self=True))
