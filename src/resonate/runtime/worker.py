@@ -24,6 +24,7 @@ from typing import Any, assert_never
 from attrs import define, frozen
 
 from resonate.core import trace
+from resonate.core.batches import batches
 from resonate.core.engine.context import Context
 from resonate.core.engine.environment import Environment
 from resonate.core.engine.execution import Execution
@@ -168,6 +169,7 @@ class Worker:
 
     def forget(self) -> None:
         """Close the bodies of suspended executions, where they stand; for who has killed the process otherwise."""
+        self._taking = False
         self._continuations.clear()
 
     def drives(self, execution_id: str) -> bool:
@@ -236,9 +238,8 @@ class Worker:
         """Take up what was resumed while no message could arrive; the server would offer it again, but much later."""
         parked = self._continuations.parked
         try:
-            for start in range(0, len(parked), AT_ONCE):
-                replies = await self._tools.store.send_all([TaskGet(one) for one in parked[start : start + AT_ONCE]])
-                for reply in replies:
+            for batch in batches(parked, AT_ONCE):
+                for reply in await self._tools.store.send_all([TaskGet(one) for one in batch]):
                     if isinstance(reply, TaskReply) and reply.task.state is TaskState.PENDING:
                         self.offer(reply.task.id, reply.task.version)
         except StoreError as error:
@@ -355,6 +356,8 @@ class Worker:
             if held_on:
                 self._tools.watcher.failed(promise.id, error)
                 self._count_hold(promise.id, error)
+            else:
+                self._left(promise.id, version, str(error))
         except Exception as error:
             log.exception(
                 "The execution %s could not be driven, and is kept. This is a bug: please report it.", promise.id
@@ -388,9 +391,11 @@ class Worker:
             if parked is not None:
                 parked.execution.close()
             self._tools.watcher.told(promise)
+            self._left(promise.id, version, "its promise has settled")
             return False
         if promise.tags.get(Tag.TIMER) == "true":
             self.timer_made(promise.id)  # another process's: its lease may lapse, a release would only bring it back
+            self._left(promise.id, version, "it is a timer")
             return False
         execution: Execution | StepExecution | None = None
         now = self._tools.clock.now()
@@ -495,6 +500,12 @@ class Worker:
         if isinstance(reply, PromiseReply):
             self._report(trace.Settled(reply.promise, reply.promise, version))
             self._report(trace.TaskFulfilled(id=promise.id, version=version))
+        else:
+            self._left(promise.id, version, reply.message)
+        self._went_on(promise.id)
+
+    def _left(self, task_id: str, version: int, reason: str) -> None:
+        self._report(trace.TaskLeft(id=task_id, version=version, reason=reason))
 
     def _lost(self, task_id: str, version: int, reason: str) -> None:
         self._report(trace.LeaseLost(id=task_id, version=version, reason=reason))
@@ -549,6 +560,7 @@ class Worker:
             await self._tools.store.send(TaskRelease(id=task_id, version=version))
         except StoreError as error:
             log.warning("The task %s could not be given back, its lease will lapse: %s", task_id, error)
+            self._left(task_id, version, str(error))
             if isinstance(error, AuthError):
                 self.refused(error)
         else:

@@ -640,7 +640,7 @@ class Execution:
         except NotReadableHere as error:
             self._stop(error)
             return True
-        difference = child.identity.difference(record, same_args=same)
+        difference = child.identity.difference(record, same_args=same, param=child.param)
         if difference is None:
             return False
         if child.role is Role.DETACHED and record.param.headers.get(CALLER) != child.scope.id:
