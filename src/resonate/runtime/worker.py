@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Coroutine, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextlib import contextmanager, suppress
 from contextvars import Context as Variables
 from contextvars import copy_context
-from typing import Any, assert_never
+from typing import Any, ParamSpec, assert_never
 
 from attrs import define, frozen
 
@@ -63,6 +63,8 @@ from resonate.runtime.continuations import Continuations, Parked
 from resonate.runtime.driver import Driver, Fulfilled, Lost, Stopped, Suspended, Tools
 from resonate.runtime.history import history_of
 from resonate.runtime.lease import LeaseKeeper
+
+P = ParamSpec("P")
 
 log = Log("resonate.worker")
 
@@ -212,7 +214,7 @@ class Worker:
                         _ = self._spawn(self._look_for_resumed(), "resonate-resumed")
                     case Dropped():
                         log.warning("A message was dropped: %s.", message.reason)
-                        self._report(trace.MessageDropped(message.reason))
+                        self._report(trace.MessageDropped, message.reason)
                     case _:
                         assert_never(message)
         except StoreError as error:
@@ -342,7 +344,7 @@ class Worker:
         know(lambda: _facts(promise, version))
         held = self._held[promise.id] = _Held(version, asyncio.current_task())
         self._leases.hold(promise.id, version, asked)
-        self._report(trace.TaskAcquired(promise.id, version, promise))
+        self._report(trace.TaskAcquired, promise.id, version, promise)
         held_on = False
         try:
             held_on = await self._attempt(claim, parked)
@@ -414,14 +416,14 @@ class Worker:
             raise
         match ending:
             case Suspended():
-                self._report(trace.TaskSuspended(id=promise.id, version=version, awaiting=ending.awaiting))
+                self._report(trace.TaskSuspended, id=promise.id, version=version, awaiting=ending.awaiting)
                 self._went_on(promise.id)
                 if isinstance(execution, Execution):
                     self._continuations.park(execution, version)
                 return False
             case Fulfilled():
-                self._report(trace.Settled(ending.promise, ending.promise, version))
-                self._report(trace.TaskFulfilled(id=promise.id, version=version))
+                self._report(trace.Settled, ending.promise, ending.promise, version)
+                self._report(trace.TaskFulfilled, id=promise.id, version=version)
                 self._went_on(promise.id)
                 execution.close()
                 self._tools.watcher.told(ending.promise)
@@ -467,7 +469,7 @@ class Worker:
             return StepExecution(self._env, promise, function, call)
         history = await history_of(self._tools.store, claim)
         if claim.task.version > 1:
-            self._report(trace.Replayed(promise.id, len(history.records)))
+            self._report(trace.Replayed, promise.id, len(history.records))
         return Execution(
             self._env, Context, promise, function, call, history.records, claim.task.version, whole=history.whole
         )
@@ -476,13 +478,13 @@ class Worker:
         self._count_hold(task_id, error)
         name, version = wanted[-1]
         delay = self._hold_delay(task_id)
-        self._report(trace.FunctionMissing(id=task_id, name=name, version=version, delay_ms=delay))
+        self._report(trace.FunctionMissing, id=task_id, name=name, version=version, delay_ms=delay)
         if self._holds[task_id] <= LOUD:
             log.error("The task %s can't run here and is given back in %.1f s: %s", task_id, delay / 1000, error)
 
     def _not_readable(self, task_id: str, error: NotReadableHere) -> None:
         self._count_hold(task_id, error)
-        self._report(trace.CodecFailed(id=task_id, path=error.path, message=str(error)))
+        self._report(trace.CodecFailed, id=task_id, path=error.path, message=str(error))
         if self._holds[task_id] <= LOUD:
             delay = self._hold_delay(task_id)
             log.error("The task %s can't be read here and is given back in %.1f s: %s", task_id, delay / 1000, error)
@@ -491,24 +493,24 @@ class Worker:
         """Answer a call that can't be read: whoever sent it hears what is wrong with it."""
         promise = claim.promise
         if isinstance(error, DecodingError):
-            self._report(trace.CodecFailed(id=promise.id, path=error.path, message=str(error)))
+            self._report(trace.CodecFailed, id=promise.id, path=error.path, message=str(error))
         value, version = self._env.codec.encode_error(error, at=promise.id), claim.task.version
         if self._tools.teller is not None:
             value = signed(value, self._tools.teller)
         action = PromiseSettle(id=promise.id, state=PromiseState.REJECTED, value=value)
         reply = await self._tools.store.send(TaskFulfill(id=promise.id, version=version, action=action))
         if isinstance(reply, PromiseReply):
-            self._report(trace.Settled(reply.promise, reply.promise, version))
-            self._report(trace.TaskFulfilled(id=promise.id, version=version))
+            self._report(trace.Settled, reply.promise, reply.promise, version)
+            self._report(trace.TaskFulfilled, id=promise.id, version=version)
         else:
             self._left(promise.id, version, reply.message)
         self._went_on(promise.id)
 
     def _left(self, task_id: str, version: int, reason: str) -> None:
-        self._report(trace.TaskLeft(id=task_id, version=version, reason=reason))
+        self._report(trace.TaskLeft, id=task_id, version=version, reason=reason)
 
     def _lost(self, task_id: str, version: int, reason: str) -> None:
-        self._report(trace.LeaseLost(id=task_id, version=version, reason=reason))
+        self._report(trace.LeaseLost, id=task_id, version=version, reason=reason)
         log.info("The task %s is no longer held here: %s.", task_id, reason)
 
     def lease_lost(self, task_id: str, version: int, reason: str) -> None:
@@ -564,7 +566,7 @@ class Worker:
             if isinstance(error, AuthError):
                 self.refused(error)
         else:
-            self._report(trace.TaskReleased(id=task_id, version=version, reason=reason))
+            self._report(trace.TaskReleased, id=task_id, version=version, reason=reason)
 
     # ------------------------------------------------------------ small things
 
@@ -592,9 +594,9 @@ class Worker:
                 held.lost = "the store takes nothing from this process"
                 held.running.cancel()
 
-    def _report(self, event: trace.LifecycleEvent) -> None:
-        if self._env.observe is not None:
-            self._env.observe(event)
+    def _report(self, event: Callable[P, trace.LifecycleEvent], *args: P.args, **kwargs: P.kwargs) -> None:
+        if self._env.observe is not None:  # else none is made
+            self._env.observe(event(*args, **kwargs))
 
     def _spawn(self, body: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(
