@@ -23,6 +23,7 @@ from resonate.core.engine.context import (
     Options,
     Step,
     options,
+    refuse_target,
 )
 from resonate.core.engine.identity import Identity, Kind, fingerprint
 from resonate.core.engine.loop import DurableLoop
@@ -218,6 +219,7 @@ class Resonate:
         finally:  # also when it is canceled: no lease may be kept by what nobody drives
             await parts.worker.kill()
             await self._close(parts)
+            parts.steps.tell_what_goes_on()
 
     async def _kill(self) -> None:
         """Drop everything without another request, as if the process had died. For tests."""
@@ -313,7 +315,7 @@ class Resonate:
 
         Args:
             timeout: how long the execution may take.
-            target: the worker group, or address, that a remote call goes to.
+            target: the worker group, or address, that a remote call goes to; `run` refuses it.
             version: the function version to call.
             tags: tags of the execution's promise, for searches.
         """
@@ -431,7 +433,7 @@ class Resonate:
         Executions that it detached are not part of it.
         """
         parts, now = self._session.opened, self._session.settings.clock.now()
-        return await insight.tree(parts.store, _checked_id(id), now=now, knows=parts.backing)
+        return await insight.tree(parts.store, _checked_id(id), now=now, knows=parts.backing, here=self._here(parts))
 
     async def why(self, id: str) -> Why:
         """Return why an execution or a promise is not settled yet: what it waits for, down to the leaves.
@@ -439,16 +441,18 @@ class Resonate:
         Printed, the first line names the cause. One that is over, or that is not there, is answered, too. Nothing is
         written, and no task is touched.
         """
-        parts, settings = self._session.opened, self._session.settings
-        here = Here(
+        parts, now = self._session.opened, self._session.settings.clock.now()
+        return await insight.why(parts.store, _checked_id(id), now=now, knows=parts.backing, here=self._here(parts))
+
+    def _here(self, parts: wiring.Parts) -> Here:
+        settings = self._session.settings
+        return Here(
             pid=settings.pid,
             group=settings.group,
             troubles=parts.worker.troubles,
             retrying=parts.steps.retrying,
             registered=settings.registry.has,
         )
-        now = settings.clock.now()
-        return await insight.why(parts.store, _checked_id(id), now=now, knows=parts.backing, here=here)
 
     async def record(self, id: str) -> Recording:
         """Return an execution with its history as they are stored now, to be saved and replayed.
@@ -498,6 +502,7 @@ class Resonate:
         parts, settings = self._session.opened, self._session.settings
         ids.check_root_id(id, parts.store.dialect.separator)
         function = self._registered(fn)
+        refuse_target(self._options, function.name)
         check_call(function, args, kwargs)
         call = Call(func=function.name, args=args, kwargs=kwargs, version=function.version)
         signature, returns = function.signature, function.signature.returns

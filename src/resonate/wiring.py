@@ -283,8 +283,10 @@ def backend_of(
 
             return HttpBackend(backend, token=token, clock=clock, patience=patience)
         case _:
+            if not scheme:
+                raise UsageError(f"{backend!r} is no URL.", hint=f"A file is given as 'sqlite:///{backend}'.")
             raise UsageError(
-                f"There is no backend for {scheme or backend!r} URLs in this version.",
+                f"There is no backend for {scheme!r} URLs in this version.",
                 hint="Give 'http://host:8001' for a server, 'sqlite:///app.db' for a file, or 'memory://' to keep "
                 "everything in this process's memory.",
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import enum
 import functools
 import math
 from collections.abc import Callable
@@ -17,11 +16,7 @@ from typing import (
     Any,
     Generic,
     Literal,
-    NamedTuple,
-    NewType,
-    NotRequired,
     Optional,
-    TypedDict,
     TypeVar,
     Union,
 )
@@ -32,32 +27,10 @@ import msgspec
 import pydantic
 from hypothesis import strategies as st
 
+from tests.unit.codecs.samples import Color, Item, Mood, Movie, Row, Size, UserId
+
 T = TypeVar("T")
 K = TypeVar("K")
-
-
-class Color(enum.Enum):
-    RED = "red"
-    GREEN = "green"
-
-
-class Size(enum.IntEnum):
-    SMALL = 1
-    LARGE = 2
-
-
-class Mood(enum.StrEnum):
-    GLAD = "glad"
-    SAD = "sad"
-
-
-UserId = NewType("UserId", int)
-
-
-@attrs.frozen
-class Item:
-    sku: str
-    price: Decimal
 
 
 @dataclass
@@ -77,16 +50,6 @@ class Pair(Generic[T, K]):
 class Key:
     n: int
     color: Color = Color.RED
-
-
-class Row(NamedTuple):
-    name: str
-    count: int = 0
-
-
-class Movie(TypedDict):
-    title: str
-    year: NotRequired[int]
 
 
 class Model(pydantic.BaseModel):

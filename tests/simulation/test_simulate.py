@@ -28,6 +28,14 @@ def test_nothing_comes_of_faults(name):
     assert len(report.faults) >= (1 if "faults" in case.settings else 6 if BRIEF else 10)
 
 
+def test_what_is_closed_with_a_killed_process_is_given_to_nobody():
+    """Its worker took up the next offer as it was closed, which raised, and its caller was given that."""
+    case = SIMULATED["rpc fan out"]
+    faults = "deploy 1, delay 4+55055, kill 7+7"
+    report = simulate(case.fn, *case.args, seed=103729, faults=faults, **case.settings)
+    assert dict(report.faults) == {"deploy": 1, "delay": 1, "kill": 1}
+
+
 def test_there_are_two_thousand_runs():
     assert len(SIMULATED) >= 12
     assert len(SIMULATED) * SEEDS >= 2_000

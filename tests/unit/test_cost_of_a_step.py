@@ -31,6 +31,10 @@ async def calls(ctx: Context, n: int) -> int:
     return sum([await ctx.rpc(step, number) for number in range(n)])
 
 
+async def deeper(ctx: Context, n: int) -> int:
+    return n + await ctx.run(deeper, n - 1) if n else 0
+
+
 async def once_more(ctx: Context, n: int) -> int:
     total = await steps(ctx, n)
     await (await ctx.promise())
@@ -45,7 +49,7 @@ async def server():
 @pytest.fixture
 async def client(server: MemoryServer):
     async with Resonate(server, continuations=0) as client:
-        for function in (step, steps, calls, once_more):
+        for function in (step, steps, calls, deeper, once_more):
             client.register(function)
         yield client
 
@@ -70,9 +74,9 @@ class Calls:
         self.count += event == "call"
 
 
-async def calls_for(client: Resonate, id: str, n: int) -> int:
+async def calls_for(client: Resonate, id: str, n: int, workflow: Callable[..., object] = steps) -> int:
     with Calls() as counted:
-        assert await client.run(id, steps, n) == n * (n - 1) // 2
+        assert await client.run(id, workflow, n) == n * (n - 1) // 2 + n * (workflow is deeper)
     return counted.count
 
 
@@ -82,6 +86,12 @@ async def test_a_step_takes_so_many_calls_and_no_more_after_a_long_history(clien
     first, last = (twice - some) / 200, (many - twice) / 2_800
     assert first < MOST_CALLS
     assert last == pytest.approx(first, rel=0.02)
+
+
+async def test_a_workflow_in_a_workflow_takes_so_many_calls_however_deep_it_lies(client: Resonate) -> None:
+    _ = await calls_for(client, "warm", 10, deeper)
+    some, twice, many = [await calls_for(client, f"{n}", n, deeper) for n in (50, 100, 400)]
+    assert (many - twice) / 300 == pytest.approx((twice - some) / 50, rel=0.05)
 
 
 async def test_a_replayed_step_takes_so_many_calls(client: Resonate, server: MemoryServer) -> None:

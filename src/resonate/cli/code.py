@@ -31,7 +31,7 @@ def check(
     ignore: Annotated[list[str] | None, typer.Option("--ignore", help="Leave these rules out.")] = None,
     json: Json = False,
 ) -> None:
-    """Find in the source of workflows what a replay would not do again in the same way."""
+    """Find in workflows what a replay would not do again alike. It reads source, and runs nothing."""
     try:
         checked = check_paths(paths or ["."], settings_of(select=select or (), ignore=ignore or ()))
     except UsageError as error:
@@ -54,7 +54,7 @@ async def record(
         str | None, typer.Option("--output", "-o", help="A file, or a folder with a slash; stdout if it is not given.")
     ] = None,
 ) -> None:
-    """Write an execution with its history as one JSON file, to be replayed."""
+    """Write an execution, history and all, as one JSON file. It can be replayed."""
     async with door.reading() as (store, clock):
         recording = await recorder.record(store, id, clock.now())
     if output is None:
@@ -77,7 +77,7 @@ async def replay_files(
     ],
     pdb: Annotated[bool, typer.Option("--pdb", help="Stop in the debugger at the call that differs.")] = False,
 ) -> None:
-    """Run recorded executions through today's code, offline, and show the first thing that it does otherwise."""
+    """Run recorded executions through today's code, offline. Shows the first thing that it does otherwise."""
     found = load(functions, "--app")
     verdicts: list[Verdict] = []
     for file in _recordings(files):

@@ -113,23 +113,16 @@ class Door:
         """Open the store for what only reads. Raise `StoreError`, `UsageError`."""
         backend = self._backend()
         store = backend.reader() if isinstance(backend, Readable) else _connect(backend)
-        await store.start()
-        try:
+        async with _started(store):
             yield store, _clock(backend)
-        finally:
-            await store.stop()
 
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[tuple[Store, Clock]]:
         """Open the store for what changes it; it must be there. Raise `StoreError`, `UsageError`."""
         backend = self._backend()
         await _see(backend)
-        store = _connect(backend)
-        await store.start()
-        try:
+        async with _started(_connect(backend)) as store:
             yield store, _clock(backend)
-        finally:
-            await store.stop()
 
     @asynccontextmanager
     async def client(self) -> AsyncGenerator[Resonate]:
@@ -252,9 +245,17 @@ async def _closing(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
 async def _see(backend: Backend) -> None:
     """See that a file is there: to connect to it would make it. Raise `StoreError`."""
     if isinstance(backend, Readable):
-        reader = backend.reader()
-        await reader.start()
-        await reader.stop()
+        async with _started(backend.reader()):
+            pass
+
+
+@asynccontextmanager
+async def _started(store: Store) -> AsyncGenerator[Store]:
+    await store.start()
+    try:
+        yield store
+    finally:
+        await store.stop()
 
 
 def _connect(backend: Backend) -> Store:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
 from typing import Annotated
 
@@ -10,8 +11,8 @@ import typer
 
 from resonate.cli.door import Door, Exit, command
 from resonate.cli.output import safe
-from resonate.cli.texts import Id, json_or_text, pairs, span_ms
-from resonate.core.insight.payloads import brief
+from resonate.cli.texts import json_or_text, pairs, span_ms
+from resonate.core.payload import brief
 from resonate.errors import StoreError, UsageError
 
 app = typer.Typer()
@@ -20,7 +21,7 @@ app = typer.Typer()
 @command(app)
 async def invoke(
     door: Door,
-    id: Id,
+    id: Annotated[str, typer.Argument(help="The id of the execution: yours to choose.", show_default=False)],
     *,
     func: Annotated[str, typer.Option("--func", "-f", help="The function's registered name.", show_default=False)],
     arg: Annotated[
@@ -37,7 +38,7 @@ async def invoke(
     tag: Annotated[list[str] | None, typer.Option("--tag", "-t", help="A tag, name=value; repeatable.")] = None,
     wait: Annotated[bool, typer.Option("--wait", "-w", help="Wait for the result, and print it.")] = False,
 ) -> None:
-    """Start an execution; an id that exists is attached to, if it is the same call."""
+    """Start an execution. One that exists under this id is attached to, if it is the same call."""
     if not func:
         raise UsageError("--func is a function's registered name.")
     args = [json_or_text(each) for each in arg or ()]
@@ -49,6 +50,10 @@ async def invoke(
         if not wait:
             _say(door, {"id": id, "group": group}, f"{id} is offered to group {group}.")
             return
+        if sys.stderr.isatty():
+            door.out.note(
+                f"Waiting for {id}. It goes on if you stop waiting; `resonate why {id}` says what it waits for."
+            )
         try:
             result = await handle.result()
         except StoreError:

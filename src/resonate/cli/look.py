@@ -12,6 +12,7 @@ from rich.text import Text
 from resonate.cli.door import Door, Exit, command
 from resonate.cli.output import COLOURS, can_draw, coloured, safe
 from resonate.cli.picture import page
+from resonate.cli.searching import After, tell_cursor
 from resonate.cli.shapes import listing_shape, tree_shape, why_shape
 from resonate.cli.texts import Id, named, span_ms
 from resonate.core.insight.causes import CauseKind
@@ -43,9 +44,9 @@ async def ps(
         str | None, typer.Option("--older-than", help="Only older than this: 90s, 15m, 2h, 7d.")
     ] = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=100_000, help="So many at most.")] = 50,
-    after: Annotated[str | None, typer.Option("--after", help="Go on after a page: what it said at its end.")] = None,
+    after: After = None,
 ) -> None:
-    """List executions by state; without --state or --all, those that are not over."""
+    """List executions by state. Without --state or --all, those that are not over."""
     statuses = _statuses(state) if state else (*LIVE, *OVER) if all else LIVE
     age = None if older_than is None else span_ms(older_than)
     async with door.reading() as (store, clock):
@@ -75,8 +76,7 @@ async def ps(
             for one in listing.executions
         ),
     )
-    if listing.cursor is not None:
-        door.out.note(f"More: --after '{listing.cursor}'")
+    tell_cursor(door, listing.cursor)
 
 
 def _statuses(names: list[str]) -> tuple[Status, ...]:
@@ -105,7 +105,7 @@ async def tree(
     ] = None,
     own: Annotated[bool, typer.Option("--own", help="Also promises that the engine made for itself.")] = False,
 ) -> None:
-    """Show what an execution asked for: states, durations, attempts, and the failing step."""
+    """Show what an execution asked for, and how that stands. The failing step shows its error."""
     async with door.reading() as (store, clock):
         found, reason = await insight.tree_and_why(store, id, now=clock.now(), knows=store)
     if html or output is not None:
@@ -179,7 +179,7 @@ def _times(node: Node, now: int) -> str:
 
 @command(app)
 async def why(door: Door, id: Id) -> None:
-    """Say what an execution waits for, down to the leaf; the first line names the cause."""
+    """Say what an execution waits for, down to the leaf. The first line names the cause."""
     async with door.reading() as (store, clock):
         found = await insight.why(store, id, now=clock.now(), knows=store)
     if door.out.json:

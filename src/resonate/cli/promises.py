@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-import orjson
 import typer
 
 from resonate.adapters.codecs.json import JsonCodec
 from resonate.cli.door import Door, Refused, Yes, command
 from resonate.cli.output import coloured
+from resonate.cli.searching import After, Limit, Listed, Tags, search
 from resonate.cli.shapes import promise_shape
 from resonate.cli.texts import Id, json_or_text, pairs
-from resonate.core.insight.payloads import Opaque, failure, peek
-from resonate.core.insight.tree import STATUS_OF_PROMISE, kind_of
+from resonate.core.insight.payloads import failure
+from resonate.core.insight.tree import STATUS_OF_PROMISE, Kind, kind_of
 from resonate.core.insight.words import instant, span
+from resonate.core.payload import peek, shown
 from resonate.core.protocol.records import NO_VALUE, PromiseRecord, PromiseState, Tag, Value
-from resonate.core.protocol.requests import PromiseGet, PromiseSearch, PromiseSettle, Rejection
+from resonate.core.protocol.requests import PromiseGet, PromiseSearch, PromiseSettle
 from resonate.errors import ApplicationError, UsageError
 from resonate.ports.store import Store
 from resonate.runtime.handle import promise_of
@@ -25,9 +26,17 @@ app = typer.Typer()
 group = typer.Typer(help="Promises as such.", no_args_is_help=True)
 app.add_typer(group, name="promises")
 
-Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help="So many at most.")]
-After = Annotated[str | None, typer.Option("--after", help="Go on after a page: what it said at its end.")]
-Tags = Annotated[list[str] | None, typer.Option("--tag", "-t", help="Only with this tag, name=value; repeatable.")]
+_LISTED = Listed(
+    key="promises",
+    shape=promise_shape,
+    columns=("STATE", "ID", "KIND", "AGE"),
+    row=lambda one, now: (
+        coloured(STATUS_OF_PROMISE[one.state]),
+        one.id,
+        kind_of(one).value,
+        span((one.settled_at or now) - one.created_at),
+    ),
+)
 
 
 @command(group, "get")
@@ -44,7 +53,7 @@ async def get(door: Door, id: Id) -> None:
 
 
 @command(group, "search")
-async def search(
+async def search_promises(
     door: Door,
     state: Annotated[str | None, typer.Option("--state", "-s", help="Only in this state.")] = None,
     tag: Tags = None,
@@ -53,26 +62,7 @@ async def search(
 ) -> None:
     """List promises in the order of their ids."""
     wanted = None if state is None else _state(state)
-    request = PromiseSearch(state=wanted, tags=pairs(tag, "A tag"), limit=limit, cursor=after)
-    async with door.reading() as (store, clock):
-        page = found(await store.send(request))
-        now = clock.now()
-    if door.out.json:
-        door.out.document({"promises": [promise_shape(one) for one in page.promises], "cursor": page.cursor})
-        return
-    door.out.table(
-        ("STATE", "ID", "KIND", "AGE"),
-        (
-            (
-                coloured(STATUS_OF_PROMISE[one.state]),
-                one.id,
-                kind_of(one).value,
-                span((one.settled_at or now) - one.created_at),
-            )
-            for one in page.promises
-        ),
-    )
-    tell_cursor(door, page.cursor)
+    await search(door, PromiseSearch(state=wanted, tags=pairs(tag, "A tag"), limit=limit, cursor=after), _LISTED)
 
 
 @command(app)
@@ -102,7 +92,7 @@ async def reject(
 
 @command(app)
 async def cancel(door: Door, id: Id, *, yes: Yes = False) -> None:
-    """Cancel an execution or a promise: its execution stops at its next durable step."""
+    """Cancel an execution or a promise. An execution stops at its next durable step."""
     door.confirm(f"Cancel {id}?", yes=yes)
     await _settle(door, id, PromiseState.REJECTED_CANCELED, NO_VALUE, yes=True)
 
@@ -120,8 +110,12 @@ async def _settle(door: Door, id: str, state: PromiseState, value: Value, *, yes
     if door.out.json:
         door.out.document(promise_shape(record))
     else:
-        given = f" with {shown(record.value)}" if state is PromiseState.RESOLVED else ""
+        given = f" with {shown(peek(record.value))}" if state is PromiseState.RESOLVED else ""
         door.out.line(f"{id} is {_word(record.state)}{given}.")
+        if kind_of(record) is Kind.CALL:
+            door.out.note(
+                "A process that runs it now hears of that once the try under way, or the next one, has ended."
+            )
 
 
 def _word(state: PromiseState) -> str:
@@ -146,33 +140,12 @@ def _facts(record: PromiseRecord, now: int) -> list[tuple[str, str]]:
         facts.append(("deadline", instant(record.timeout_at)))
     facts += [("tag", f"{name}={text}") for name, text in sorted(record.tags.items())]
     facts += [("header", f"{name}={text}") for name, text in sorted(record.param.headers.items())]
-    facts.append(("param", shown(record.param)))
+    facts.append(("param", shown(peek(record.param))))
     if record.state is PromiseState.REJECTED:
         facts.append(("error", failure(record.value)))
     elif record.settled_at is not None:
-        facts.append(("value", shown(record.value)))
+        facts.append(("value", shown(peek(record.value))))
     return facts
-
-
-def shown(value: Value) -> str:
-    """Return a payload as JSON in one line, or why it is not shown."""
-    found = peek(value)
-    return f"[{found.reason}]" if isinstance(found, Opaque) else orjson.dumps(found).decode()
-
-
-def found(reply: Any) -> Any:
-    """Return the page that a search gave. Raise `Refused` or `UsageError` for a refusal."""
-    if isinstance(reply, Rejection):
-        if reply.status == 501:
-            raise UsageError("This server serves no searches.", hint="Ask for an id.")
-        raise Refused(f"The search was refused: {reply.message}.")
-    return reply
-
-
-def tell_cursor(door: Door, cursor: str | None) -> None:
-    """Say how to go on after a page."""
-    if cursor is not None:
-        door.out.note(f"More: --after '{cursor}'")
 
 
 def _state(name: str) -> PromiseState:

@@ -5,13 +5,21 @@ from __future__ import annotations
 import typer
 
 from resonate.cli.door import Door, Refused, Yes, command
-from resonate.cli.promises import After, Limit, Tags, found, shown, tell_cursor
+from resonate.cli.searching import After, Limit, Listed, Tags, search
 from resonate.cli.shapes import schedule_shape
 from resonate.cli.texts import Id, pairs
 from resonate.core.insight.words import instant, span
+from resonate.core.payload import peek, shown
 from resonate.core.protocol.records import ScheduleRecord
 from resonate.core.protocol.requests import Rejection, ScheduleDelete, ScheduleGet, ScheduleSearch, Status
 from resonate.errors import NotFound, StoreError
+
+_LISTED = Listed(
+    key="schedules",
+    shape=schedule_shape,
+    columns=("ID", "CRON", "NEXT"),
+    row=lambda one, now: (one.id, one.cron, f"{instant(one.next_run_at)} (in {span(one.next_run_at - now)})"),
+)
 
 app = typer.Typer()
 group = typer.Typer(help="Schedules: what is run at instants.", no_args_is_help=True)
@@ -34,22 +42,9 @@ async def get(door: Door, id: Id) -> None:
 
 
 @command(group, "search")
-async def search(door: Door, tag: Tags = None, limit: Limit = 100, after: After = None) -> None:
+async def search_schedules(door: Door, tag: Tags = None, limit: Limit = 100, after: After = None) -> None:
     """List schedules in the order of their ids; tags are those of the promises that they make."""
-    async with door.reading() as (store, clock):
-        page = found(await store.send(ScheduleSearch(tags=pairs(tag, "A tag"), limit=limit, cursor=after)))
-        now = clock.now()
-    if door.out.json:
-        door.out.document({"schedules": [schedule_shape(one) for one in page.schedules], "cursor": page.cursor})
-        return
-    door.out.table(
-        ("ID", "CRON", "NEXT"),
-        (
-            (one.id, one.cron, f"{instant(one.next_run_at)} (in {span(one.next_run_at - now)})")
-            for one in page.schedules
-        ),
-    )
-    tell_cursor(door, page.cursor)
+    await search(door, ScheduleSearch(tags=pairs(tag, "A tag"), limit=limit, cursor=after), _LISTED)
 
 
 @command(group, "delete")
@@ -76,7 +71,7 @@ def _facts(schedule: ScheduleRecord, now: int) -> list[tuple[str, str]]:
         ("makes", schedule.promise_id),
         ("timeout", span(schedule.promise_timeout)),
         *(("tag", f"{name}={text}") for name, text in sorted(schedule.promise_tags.items())),
-        ("param", shown(schedule.promise_param)),
+        ("param", shown(peek(schedule.promise_param))),
     ]
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from resonate.core.insight.causes import Cause, Why
-from resonate.core.insight.payloads import Opaque, peek
 from resonate.core.insight.tree import Node, Tree
+from resonate.core.payload import Opaque, peek
 from resonate.core.protocol.records import PromiseRecord, ScheduleRecord, TaskRecord, Value
 from resonate.runtime.listing import Listed, Listing
 

@@ -7,13 +7,20 @@ from typing import Annotated, Any
 import typer
 
 from resonate.cli.door import Door, Refused, Yes, command
-from resonate.cli.promises import After, Limit, Tags, found, tell_cursor
+from resonate.cli.searching import After, Limit, Listed, Tags, search
 from resonate.cli.shapes import task_shape
 from resonate.cli.texts import Id, pairs
 from resonate.core.protocol.records import TaskRecord, TaskState
 from resonate.core.protocol.requests import Rejection, Request, Status, TaskContinue, TaskGet, TaskHalt, TaskSearch
 from resonate.errors import NotFound, UsageError
 from resonate.ports.store import Store
+
+_LISTED = Listed(
+    key="tasks",
+    shape=task_shape,
+    columns=("STATE", "ID", "VERSION", "HELD BY"),
+    row=lambda one, _now: (one.state.value, one.id, str(one.version), one.pid or ""),
+)
 
 app = typer.Typer()
 group = typer.Typer(help="Tasks as such: what workers are offered.", no_args_is_help=True)
@@ -34,7 +41,7 @@ async def get(door: Door, id: Id) -> None:
 
 
 @command(group, "search")
-async def search(
+async def search_tasks(
     door: Door,
     state: Annotated[str | None, typer.Option("--state", "-s", help="Only in this state.")] = None,
     tag: Tags = None,
@@ -43,22 +50,12 @@ async def search(
 ) -> None:
     """List tasks in the order of their ids; tags are those of their promises."""
     wanted = None if state is None else _state(state)
-    request = TaskSearch(state=wanted, tags=pairs(tag, "A tag"), limit=limit, cursor=after)
-    async with door.reading() as (store, _):
-        page = found(await store.send(request))
-    if door.out.json:
-        door.out.document({"tasks": [task_shape(one) for one in page.tasks], "cursor": page.cursor})
-        return
-    door.out.table(
-        ("STATE", "ID", "VERSION", "HELD BY"),
-        ((one.state.value, one.id, str(one.version), one.pid or "") for one in page.tasks),
-    )
-    tell_cursor(door, page.cursor)
+    await search(door, TaskSearch(state=wanted, tags=pairs(tag, "A tag"), limit=limit, cursor=after), _LISTED)
 
 
 @command(app)
 async def halt(door: Door, id: Id, *, yes: Yes = False) -> None:
-    """Stop an execution until it is continued: no worker is offered it."""
+    """Stop an execution until it is continued. No worker is offered it."""
     door.confirm(f"Halt {id}? Whoever runs it now stops at its next durable step.", yes=yes)
     await _do(door, TaskHalt(id), id, "is halted")
 

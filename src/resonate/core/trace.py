@@ -225,7 +225,10 @@ def violated(trace: Trace) -> tuple[str, ...]:
 
 @frozen
 class TaskAcquired:
-    """The task is held by this worker now; `promise` is the execution's, pending."""
+    """The task is held by this worker now; `promise` is the execution's.
+
+    `TaskSuspended`, `TaskFulfilled`, `TaskReleased`, `TaskLeft` or `LeaseLost` follows, unless the process dies.
+    """
 
     id: str
     version: int
@@ -269,6 +272,15 @@ class TaskReleased:
 @frozen(kw_only=True)
 class LeaseLost:
     """Another worker holds the task, or nobody does. Benign: this one stopped driving it."""
+
+    id: str
+    version: int
+    reason: str
+
+
+@frozen(kw_only=True)
+class TaskLeft:
+    """This worker let go of the task with no word to the store: it was over already, or the store did not listen."""
 
     id: str
     version: int
@@ -387,6 +399,7 @@ OperationalEvent: TypeAlias = (
     | TaskSuspended
     | TaskFulfilled
     | TaskReleased
+    | TaskLeft
     | LeaseLost
     | RetryScheduled
     | StepStarted

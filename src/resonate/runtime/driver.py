@@ -134,7 +134,7 @@ class Driver:
         self._waiting: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()  # asked for once: it costs a system call
         self._woken = False  # something has happened since the last turn
-        self._canceled: set[str] = set()  # steps that were told to stop
+        self._canceled: set[asyncio.Task[None]] = set()  # told to stop, and not done with it
         self._closed = False
         self._over = False  # the execution's own promise was settled by somebody else
 
@@ -296,7 +296,7 @@ class Driver:
         try:
             event: do.Event = await self._tools.steps.run(command, self._execution.id)
         except asyncio.CancelledError as error:
-            if self._closed or command.id in self._canceled:
+            if self._closed or asyncio.current_task() in self._canceled:
                 raise
             event = do.StepFailed(command.id, error)  # it canceled its own task
         self._steps.pop(command.id, None)
@@ -305,7 +305,8 @@ class Driver:
     def _cancel_step(self, step_id: str) -> None:
         task = self._steps.pop(step_id, None)
         if task is not None:
-            self._canceled.add(step_id)
+            self._canceled.add(task)
+            task.add_done_callback(self._canceled.discard)
             task.cancel()
 
     def _unwatch(self, promise_id: str) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import Final
 
 from attrs import frozen
 
 from resonate.runtime.steps import Steps
+from resonate.runtime.threads import Threads
 
 
 @frozen(kw_only=True)
@@ -30,7 +31,7 @@ class Host:
 
 
 def _threads(count: int) -> Executor:
-    return ThreadPoolExecutor(count, thread_name_prefix="resonate-step")
+    return Threads(count, "resonate-step")
 
 
 REAL: Final = Host(pool=_threads, draw=random.random, heartbeat_thread=True)

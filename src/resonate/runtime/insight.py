@@ -19,13 +19,13 @@ from resonate.core.insight.causes import Why
 from resonate.core.insight.diagnosis import why_of
 from resonate.core.insight.picture import Here, Picture, is_execution, is_pending, looked_into
 from resonate.core.insight.tree import Tree, tree_of
-from resonate.core.protocol.records import PromiseRecord, Tag, TaskRecord
-from resonate.core.protocol.requests import PromiseGet, PromiseReply, PromiseSearch, Rejection, TaskGet, TaskReply
+from resonate.core.protocol.records import PromiseRecord, Tag
+from resonate.core.protocol.requests import PromiseGet, PromiseReply, PromiseSearch, Rejection
 from resonate.errors import NotFound, StoreError
 from resonate.ports.store import Knows, Store
+from resonate.runtime import asking
 
 PAGE: Final = 1_000
-BATCH: Final = 64
 MOST_PROBES: Final = 4_000
 """So many ids are tried, at most, where there are no searches."""
 MOST_ORIGINS: Final = 100
@@ -34,7 +34,7 @@ WINDOW: Final = 8
 LIKE: Final = 5
 
 
-async def tree(store: Store, id: str, *, now: int, knows: object = None) -> Tree:
+async def tree(store: Store, id: str, *, now: int, knows: object = None, here: Here | None = None) -> Tree:
     """Return the tree below a promise. Raise `NotFound`, `StoreError`.
 
     Args:
@@ -42,13 +42,16 @@ async def tree(store: Store, id: str, *, now: int, knows: object = None) -> Tree
         id: the promise.
         now: the instant, in epoch ms.
         knows: the store as it can be looked into, if it is `Knows`.
+        here: what this process's worker knows.
     """
-    return (await tree_and_why(store, id, now=now, knows=knows))[0]
+    return (await tree_and_why(store, id, now=now, knows=knows, here=here))[0]
 
 
-async def tree_and_why(store: Store, id: str, *, now: int, knows: object = None) -> tuple[Tree, Why]:
+async def tree_and_why(
+    store: Store, id: str, *, now: int, knows: object = None, here: Here | None = None
+) -> tuple[Tree, Why]:
     """Return both of one instant; see `tree`. Raise `NotFound`, `StoreError`."""
-    found = await picture(store, id, now=now, knows=knows)
+    found = await picture(store, id, now=now, knows=knows, here=here)
     if id not in found.records:
         near = await like(store, id)
         hint = f"Ids like it: {', '.join(near)}." if near else None
@@ -57,7 +60,7 @@ async def tree_and_why(store: Store, id: str, *, now: int, knows: object = None)
 
 
 async def why(store: Store, id: str, *, now: int, knows: object = None, here: Here | None = None) -> Why:
-    """Return why a promise is not settled; `here` is what this process's worker knows, the rest is as in `tree`."""
+    """Return why a promise is not settled; see `tree`."""
     found = await picture(store, id, now=now, knows=knows, here=here)
     near = () if id in found.records else await like(store, id)
     return why_of(found, id, near)
@@ -68,7 +71,7 @@ async def picture(store: Store, id: str, *, now: int, knows: object = None, here
     gathered = _Gathered(store)
     await gathered.execution(id)
     records = gathered.records
-    tasks = await _tasks(store, [one.id for one in records.values() if is_pending(one) and is_execution(one)])
+    tasks = await asking.tasks(store, [one.id for one in records.values() if is_pending(one) and is_execution(one)])
     made = Picture(
         now=now,
         records=records,
@@ -99,17 +102,6 @@ async def like(store: Store, id: str) -> tuple[str, ...]:
         if not isinstance(page, Rejection):
             found.update((ids.origin(one.id, separator), None) for one in page.promises)
     return tuple(difflib.get_close_matches(id, found, n=LIKE, cutoff=0.5))
-
-
-async def _tasks(store: Store, wanted: Sequence[str]) -> dict[str, TaskRecord]:
-    found: dict[str, TaskRecord] = {}
-    for start in range(0, len(wanted), BATCH):
-        for reply in await store.send_all([TaskGet(one) for one in wanted[start : start + BATCH]]):
-            if isinstance(reply, StoreError):
-                raise reply
-            if isinstance(reply, TaskReply):
-                found[reply.task.id] = reply.task
-    return found
 
 
 @define
@@ -187,14 +179,9 @@ class _Gathered:
         return below
 
     async def _try(self, asked: Sequence[str], found: dict[str, PromiseRecord]) -> None:
-        for start in range(0, len(asked), BATCH):
-            batch = [one for one in asked[start : start + BATCH] if one not in found]
-            self._probes += len(batch)
-            for reply in await self.store.send_all([PromiseGet(one) for one in batch]) if batch else ():
-                if isinstance(reply, StoreError):
-                    raise reply
-                if isinstance(reply, PromiseReply):
-                    found[reply.promise.id] = reply.promise
+        new = [one for one in asked if one not in found]
+        self._probes += len(new)
+        found.update(await asking.promises(self.store, new))
 
     def _child(self, stem: str, number: int) -> str:
         return ids.child(stem, number, self.store.dialect.separator)

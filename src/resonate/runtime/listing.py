@@ -17,9 +17,10 @@ from resonate.core.insight.payloads import callee
 from resonate.core.insight.picture import is_execution
 from resonate.core.insight.tree import Status, group_of
 from resonate.core.protocol.records import PromiseRecord, PromiseState, Tag, TaskRecord, TaskState
-from resonate.core.protocol.requests import PromiseGet, PromiseReply, PromiseSearch, Rejection, TaskSearch
+from resonate.core.protocol.requests import PromiseSearch, Rejection, TaskSearch
 from resonate.errors import StoreError, UsageError
 from resonate.ports.store import Store
+from resonate.runtime import asking
 
 LIVE: Final = (Status.HALTED, Status.QUEUED, Status.RUNNING, Status.WAITING)
 """What is not over, in the order in which it is listed."""
@@ -38,7 +39,6 @@ _PROMISES: Final = {
     Status.TIMED_OUT: PromiseState.REJECTED_TIMEDOUT,
 }
 _PAGE: Final = 1_000
-_BATCH: Final = 64
 
 
 @frozen(kw_only=True)
@@ -167,20 +167,9 @@ async def _page(
     if isinstance(tasks, Rejection):
         raise _refused(tasks)
     chosen = [task for task in tasks.tasks if wanted.may_take(task.id, separator)]
-    records = await _records(store, [task.id for task in chosen])
+    records = await asking.promises(store, [task.id for task in chosen])
     pairs = [(records[task.id], task) for task in chosen if task.id in records]
     return [_listed(one, status, task) for one, task in pairs if wanted.takes(one, separator)], tasks.cursor
-
-
-async def _records(store: Store, wanted: Sequence[str]) -> dict[str, PromiseRecord]:
-    found: dict[str, PromiseRecord] = {}
-    for start in range(0, len(wanted), _BATCH):
-        for reply in await store.send_all([PromiseGet(one) for one in wanted[start : start + _BATCH]]):
-            if isinstance(reply, StoreError):
-                raise reply
-            if isinstance(reply, PromiseReply):
-                found[reply.promise.id] = reply.promise
-    return found
 
 
 def _listed(record: PromiseRecord, status: Status, task: TaskRecord | None = None) -> Listed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any
@@ -17,14 +17,24 @@ from resonate.core.engine.environment import Dependencies
 from resonate.core.engine.info import Info
 from resonate.core.engine.tries import NO_FAILURES, Failure, Failures
 from resonate.core.function import Form
-from resonate.core.insight.payloads import brief
 from resonate.core.insight.picture import Retrying
+from resonate.core.insight.words import span
+from resonate.core.payload import brief
 from resonate.core.retry import before_deadline
 from resonate.core.trace import LifecycleEvent, RetryScheduled, StepFinished, StepOutcome, StepStarted
 from resonate.logs import Log, know
 from resonate.ports.clock import Clock
 
 log = Log("resonate.steps")
+
+
+@frozen
+class Running:
+    """A call of a `def` step: the execution that it is part of, the step's id and its function's name."""
+
+    execution: str
+    step: str
+    function: str
 
 
 @frozen(kw_only=True)
@@ -48,6 +58,19 @@ class Steps:
     around: Callable[[str, str], AbstractContextManager[object]] | None = None
     retrying: dict[str, Retrying] = field(factory=dict[str, Retrying], init=False, eq=False)
     """Steps that wait for their next attempt, and those under way that have failed before; for who asks why."""
+    _going_on: dict[Future[Any], Running] = field(factory=dict["Future[Any]", "Running"], init=False, eq=False)
+
+    def tell_what_goes_on(self) -> None:
+        """Warn of each `def` step that was interrupted, and whose thread goes on all the same."""
+        for running in tuple(self._going_on.values()):
+            log.warning(
+                "The step %s (%s) of the execution %s still runs in its thread. It can't be stopped: its result will "
+                "be dropped, and it ends with the process, if not before. The step is run again where the execution "
+                "goes on.",
+                running.step,
+                running.function,
+                running.execution,
+            )
 
     async def run(self, command: RunStep, execution: str) -> Event:
         """Run the step until it returns or has no attempt left, and return the event that says so.
@@ -104,14 +127,14 @@ class Steps:
 
     async def _wait_for_next_try(self, command: RunStep, failed: Failures) -> None:
         last = failed.last[-1]
+        error = brief(f"{last.error}: {last.message}")
         log.warning(
-            "The step %s (%s) failed with %s: %s. That was attempt %d; the next is in %.1f s.",
+            "The step %s (%s) failed with %s. That was attempt %d; the next is in %s.",
             command.id,
             command.function.name,
-            last.error,
-            last.message,
+            error,
             failed.count,
-            last.delay_ms / 1000,
+            span(last.delay_ms),
         )
         if self.observe is not None:
             self.observe(
@@ -124,7 +147,7 @@ class Steps:
                 )
             )
         again = last.at + last.delay_ms
-        self.retrying[command.id] = Retrying(failed.count, brief(f"{last.error}: {last.message}"), again)
+        self.retrying[command.id] = Retrying(failed.count, error, again)
         await self.clock.sleep_until(again)
 
     def _attempt(self, command: RunStep, execution: str, attempt: int) -> Awaitable[Any]:
@@ -133,7 +156,8 @@ class Steps:
         if function.form is Form.ASYNC:
             called: Awaitable[Any] = function.fn(*args, **command.kwargs)
             return called
-        return self._in_thread(partial(contextvars.copy_context().run, function.fn, *args, **command.kwargs))
+        call = partial(contextvars.copy_context().run, function.fn, *args, **command.kwargs)
+        return self._in_thread(call, command, execution)
 
     def _arguments(self, command: RunStep, execution: str, attempt: int) -> tuple[Any, ...]:
         """Return what a step is called with: its arguments, behind an `Info` if it asks for one."""
@@ -151,7 +175,7 @@ class Steps:
         )
         return (info, *command.args)
 
-    async def _in_thread(self, call: Callable[[], Any]) -> Any:
+    async def _in_thread(self, call: Callable[[], Any], command: RunStep, execution: str) -> Any:
         """Run `call` in the pool. What `run_in_executor` does, with one thread-safe future less on the way."""
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[Any] = loop.create_future()
@@ -160,7 +184,17 @@ class Steps:
             try:
                 return await outcome
             finally:
-                queued.cancel()  # a call that has not begun when the step is interrupted does not begin
+                if outcome.cancelled() or not outcome.done():
+                    self._leave(queued, Running(execution, command.id, command.function.name))
+
+    def _leave(self, queued: Future[Any], running: Running) -> None:
+        """Let go of a step that was interrupted: one that has not begun does not begin, another goes on."""
+        if not queued.cancel():
+            self._going_on[queued] = running
+            queued.add_done_callback(self._gone)
+
+    def _gone(self, queued: Future[Any]) -> None:
+        _ = self._going_on.pop(queued, None)
 
     def _started(self, command: RunStep, attempt: int) -> int:
         if self.observe is not None:

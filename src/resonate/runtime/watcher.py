@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from resonate.core.batches import batches
 from resonate.core.protocol.records import PromiseRecord, PromiseState, Tag
 from resonate.core.protocol.requests import (
     PromiseGet,
@@ -139,7 +140,7 @@ class Watcher:
         self._refreshing = asyncio.get_running_loop().create_task(self._refresh(tuple(self._entries.items())))
 
     async def _refresh(self, entries: tuple[tuple[str, _Entry], ...]) -> None:
-        for batch in (entries[start : start + AT_ONCE] for start in range(0, len(entries), AT_ONCE)):
+        for batch in batches(entries, AT_ONCE):
             for promise_id, entry in batch:
                 if self._entries.get(promise_id) is entry:
                     self._rest(entry)  # also what is being asked: its answer may be older than what was lost

@@ -15,15 +15,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Coroutine, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextlib import contextmanager, suppress
 from contextvars import Context as Variables
 from contextvars import copy_context
-from typing import Any, assert_never
+from typing import Any, ParamSpec, assert_never
 
 from attrs import define, frozen
 
 from resonate.core import trace
+from resonate.core.batches import batches
 from resonate.core.engine.context import Context
 from resonate.core.engine.environment import Environment
 from resonate.core.engine.execution import Execution
@@ -62,6 +63,8 @@ from resonate.runtime.continuations import Continuations, Parked
 from resonate.runtime.driver import Driver, Fulfilled, Lost, Stopped, Suspended, Tools
 from resonate.runtime.history import history_of
 from resonate.runtime.lease import LeaseKeeper
+
+P = ParamSpec("P")
 
 log = Log("resonate.worker")
 
@@ -168,6 +171,7 @@ class Worker:
 
     def forget(self) -> None:
         """Close the bodies of suspended executions, where they stand; for who has killed the process otherwise."""
+        self._taking = False
         self._continuations.clear()
 
     def drives(self, execution_id: str) -> bool:
@@ -210,7 +214,7 @@ class Worker:
                         _ = self._spawn(self._look_for_resumed(), "resonate-resumed")
                     case Dropped():
                         log.warning("A message was dropped: %s.", message.reason)
-                        self._report(trace.MessageDropped(message.reason))
+                        self._report(trace.MessageDropped, message.reason)
                     case _:
                         assert_never(message)
         except StoreError as error:
@@ -236,9 +240,8 @@ class Worker:
         """Take up what was resumed while no message could arrive; the server would offer it again, but much later."""
         parked = self._continuations.parked
         try:
-            for start in range(0, len(parked), AT_ONCE):
-                replies = await self._tools.store.send_all([TaskGet(one) for one in parked[start : start + AT_ONCE]])
-                for reply in replies:
+            for batch in batches(parked, AT_ONCE):
+                for reply in await self._tools.store.send_all([TaskGet(one) for one in batch]):
                     if isinstance(reply, TaskReply) and reply.task.state is TaskState.PENDING:
                         self.offer(reply.task.id, reply.task.version)
         except StoreError as error:
@@ -341,7 +344,7 @@ class Worker:
         know(lambda: _facts(promise, version))
         held = self._held[promise.id] = _Held(version, asyncio.current_task())
         self._leases.hold(promise.id, version, asked)
-        self._report(trace.TaskAcquired(promise.id, version, promise))
+        self._report(trace.TaskAcquired, promise.id, version, promise)
         held_on = False
         try:
             held_on = await self._attempt(claim, parked)
@@ -355,6 +358,8 @@ class Worker:
             if held_on:
                 self._tools.watcher.failed(promise.id, error)
                 self._count_hold(promise.id, error)
+            else:
+                self._left(promise.id, version, str(error))
         except Exception as error:
             log.exception(
                 "The execution %s could not be driven, and is kept. This is a bug: please report it.", promise.id
@@ -388,9 +393,11 @@ class Worker:
             if parked is not None:
                 parked.execution.close()
             self._tools.watcher.told(promise)
+            self._left(promise.id, version, "its promise has settled")
             return False
         if promise.tags.get(Tag.TIMER) == "true":
             self.timer_made(promise.id)  # another process's: its lease may lapse, a release would only bring it back
+            self._left(promise.id, version, "it is a timer")
             return False
         execution: Execution | StepExecution | None = None
         now = self._tools.clock.now()
@@ -409,14 +416,14 @@ class Worker:
             raise
         match ending:
             case Suspended():
-                self._report(trace.TaskSuspended(id=promise.id, version=version, awaiting=ending.awaiting))
+                self._report(trace.TaskSuspended, id=promise.id, version=version, awaiting=ending.awaiting)
                 self._went_on(promise.id)
                 if isinstance(execution, Execution):
                     self._continuations.park(execution, version)
                 return False
             case Fulfilled():
-                self._report(trace.Settled(ending.promise, ending.promise, version))
-                self._report(trace.TaskFulfilled(id=promise.id, version=version))
+                self._report(trace.Settled, ending.promise, ending.promise, version)
+                self._report(trace.TaskFulfilled, id=promise.id, version=version)
                 self._went_on(promise.id)
                 execution.close()
                 self._tools.watcher.told(ending.promise)
@@ -462,7 +469,7 @@ class Worker:
             return StepExecution(self._env, promise, function, call)
         history = await history_of(self._tools.store, claim)
         if claim.task.version > 1:
-            self._report(trace.Replayed(promise.id, len(history.records)))
+            self._report(trace.Replayed, promise.id, len(history.records))
         return Execution(
             self._env, Context, promise, function, call, history.records, claim.task.version, whole=history.whole
         )
@@ -471,13 +478,13 @@ class Worker:
         self._count_hold(task_id, error)
         name, version = wanted[-1]
         delay = self._hold_delay(task_id)
-        self._report(trace.FunctionMissing(id=task_id, name=name, version=version, delay_ms=delay))
+        self._report(trace.FunctionMissing, id=task_id, name=name, version=version, delay_ms=delay)
         if self._holds[task_id] <= LOUD:
             log.error("The task %s can't run here and is given back in %.1f s: %s", task_id, delay / 1000, error)
 
     def _not_readable(self, task_id: str, error: NotReadableHere) -> None:
         self._count_hold(task_id, error)
-        self._report(trace.CodecFailed(id=task_id, path=error.path, message=str(error)))
+        self._report(trace.CodecFailed, id=task_id, path=error.path, message=str(error))
         if self._holds[task_id] <= LOUD:
             delay = self._hold_delay(task_id)
             log.error("The task %s can't be read here and is given back in %.1f s: %s", task_id, delay / 1000, error)
@@ -486,18 +493,24 @@ class Worker:
         """Answer a call that can't be read: whoever sent it hears what is wrong with it."""
         promise = claim.promise
         if isinstance(error, DecodingError):
-            self._report(trace.CodecFailed(id=promise.id, path=error.path, message=str(error)))
+            self._report(trace.CodecFailed, id=promise.id, path=error.path, message=str(error))
         value, version = self._env.codec.encode_error(error, at=promise.id), claim.task.version
         if self._tools.teller is not None:
             value = signed(value, self._tools.teller)
         action = PromiseSettle(id=promise.id, state=PromiseState.REJECTED, value=value)
         reply = await self._tools.store.send(TaskFulfill(id=promise.id, version=version, action=action))
         if isinstance(reply, PromiseReply):
-            self._report(trace.Settled(reply.promise, reply.promise, version))
-            self._report(trace.TaskFulfilled(id=promise.id, version=version))
+            self._report(trace.Settled, reply.promise, reply.promise, version)
+            self._report(trace.TaskFulfilled, id=promise.id, version=version)
+        else:
+            self._left(promise.id, version, reply.message)
+        self._went_on(promise.id)
+
+    def _left(self, task_id: str, version: int, reason: str) -> None:
+        self._report(trace.TaskLeft, id=task_id, version=version, reason=reason)
 
     def _lost(self, task_id: str, version: int, reason: str) -> None:
-        self._report(trace.LeaseLost(id=task_id, version=version, reason=reason))
+        self._report(trace.LeaseLost, id=task_id, version=version, reason=reason)
         log.info("The task %s is no longer held here: %s.", task_id, reason)
 
     def lease_lost(self, task_id: str, version: int, reason: str) -> None:
@@ -549,10 +562,11 @@ class Worker:
             await self._tools.store.send(TaskRelease(id=task_id, version=version))
         except StoreError as error:
             log.warning("The task %s could not be given back, its lease will lapse: %s", task_id, error)
+            self._left(task_id, version, str(error))
             if isinstance(error, AuthError):
                 self.refused(error)
         else:
-            self._report(trace.TaskReleased(id=task_id, version=version, reason=reason))
+            self._report(trace.TaskReleased, id=task_id, version=version, reason=reason)
 
     # ------------------------------------------------------------ small things
 
@@ -580,9 +594,9 @@ class Worker:
                 held.lost = "the store takes nothing from this process"
                 held.running.cancel()
 
-    def _report(self, event: trace.LifecycleEvent) -> None:
-        if self._env.observe is not None:
-            self._env.observe(event)
+    def _report(self, event: Callable[P, trace.LifecycleEvent], *args: P.args, **kwargs: P.kwargs) -> None:
+        if self._env.observe is not None:  # else none is made
+            self._env.observe(event(*args, **kwargs))
 
     def _spawn(self, body: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(

@@ -18,6 +18,7 @@ from resonate.core.trace import (
     Suspend,
     TaskAcquired,
     TaskFulfilled,
+    TaskLeft,
     TaskReleased,
     TaskSuspended,
     TraceEvent,
@@ -78,7 +79,7 @@ class Attempts:
                 self._home[id] = id
             case TaskSuspended(id=id) | TaskFulfilled(id=id):
                 self._close(id, finished=True)
-            case TaskReleased(id=id) | LeaseLost(id=id):
+            case TaskReleased(id=id) | TaskLeft(id=id) | LeaseLost(id=id):
                 self._close(id, finished=False)
             case Run(id=id, callee=callee) | Rpc(id=id, callee=callee):
                 self._callers[callee] = self._home.get(id, id)

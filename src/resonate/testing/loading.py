@@ -17,10 +17,21 @@ def load(given: str, option: str) -> Any:
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
-        found: Any = importlib.import_module(module)
+        found = _imported(module, f"{option} {given}")
         for part in (name or option.lstrip("-").rpartition("-")[2]).split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError, ValueError) as error:
         text = f"{option} {given}: {error}."
         raise UsageError(text, hint=f"It is module:name, looked for from {here} on.") from error
     return found
+
+
+def _imported(module: str, given: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except (ImportError, ValueError):
+        raise
+    except Exception as error:
+        text = f"{given}: importing {module} raised {type(error).__name__}: {error}."
+        hint = 'What it does as a program belongs below `if __name__ == "__main__":`.'
+        raise UsageError(text, hint=hint) from error

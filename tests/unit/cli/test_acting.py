@@ -8,7 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from resonate import Never, sync
+from resonate import Never, SqliteServer, sync
+from resonate.core.protocol.records import Tag
+from resonate.core.protocol.requests import PromiseCreate
 from tests.unit.cli.conftest import checkout
 
 
@@ -64,6 +66,22 @@ def test_a_promise_is_settled_once(resonate):
         answer = resonate(*again, code=1)
         assert "order-asks:2 was resolved already, at " in answer.err
     assert resonate("promises", "get", "order-asks:2", "--json").json["value"]["json"] == 1
+
+
+async def step_under_way(url: str) -> None:
+    store = SqliteServer(url.removeprefix("sqlite:///")).connect(group="g", pid="p")
+    await store.start()
+    tags = {Tag.SCOPE: "local", Tag.ORIGIN: "order-asks", Tag.BRANCH: "order-asks", Tag.PARENT: "order-asks"}
+    await store.send(PromiseCreate(id="order-asks:9", timeout_at=10**13, tags=tags))
+    await store.stop()
+
+
+def test_when_a_step_that_runs_is_settled_it_is_said_when_that_is_heard_of(resonate):
+    asyncio.run(step_under_way(resonate.url))
+    answer = resonate("reject", "order-asks:9", "enough")
+    assert answer.out == "order-asks:9 is rejected.\n"
+    assert "once the try under way, or the next one, has ended" in answer.err
+    assert resonate("resolve", "order-asks:2", "1").err == ""
 
 
 def test_cancel_ends_an_execution(resonate):

@@ -103,4 +103,8 @@ def test_what_is_not_there(resonate, tmp_path, shop):
     assert "is a JSON object" in Command(None)("replay", "odd.json", "--app", app, code=2).err
     resonate("record", "order-good", "-o", "kept.json")
     assert "No module named 'nowhere'" in Command(None)("replay", "kept.json", "--app", "nowhere:app", code=2).err
+    (tmp_path / "broken_shop.py").write_text("1 / 0")
+    answer = Command(None)("replay", "kept.json", "--app", "broken_shop:app", code=2)
+    assert "importing broken_shop raised ZeroDivisionError: division by zero." in answer.err
+    assert 'below `if __name__ == "__main__":`' in answer.err
     assert "can't be written" in resonate("record", "order-good", "-o", "kept.json/in/a/file", code=2).err

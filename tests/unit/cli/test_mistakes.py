@@ -41,6 +41,7 @@ def test_a_store_has_to_be_named():
     assert Command(None)("ps", code=2).err == f"resonate: {NO_URL}\n"
     assert "its own process alone" in Command("memory://")("ps", code=2).err
     assert "no backend for 'ftp' URLs" in Command("ftp://x")("ps", code=2).err
+    assert "'shop.db' is no URL. A file is given as 'sqlite:///shop.db'." in Command("shop.db")("ps", code=2).err
 
 
 @pytest.mark.parametrize(

@@ -448,6 +448,42 @@ async def test_options_that_can_not_be(client, options, named):
         await client.run("a", workflow)
 
 
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (
+            lambda ctx: ctx.options(retry=Never()).rpc(double, 1),
+            "and double runs wherever a worker takes it. Give it where the function is registered",
+        ),
+        (lambda ctx: ctx.options(retry=Never()).begin_rpc("far", 1), "and far runs wherever a worker takes it"),
+        (lambda ctx: ctx.options(retry=Never()).detached(double, 1), "and double runs wherever a worker takes it"),
+        (
+            lambda ctx: ctx.options(target="far").run(double, 1),
+            "'far' is for a remote call, and run runs double in this process. Call it by rpc to have it run there, or",
+        ),
+        (lambda ctx: ctx.options(target="far").begin_run(double, 1), "run runs double in this process"),
+        (lambda ctx: ctx.options(target="far").map(double, [1]), "run runs double in this process"),
+    ],
+)
+async def test_options_that_a_call_in_a_workflow_can_not_heed(client, call, text):
+    async def workflow(ctx: Context) -> str:
+        with pytest.raises(UsageError) as caught:
+            await call(ctx)
+        return str(caught.value)
+
+    client.register(workflow)
+    assert text in await client.run("a", workflow)
+
+
+async def test_a_target_for_what_runs_here(client):
+    client.register(double)
+    for call in (client.options(target="far").run, client.options(target="far").begin_run):
+        with pytest.raises(UsageError, match="run runs double in this process"):
+            await call("a", double, 1)
+    with pytest.raises(NotFound):
+        await client.promises.get("a")
+
+
 async def test_a_version_that_is_not_registered(client):
     client.register(double)
     with pytest.raises(FunctionNotRegistered, match=r"version 7.*beside 1"):

@@ -156,3 +156,20 @@ async def test_an_error_of_ones_own_comes_back_with_its_name(client):
     with pytest.raises((OutOfStock, ApplicationError), match="sku 7") as caught:
         await client.run("a", workflow)
     assert "OutOfStock" in str(caught.value) + type(caught.value).__name__
+
+
+async def test_a_failure_is_one_line_of_the_log_that_says_when_the_next_try_is(client, caplog):
+    def fails(info: Info) -> str:
+        if info.attempt == 1:
+            raise OSError("no route\nto the bank")
+        return "ok"
+
+    async def workflow(ctx: Context) -> str:
+        return await ctx.options(retry=Constant(delay=3 * 3600 + 12 * 60)).run(fails)
+
+    client.register(workflow)
+    assert await client.run("a", workflow) == "ok"
+    assert (
+        "The step a:1 (fails) failed with OSError: no route to the bank. That was attempt 1; the next is in 3 h 12 min."
+        in (caplog.messages)
+    )

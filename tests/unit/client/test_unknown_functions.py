@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from resonate import Context
-from resonate.core.trace import FunctionMissing, TaskAcquired, TaskReleased
+from resonate import Context, DecodingError
+from resonate.core.trace import FunctionMissing, TaskAcquired, TaskFulfilled, TaskReleased
 
 
 class Listener:
@@ -113,3 +113,20 @@ async def test_a_shutdown_gives_it_back_at_once(harness):
 
     assert await two.get("a") == 5
     assert harness.clock.now() - started < 10_000
+
+
+async def test_registered_in_the_end_and_refusing_its_arguments_it_is_over(harness, heard):
+    client = await harness.open(harness.client(pid="one", tracers=[heard]))
+    handle = await client.begin_rpc("a", "charge", "not a number")
+    await harness.clock.advance(1)
+    client.register(name="charge")(charge)
+    with pytest.raises(DecodingError, match="cents"):
+        await handle
+    released = len(heard.of(TaskReleased))
+    await harness.clock.advance(timedelta(minutes=5))
+    assert len(heard.of(TaskFulfilled)) == 1
+    assert len(heard.of(TaskReleased)) == released
+
+
+async def charge(cents: int) -> int:
+    return cents

@@ -165,6 +165,81 @@ def test_two_askings_are_the_same_if_kind_call_and_arguments_are():
         assert error.step == "p"
 
 
+TOLD = [
+    (
+        Identity(Kind.RUN, "charge@1", "a", "shop.py:3"),
+        '["42", 1999], "kwargs": {}',
+        Identity(Kind.RUN, "refund@1", "a", "shop.py:4"),
+        "recorded is run charge@1 at shop.py:3; asked for now is run refund@1 at shop.py:4",
+    ),
+    (
+        Identity(Kind.RPC, "charge@1", "a", "shop.py:3"),
+        '["42", 1999], "kwargs": {"note": null}',
+        Identity(Kind.RPC, "charge@1", "b", "shop.py:3"),
+        'rpc charge@1("42", 1999, note=null) at shop.py:3; asked for now is rpc charge@1("42", 2049) at shop.py:3',
+    ),
+    (
+        Identity(Kind.SLEEP, args="5000"),
+        "",
+        Identity(Kind.RECORD, "now"),
+        "is a sleep of 5 s; asked for now is ctx.now",
+    ),
+    (
+        Identity(Kind.SLEEP, args="until 1800000000000"),
+        "",
+        Identity(Kind.TIMER),
+        "is a sleep until 2027-01-15 08:00:00 UTC; asked for now is a timer of asyncio",
+    ),
+    (
+        Identity(Kind.SLEEP, args="until later"),
+        "",
+        Identity(Kind.PROMISE),
+        "a sleep until later; asked for now is promise",
+    ),
+    (
+        Identity(Kind.SLEEP, args="9" * 14),
+        "",
+        Identity(Kind.RECORD, "race"),
+        f"a sleep {'9' * 14}; asked for now is ctx.race",
+    ),
+    (Identity(Kind.SLEEP), "", Identity(Kind.RUN, "f"), "is a sleep; asked for now is run f."),
+]
+
+
+@pytest.mark.parametrize(("recorded", "param", "asked", "text"), TOLD)
+def test_a_difference_is_told_in_words(recorded, param, asked, text):
+    stored = recorded.on(Value(data='{"args": ' + param + "}"), {})
+    made = PromiseRecord(id="order:1.3", state=PromiseState.PENDING, param=stored, timeout_at=T0, created_at=T0)
+    error = asked.difference(made, param=Value(data='{"args": ["42", 2049], "kwargs": {}}'))
+    assert error is not None
+    assert error.message.startswith(
+        "The workflow no longer asks for what its history records at order:1.3 (durable call 3 of order:1): recorded "
+    )
+    assert text in error.message
+
+
+@pytest.mark.parametrize(
+    ("param", "text"),
+    [
+        (
+            Value({"content-type": "application/x-pickle"}, "gASV"),
+            "f with arguments that are not shown (app",
+        ),
+        (Value(data="[1]"), "recorded is run f;"),
+        (Value(data='{"func": "f", "args": [1]}'), "recorded is run f(1);"),
+        (Value(data='{"args": [' + "1, " * 200 + '2], "kwargs": {}}'), "f(1, 1, 1"),
+    ],
+)
+def test_arguments_that_can_not_be_shown_are_not(param, text):
+    stored = Identity(Kind.RUN, "f", "a").on(param, {})
+    made = PromiseRecord(id="order", state=PromiseState.PENDING, param=stored, timeout_at=T0, created_at=T0)
+    error = Identity(Kind.RUN, "f", "b").difference(made)
+    assert error is not None
+    assert text in error.message
+    assert " at order: recorded is " in error.message
+    assert len(error.message) < 600
+
+
 def test_an_identity_is_put_on_a_value_beside_what_it_carries():
     value = Identity(Kind.SLEEP).on(Value({"mine": "1"}, "data"), {"more": "2"})
     assert value == Value({"mine": "1", "resonate:kind": "sleep", "more": "2"}, "data")

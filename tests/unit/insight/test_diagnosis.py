@@ -200,14 +200,13 @@ def test_offered_to_workers_that_are_connected():
 def test_since_when_it_is_offered():
     def since(*promises, **more):
         cause = why_of(picture(promise("a", on("g")), *promises, tasks=(task("a", PENDING, **more),)), "a").cause
-        return cause.since, "yet" in cause.text
+        return cause.since, "has taken the task a (work) yet" in cause.text, "a (work) again" in cause.text
 
     woken = promise("a:1", TIMER, parent="a", state=PromiseState.RESOLVED, settled=NOW - 7_000)
-    assert since(version=0) == (NOW - 60_000, False)
-    assert since(woken, version=1, resumes=1) == (NOW - 7_000, False)
-    assert since(woken, version=1) == (None, True)
-    assert since(version=1, resumes=1) == (None, True)
-    assert since() == (None, True)
+    assert since(version=0) == (NOW - 60_000, False, False)
+    assert since(woken, version=1, resumes=1) == (NOW - 7_000, False, False)
+    assert since(woken, version=1) == (None, False, True)
+    assert since(version=1, resumes=1) == (None, False, True)
 
 
 def test_a_task_that_nobody_knows_of_is_offered():

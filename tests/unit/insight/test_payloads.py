@@ -3,11 +3,13 @@ from __future__ import annotations
 import base64
 import pickle
 
+import orjson
 import pytest
 
 from resonate import JsonCodec
 from resonate.core.engine.identity import CALL
-from resonate.core.insight.payloads import Opaque, brief, callee, failure, peek
+from resonate.core.insight.payloads import callee, failure
+from resonate.core.payload import Opaque, brief, peek, shown
 from resonate.core.protocol.records import NO_VALUE, Value
 
 
@@ -45,6 +47,19 @@ def test_what_is_no_plain_json_is_named_and_not_read(value, reason):
     assert found.reason.startswith(reason)
     assert failure(value) == f"[{found.reason}]"
     assert callee(value) == (None, None)
+
+
+@pytest.mark.parametrize("depth", [190, 245, 253, 900])
+def test_what_is_nested_too_deeply_to_be_written_again_is_named(depth):
+    deep = Value(data=encoded("[" * depth + "]" * depth))
+    found = peek(deep)
+    if isinstance(found, Opaque):
+        assert shown(found) == f"[JSON that is nested too deeply, {2 * depth} bytes]"
+    else:
+        assert orjson.dumps({"promises": [{"value": found}]})
+        assert shown(found) == "[" * depth + "]" * depth
+    assert isinstance(found, Opaque) == (depth > 250)
+    assert failure(deep).startswith("[")
 
 
 def test_a_pickle_is_never_run():

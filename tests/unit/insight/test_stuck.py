@@ -190,6 +190,12 @@ async def test_6_a_step_fails_and_is_tried_again(stage):
     stranger = await stage.why("order")
     assert stranger.cause.kind is CauseKind.STEP_RUNNING
     assert "in process one, or between two attempts" in stranger.line
+    (step,) = (await worker.tree("order")).root.children
+    assert step.retrying is not None
+    assert (step.retrying.failures, step.retrying.error) == (3, "ConnectionError: the bank is closed")
+    assert step.retrying.next_at == why.cause.until
+    other = await stage.worker(pid="two")
+    assert (await other.tree("order")).root.children[0].retrying is None
 
 
 async def test_7_its_function_is_not_registered(stage):

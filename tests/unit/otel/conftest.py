@@ -86,3 +86,9 @@ async def client(harness: Harness, backend: Backend) -> Resonate:
 async def closed(client: Resonate) -> None:
     """Close a client, so that all of its spans are there."""
     await client.__aexit__(None, None, None)
+
+
+def total(metrics: Mapping[str, Any], name: str, **wanted: object) -> int:
+    """Add up what was measured under a name with these attributes (`_` for `.`)."""
+    wanted = {key.replace("_", "."): value for key, value in wanted.items()}
+    return sum(number for told, number in metrics.get(name, []) if wanted.items() <= told.items())

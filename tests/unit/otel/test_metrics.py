@@ -9,7 +9,7 @@ import pytest
 
 from resonate import Constant, Context, Info
 from resonate.testing import Harness
-from tests.unit.otel.conftest import Backend, closed
+from tests.unit.otel.conftest import Backend, closed, total
 
 
 def double(n: int) -> int:
@@ -25,11 +25,6 @@ def flaky(info: Info) -> int:
 async def naps(ctx: Context) -> int:
     await ctx.sleep(60)
     return await ctx.run(double, 1) + await ctx.options(retry=Constant(delay=1)).run(flaky)
-
-
-def total(metrics, name: str, **wanted: object) -> int:
-    wanted = {key.replace("_", "."): value for key, value in wanted.items()}
-    return sum(number for told, number in metrics.get(name, []) if wanted.items() <= told.items())
 
 
 async def test_what_a_client_does_is_counted(client, backend, continuations):

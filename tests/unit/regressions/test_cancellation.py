@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 
 from resonate import Context, Resonate
+from resonate.runtime.driver import Driver
 from resonate.testing.harness import Harness
 
 SOON = 5
@@ -52,3 +54,27 @@ async def test_a_client_whose_closing_is_canceled_is_closed() -> None:
     for _ in range(10):
         await asyncio.sleep(0)
     assert asyncio.all_tasks() == before
+
+
+async def test_an_attempt_keeps_nothing_of_the_steps_that_it_canceled() -> None:
+    held: list[int] = []
+
+    async def waits() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    async def counts() -> None:
+        (driver,) = [each for each in gc.get_objects() if isinstance(each, Driver)]
+        held.append(sum(len(each) for each in vars(driver).values() if isinstance(each, dict | set | list)))
+
+    async def cancels(ctx: Context) -> None:
+        for _ in range(200):
+            lost = await ctx.begin_run(waits)
+            await ctx.now()  # so that it has begun
+            lost.cancel()
+        await ctx.run(counts)
+
+    async with Harness() as harness:
+        client = await harness.open(harness.client())
+        client.register(cancels)
+        await client.run("a", cancels)
+    assert held[0] < 60  # steps that were told to stop a moment ago

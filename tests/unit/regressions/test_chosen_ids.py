@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -33,3 +34,18 @@ async def test_results_below_chosen_ids_are_never_taken_for_each_other(names: tu
         client.register(outer)
         await harness.open(client)
         assert await client.run("o", outer) == [0, 1]
+
+
+async def test_every_timer_has_the_id_that_was_chosen_for_it() -> None:
+    async def naps(ctx: Context) -> None:
+        await ctx.options(id="o:nap").sleep(1)
+        await ctx.options(id="o:until").sleep_until(await ctx.now() + timedelta(days=1))
+
+    async with Harness() as harness:
+        client = harness.client()
+        client.register(naps)
+        await harness.open(client)
+        handle = await client.begin_run("o", naps)
+        await harness.clock.advance(timedelta(seconds=2))
+        assert {one.record.id for one in harness.snapshot().promises} == {"o", "o:1", "o:nap", "o:until"}
+        await handle.cancel()

@@ -10,6 +10,7 @@ Law 3: what is written is bounded, however long the chain.
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeAlias, TypeGuard
@@ -21,7 +22,7 @@ from resonate.adapters.codecs.plan import Misfit, class_of, is_list, is_object, 
 from resonate.adapters.codecs.text import write
 from resonate.adapters.codecs.unions import TAG, VALUE
 from resonate.adapters.codecs.untyped import untyped_plan
-from resonate.errors import ApplicationError, ResonateError
+from resonate.errors import ApplicationError, EngineBug, ResonateError
 
 MAX_FAILURES: Final = 100
 MAX_DEPTH: Final = 10
@@ -31,8 +32,10 @@ MAX_LEFT_OUT: Final = 40
 MAX_TEXT: Final = 10_000
 MAX_STATE: Final = 50_000
 MAX_FRAMES: Final = 20
+MOST_FRAMES: Final = 100
 REMOTE: Final = "Traceback where it was first raised:\n"
 
+_LIBRARY: Final = os.path.join(os.path.dirname(errors.__file__), "")  # noqa: PTH118, PTH120 - as the code's own names of files are
 _UNTYPED: Final = untyped_plan(careful=True)
 _TAGGED: Final = {plan.name: plan for plan in LEAVES.values() if not plan.native}
 _STATE: Final = ("hint", "execution", "step", "path", "name", "details")
@@ -248,11 +251,33 @@ def _notes_and_stack(error: BaseException) -> tuple[list[str], str]:
 
 def _stack(error: BaseException) -> str:
     try:
-        lines = traceback.format_tb(error.__traceback__, limit=-MAX_FRAMES)
+        lines = traceback.StackSummary.from_list(_users_frames(error)[-MAX_FRAMES:]).format()
     except Exception:  # noqa: BLE001 - a traceback's source may be gone or odd
         return ""
     text = "".join(lines)
-    return _clean(text[-MAX_TEXT:])
+    return _clean(text[-MAX_TEXT:].rstrip())
+
+
+def _users_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """Return the frames of a failure without those of this library that led to the user's code.
+
+    Those below it are left out, too, where the failure is ours to raise; where it is not, they show a bug of ours.
+    """
+    whole = error.__traceback__
+    first = whole
+    while first is not None and _is_ours(first.tb_frame.f_code.co_filename):
+        first = first.tb_next
+    ours_to_raise = isinstance(error, ResonateError) and not isinstance(error, EngineBug)
+    if (first is None and not ours_to_raise) or isinstance(error, EngineBug):
+        first = whole
+    frames = list(traceback.extract_tb(first, limit=-MOST_FRAMES))
+    while ours_to_raise and frames and _is_ours(frames[-1].filename):
+        frames.pop()
+    return frames
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith(_LIBRARY)
 
 
 # ---------------------------------------------------------------- reading

@@ -22,7 +22,7 @@ Key: TypeAlias = tuple[tuple[str, str | int], ...]
 
 COUNTERS: Final = {
     "resonate.store.retries": ("{request}", "Requests that failed in a way that is worth asking again."),
-    "resonate.tasks": ("{task}", "Tasks acquired, suspended, fulfilled and released, and leases lost."),
+    "resonate.tasks": ("{task}", "Tasks acquired, suspended, fulfilled, released and left, and leases lost."),
     "resonate.replays": ("{replay}", "Executions whose body ran again from its beginning."),
     "resonate.step.retries": ("{retry}", "Tries of steps that failed and are followed by another."),
     "resonate.promises.settled": ("{promise}", "Promises reported as settled, by outcome."),
@@ -100,6 +100,8 @@ class Meters:
                 self._count("resonate.tasks", ("resonate.outcome", "fulfilled"))
             case trace.TaskReleased():
                 self._count("resonate.tasks", ("resonate.outcome", "released"))
+            case trace.TaskLeft():
+                self._count("resonate.tasks", ("resonate.outcome", "left"))
             case trace.LeaseLost():
                 self._count("resonate.tasks", ("resonate.outcome", "lost"))
             case trace.Replayed():

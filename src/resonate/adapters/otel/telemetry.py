@@ -127,7 +127,13 @@ class Recording:
         match event:
             case trace.TaskAcquired(id=id, promise=promise) if promise is not None:
                 self._driven[id] = self._homes.of(promise)
-            case trace.TaskSuspended() | trace.TaskFulfilled() | trace.TaskReleased() | trace.LeaseLost():
+            case (
+                trace.TaskSuspended()
+                | trace.TaskFulfilled()
+                | trace.TaskReleased()
+                | trace.TaskLeft()
+                | trace.LeaseLost()
+            ):
                 self._driven.pop(event.id, None)
             case _:
                 pass
@@ -149,6 +155,8 @@ class Recording:
                 self._spans.ended(event.id, now, "fulfilled")
             case trace.TaskReleased():
                 self._spans.ended(event.id, now, "released")
+            case trace.TaskLeft():
+                self._spans.ended(event.id, now, "left")
             case trace.LeaseLost():
                 self._spans.ended(event.id, now, "lost")
             case _:

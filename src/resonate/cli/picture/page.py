@@ -11,15 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Final
 
-import orjson
 from attrs import frozen
 
 from resonate.cli.picture.style import STYLE
 from resonate.cli.picture.timeline import Interval, Scale, end_of, scale_of, work_of
+from resonate.core.batches import batches
 from resonate.core.insight.causes import SEVERITY, CauseKind, Why
-from resonate.core.insight.payloads import Opaque, brief, peek
 from resonate.core.insight.tree import Node, Status, Tree
 from resonate.core.insight.words import count, instant, span
+from resonate.core.payload import Opaque, brief, peek, shown
 from resonate.core.protocol.records import Value
 
 _POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
@@ -151,8 +151,7 @@ class _Drawing:
         if len(children) <= CHUNK:
             return [(depth, child) for child in children]
         below: list[str | tuple[int, Node]] = []
-        for start in range(0, len(children), CHUNK):
-            chunk = children[start : start + CHUNK]
+        for chunk in batches(children, CHUNK):
             open_ = any(child.settled_at is None or child.status in _BAD for child in chunk) and not self.many
             text = escape(f"{chunk[0].id} to {chunk[-1].id}: {self._tally(chunk)}")
             below.append(f'<details class="more"{" open" if open_ else ""} style="--d:{min(depth, INDENTED)}">')
@@ -240,4 +239,4 @@ def _payload(value: Value) -> str | None:
     found = peek(value)
     if found is None:
         return None
-    return f"[{found.reason}]" if isinstance(found, Opaque) else brief(orjson.dumps(found).decode())
+    return shown(found) if isinstance(found, Opaque) else brief(shown(found))

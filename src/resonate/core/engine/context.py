@@ -92,6 +92,23 @@ def options(
     return evolve(base, **changes)
 
 
+def refuse_target(chosen: Options, name: str) -> None:
+    """Raise `UsageError` if a call that runs here was given a target."""
+    if chosen.target is not None:
+        raise UsageError(
+            f"The target {chosen.target!r} is for a remote call, and run runs {name} in this process.",
+            hint="Call it by rpc to have it run there, or leave the target out.",
+        )
+
+
+def _refuse_retry_of_remote(chosen: Options, name: str) -> None:
+    if chosen.retry is not None:
+        raise UsageError(
+            f"A retry policy is for a step that runs here, and {name} runs wherever a worker takes it.",
+            hint="Give it where the function is registered (register(retry=...)), or call it by run.",
+        )
+
+
 def _text(value: object, what: str) -> str:
     if not isinstance(value, str) or not value or "\x00" in value:
         msg = f"{what} is a non-empty string without NUL, not {value!r}."
@@ -256,6 +273,7 @@ class Context:
         """
         frame = calling_frame(1)
         name, version, signature = self._callee(fn, args, kwargs)
+        _refuse_retry_of_remote(self._options, name)
         own_id = self._execution.draw_id(chosen=self._root_id() or self._independent_id())
         param = self._encode(Call(func=name, args=args, kwargs=kwargs, version=version), signature, own_id)
         chosen = self._options
@@ -287,7 +305,12 @@ class Context:
         now = self._execution.now
         identity = Identity(Kind.SLEEP, args=f"until {at}", site=site(frame))
         return self._execution.ask(
-            Role.TIMER, identity, scope=self._scope, timeout_ms=max(at - now, 0), tags=self._options.tags
+            Role.TIMER,
+            identity,
+            scope=self._scope,
+            id=self._execution.draw_id(chosen=self._chosen_id()),
+            timeout_ms=max(at - now, 0),
+            tags=self._options.tags,
         ).awaitable
 
     @overload
@@ -382,9 +405,9 @@ class Context:
         Args:
             id: the promise's id, in place of the counted one.
             timeout: how long the promise may stay pending; capped by the workflow's own deadline.
-            target: the worker group, or the address, that a remote call goes to.
+            target: the worker group, or the address, that a remote call goes to; `run` and its like refuse it.
             version: the function version to call.
-            retry: the retry policy of a step.
+            retry: the retry policy of a step that runs here; `rpc` and its like refuse it.
             tags: tags of the promise, for searches.
         """
         chosen = options(
@@ -443,6 +466,7 @@ class Context:
     ) -> Child:
         chosen = self._options
         function = self._function(fn)
+        refuse_target(chosen, function.name)
         check_call(function, args, kwargs)
         child_id = self._execution.draw_id(branch, self._chosen_id())
         call = Call(function.name, args, kwargs, function.version)
@@ -469,6 +493,7 @@ class Context:
     def _rpc(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) -> Child:
         chosen = self._options
         name, version, signature = self._callee(fn, args, kwargs)
+        _refuse_retry_of_remote(chosen, name)
         child_id = self._execution.draw_id(chosen=self._chosen_id())
         param = self._encode(Call(func=name, args=args, kwargs=kwargs, version=version), signature, child_id)
         return self._execution.ask(

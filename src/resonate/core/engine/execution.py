@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, Any, Final, assert_never
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, assert_never
 
 from resonate.core import ids, trace
 from resonate.core.engine import commands as do
@@ -73,6 +73,8 @@ from resonate.errors import (
 if TYPE_CHECKING:
     from resonate.core.engine.environment import Environment
     from resonate.core.values import Call, Signature
+
+P = ParamSpec("P")
 
 ACK, RESULT = 0, 1
 SLACK = 64
@@ -186,7 +188,7 @@ class Execution:
         """Run the body from its beginning, over the history. Called once."""
         self.now = now
         self.replaying = bool(self._history) or self._recall.may_find(self.id)
-        self._emit(trace.Spawn(self.id))
+        self._emit(trace.Spawn, self.id)
         self._begin(self._root, self._branch, self.call)
         return self._turn()
 
@@ -219,8 +221,8 @@ class Execution:
         self._outside.suspended()
         if self._observe is not None:
             for child_id in self._nested:
-                self._emit(trace.Suspend(child_id))
-            self._emit(trace.Suspend(self.id))
+                self._emit(trace.Suspend, child_id)
+            self._emit(trace.Suspend, self.id)
 
     def resume(self, promise: PromiseRecord, news: Iterable[PromiseRecord], version: int, now: int) -> list[do.Command]:
         """Begin another attempt in place: the task came back while the body is still here, parked."""
@@ -229,9 +231,9 @@ class Execution:
         self.now = now
         self._wakes_at = 0
         if self._observe is not None:
-            self._emit(trace.Spawn(self.id))
+            self._emit(trace.Spawn, self.id)
             for child_id in self._nested:
-                self._emit(trace.Spawn(child_id))
+                self._emit(trace.Spawn, child_id)
         offers = self._offers
         for record in news:
             self._promise_known(record)
@@ -428,7 +430,7 @@ class Execution:
     def _counted(self) -> None:
         self._count += 1
         if self._count == self.env.many + 1 and not self.replaying:
-            self._emit(trace.ManyPromises(self.id, self._count))
+            self._emit(trace.ManyPromises, self.id, self._count)
             self.env.warn(
                 f"The execution {self.id} has made more than {self.env.many} promises: each replay reads them all. "
                 "Let a part of its work, or its next round, be an execution of its own: ctx.detached."
@@ -482,7 +484,7 @@ class Execution:
             child.awaited = UNREPORTED  # the call itself is not reported yet
             return
         child.awaited = self.version
-        self._emit(trace.Await(child.scope.id, child.id))
+        self._emit(trace.Await, child.scope.id, child.id)
 
     def abandoned(self, child: Child) -> None:
         """Stop waiting for `child`, and cancel it where it is ours to cancel."""
@@ -492,7 +494,7 @@ class Execution:
         child.move(Change.ABANDONS)
         self._let_go(child)
         if child.awaited > 0:
-            self._emit(trace.Resume(child.scope.id, child.id))
+            self._emit(trace.Resume, child.scope.id, child.id)
         if child.watched == self.version:
             self._others.append(do.Unwatch(child.id))
         if phase is Phase.ASKED:
@@ -514,7 +516,7 @@ class Execution:
         if child.role is Role.STEP:
             self._running.discard(child.id)
             self._others.append(do.CancelStep(child.id))
-            self._emit(trace.Return(child.id, PromiseState.REJECTED_CANCELED))
+            self._emit(trace.Return, child.id, PromiseState.REJECTED_CANCELED)
         self._owes_no_more(child)
         self._settle(child, PromiseState.REJECTED_CANCELED, NO_VALUE, by_workflow=True)
 
@@ -603,19 +605,19 @@ class Execution:
         if self._observe is not None:
             self._announce(child)
             if self._reports is not None and child.role is Role.REMOTE and not self._reports.asked_for(record):
-                self._emit(trace.Joined(child.scope.id, self.id, record))
+                self._emit(trace.Joined, child.scope.id, self.id, record)
         if child.acknowledged is not None:
             self._offer(record.created_at, child, ACK)
         if child.role in KNOWN_BY_CREATION:
             child.move(Change.SETTLES)
-            self._emit(trace.Dedup(child.id, PromiseState.RESOLVED))
+            self._emit(trace.Dedup, child.id, PromiseState.RESOLVED)
             self._offer(record.created_at, child, RESULT)
         elif record.state is PromiseState.PENDING:
             child.move(Change.CREATED)
             self._open(child, record)
         else:
             if self._observe is not None:
-                self._emit(trace.Dedup(child.id, record.state))
+                self._emit(trace.Dedup, child.id, record.state)
             self._settled(child, record)
 
     def _is_another_call(self, child: Child, record: PromiseRecord) -> bool:
@@ -640,7 +642,7 @@ class Execution:
         except NotReadableHere as error:
             self._stop(error)
             return True
-        difference = child.identity.difference(record, same_args=same)
+        difference = child.identity.difference(record, same_args=same, param=child.param)
         if difference is None:
             return False
         if child.role is Role.DETACHED and record.param.headers.get(CALLER) != child.scope.id:
@@ -659,17 +661,17 @@ class Execution:
         match child.role:
             case Role.STEP:
                 if self._observe is not None:
-                    self._emit(trace.Spawn(child.id))
+                    self._emit(trace.Spawn, child.id)
                 self._run_step(child, record)
             case Role.WORKFLOW:
-                self._emit(trace.Spawn(child.id))
+                self._emit(trace.Spawn, child.id)
                 self._run_workflow(child, record)
             case Role.TIMER:
-                self._emit(trace.Block(child.id))
+                self._emit(trace.Block, child.id)
                 self._outside.opened(child)
                 self._set_alarm(record.timeout_at, child.id)
             case Role.REMOTE | Role.PROMISE:
-                self._emit(trace.Block(child.id))
+                self._emit(trace.Block, child.id)
                 self._outside.opened(child)
                 if child.role is Role.PROMISE and not self.env.dialect.enforces_deadlines:
                     self._set_alarm(record.timeout_at, child.id)
@@ -738,7 +740,7 @@ class Execution:
             self._running.discard(child.id)
             if child.phase is not Phase.ASKED and child.running is not None:
                 if self._observe is not None:
-                    self._emit(trace.Return(child.id, record.state))
+                    self._emit(trace.Return, child.id, record.state)
                 if child.phase is Phase.OPEN:
                     self._overtaken(child)
         child.move(Change.SETTLES)
@@ -772,12 +774,12 @@ class Execution:
                 self._owes_no_more(child)
             return
         if child.phase is not Phase.ASKED:
-            self._emit(trace.Return(child.id, PromiseState.REJECTED))
+            self._emit(trace.Return, child.id, PromiseState.REJECTED)
         self._running.discard(child_id)
         child.move(Change.ABANDONS)
         self._let_go(child)
         if child.awaited > 0:
-            self._emit(trace.Resume(child.scope.id, child.id))
+            self._emit(trace.Resume, child.scope.id, child.id)
         for future in (child.acknowledged, child.future):
             if future is not None and not future.done():
                 future.set_exception(error)
@@ -794,7 +796,7 @@ class Execution:
         except CodecError as error:
             assert child.function is not None
             placed(error, f"the result of {child.function.name}", execution=self.id, step=child.id)
-            self._emit(trace.CodecFailed(id=child.id, path=getattr(error, "path", ""), message=str(error)))
+            self._emit(trace.CodecFailed, id=child.id, path=getattr(error, "path", ""), message=str(error))
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
             return
         if is_plain(event.value, child.returns, self.env.plain):
@@ -978,7 +980,7 @@ class Execution:
             self.loop.fire(child.handle)
             return
         if child.awaited > 0:
-            self._emit(trace.Resume(child.scope.id, child.id))
+            self._emit(trace.Resume, child.scope.id, child.id)
         if future.done():
             return
         if child.role is Role.TIMER and record.state is PromiseState.RESOLVED:
@@ -1037,10 +1039,10 @@ class Execution:
         state, value = self._verdict(scope)
         child, scope.child = scope.child, None  # it refers to its scope
         if child is None:
-            self._emit(trace.Return(scope.id, state))
+            self._emit(trace.Return, scope.id, state)
             self._outcome = PromiseSettle(id=scope.id, state=state, value=value)
         elif child.id in self._abandoned:
-            self._emit(trace.Return(child.id, PromiseState.REJECTED_CANCELED))
+            self._emit(trace.Return, child.id, PromiseState.REJECTED_CANCELED)
             self._nested.pop(child.id, None)
             self._settle(child, PromiseState.REJECTED_CANCELED, NO_VALUE, by_workflow=True)
         elif child.phase is Phase.OPEN:
@@ -1054,7 +1056,7 @@ class Execution:
                 value = self.env.codec.encode(scope.outcome, scope.function.signature.returns, at=scope.id)
             except CodecError as failed:
                 placed(failed, f"the result of {scope.function.name}", execution=self.id, step=scope.id)
-                self._emit(trace.CodecFailed(id=scope.id, path=getattr(failed, "path", ""), message=str(failed)))
+                self._emit(trace.CodecFailed, id=scope.id, path=getattr(failed, "path", ""), message=str(failed))
                 error = failed
             else:
                 return PromiseState.RESOLVED, value
@@ -1194,10 +1196,10 @@ class Execution:
 
     def _announce(self, child: Child) -> None:
         event = trace.Run if child.role in LOCAL else trace.Rpc
-        self._emit(event(child.scope.id, child.id))
+        self._emit(event, child.scope.id, child.id)
         if child.awaited == UNREPORTED:
             self.awaited(child, known=True)
 
-    def _emit(self, event: trace.LifecycleEvent) -> None:
-        if self._observe is not None:
-            self._observe(event)
+    def _emit(self, event: Callable[P, trace.LifecycleEvent], *args: P.args, **kwargs: P.kwargs) -> None:
+        if self._observe is not None:  # else none is made
+            self._observe(event(*args, **kwargs))

@@ -9,12 +9,15 @@ Law 3: an independent execution belongs to nobody: whoever makes the same call a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 from resonate.core.frozen import frozen
-from resonate.core.protocol.records import PromiseRecord, Value
+from resonate.core.ids import counted
+from resonate.core.payload import Opaque, brief, peek, shown
+from resonate.core.protocol.records import NO_VALUE, PromiseRecord, Value
 from resonate.errors import NondeterminismError
 
 KIND: Final = "resonate:kind"
@@ -22,6 +25,8 @@ CALL: Final = "resonate:call"
 ARGS: Final = "resonate:args"
 SITE: Final = "resonate:site"
 CALLER: Final = "resonate:caller"
+MOST_DIGITS: Final = 13
+"""An instant of so many digits, in epoch ms, is one that a calendar has."""
 
 
 class Kind(StrEnum):
@@ -71,19 +76,23 @@ class Identity:
         headers = record.param.headers
         return headers.get(CALL, "") == self.call and (same_args or headers.get(ARGS, "") == self.args)
 
-    def difference(self, record: PromiseRecord, *, same_args: bool = False) -> NondeterminismError | None:
+    def difference(
+        self, record: PromiseRecord, *, same_args: bool = False, param: Value = NO_VALUE
+    ) -> NondeterminismError | None:
         """Return the error to report if `record` was made by another asking.
 
-        `same_args` says that the arguments are known to be equal, whatever their hashes.
+        `same_args` says that the arguments are known to be equal, whatever their hashes; `param` has those that are
+        asked for with this, so that the error can show them where they are what differs.
         """
         kind = record.param.headers.get(KIND)
         if kind is None or (kind == self.kind and self.same_call(record, same_args=same_args)):
             return None
         headers = record.param.headers
-        recorded = _describe(kind, headers.get(CALL, ""), headers.get(ARGS, ""), headers.get(SITE, ""))
-        asked = _describe(self.kind, self.call, self.args, self.site)
+        alike = kind == self.kind and headers.get(CALL, "") == self.call
+        recorded = _told(kind, headers, record.param if alike else None)
+        asked = _told(self.kind, self.on(NO_VALUE, {}).headers, param if alike else None)
         return NondeterminismError(
-            f"The workflow no longer asks for what its history records at {record.id}: "
+            f"The workflow no longer asks for what its history records at {_place(record.id)}: "
             f"recorded is {recorded}; asked for now is {asked}.",
             hint="Restore the code, or register the change as a new version; "
             "the execution is kept and goes on once they match.",
@@ -91,8 +100,52 @@ class Identity:
         )
 
 
-def _describe(kind: str, call: str, args: str, site: str) -> str:
-    text = f"{kind} {call}".strip()
-    if args:
-        text += f" with arguments #{args}"
-    return f"{text} at {site}" if site else text
+def _place(promise_id: str) -> str:
+    """Return where a workflow asked for a promise, counted as it counts: `order:3 (durable call 3 of order)`."""
+    before, number = counted(promise_id)
+    return f"{promise_id} (durable call {number} of {before[:-1]})" if number else promise_id
+
+
+def _told(kind: str, headers: Mapping[str, str], param: Value | None) -> str:
+    """Return an asking in words, with the arguments in `param` where it is given."""
+    call, args, where = (headers.get(key, "") for key in (CALL, ARGS, SITE))
+    match kind:
+        case Kind.SLEEP:
+            text = _sleep(args)
+        case Kind.TIMER:
+            text = "a timer of asyncio"
+        case Kind.RECORD:
+            text = f"ctx.{call}"
+        case _:
+            text = f"{kind} {call}".rstrip() + ("" if param is None else _arguments(param))
+    return f"{text} at {where}" if where else text
+
+
+def _sleep(args: str) -> str:
+    """Return how long a sleep is, or until when: `5000`, or `until 1800000000000`."""
+    number = args.removeprefix("until ")
+    if not (number.isascii() and number.isdecimal() and len(number) <= MOST_DIGITS):
+        return f"a sleep {args}".rstrip()
+    if number == args:
+        return f"a sleep of {int(number) / 1000:,.10g} s"
+    return f"a sleep until {datetime.fromtimestamp(int(number) / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _arguments(param: Value) -> str:
+    """Return the arguments of a call as code has them, if they can be read here: `(42, note="soon")`."""
+    match peek(param):
+        case Opaque(reason=reason):
+            return f" with arguments that are not shown ({reason})"
+        case {"args": [*args], **rest}:
+            texts = [shown(each) for each in args] + _named(rest.get("kwargs"))
+            return f"({brief(', '.join(texts))})"
+        case _:
+            return ""
+
+
+def _named(kwargs: Any) -> list[str]:
+    match kwargs:
+        case {**named}:
+            return [f"{name}={shown(each)}" for name, each in named.items()]
+        case _:
+            return []

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import assert_never
+from collections.abc import Callable, Iterable, Sequence
+from typing import ParamSpec, assert_never
 
 from resonate.core import trace
 from resonate.core.engine import commands as do
@@ -16,6 +16,8 @@ from resonate.core.protocol.records import PromiseRecord, PromiseState, Value
 from resonate.core.protocol.requests import PromiseSettle
 from resonate.core.values import Call
 from resonate.errors import CodecError, PromiseTimedOut
+
+P = ParamSpec("P")
 
 
 class StepExecution:
@@ -31,7 +33,7 @@ class StepExecution:
     def start(self, now: int) -> list[do.Command]:
         """Ask for the step to be run."""
         del now
-        self._emit(trace.Spawn(self.id))
+        self._emit(trace.Spawn, self.id)
         return [
             do.RunStep(
                 id=self.id,
@@ -78,7 +80,7 @@ class StepExecution:
             encoded = self.env.codec.encode(value, self.function.signature.returns, at=self.id)
         except CodecError as error:
             placed(error, f"the result of {self.function.name}", execution=self.id, step=self.id)
-            self._emit(trace.CodecFailed(id=self.id, path=getattr(error, "path", ""), message=str(error)))
+            self._emit(trace.CodecFailed, id=self.id, path=getattr(error, "path", ""), message=str(error))
             return self._failed(error)
         return self._fulfill(PromiseState.RESOLVED, with_failures(encoded, failures))
 
@@ -87,9 +89,9 @@ class StepExecution:
         return self._fulfill(state, with_failures(self.env.codec.encode_error(error, at=self.id), failures))
 
     def _fulfill(self, state: PromiseState, value: Value) -> do.Fulfill:
-        self._emit(trace.Return(self.id, state))
+        self._emit(trace.Return, self.id, state)
         return do.Fulfill(PromiseSettle(id=self.id, state=state, value=value))
 
-    def _emit(self, event: trace.LifecycleEvent) -> None:
-        if self.env.observe is not None:
-            self.env.observe(event)
+    def _emit(self, event: Callable[P, trace.LifecycleEvent], *args: P.args, **kwargs: P.kwargs) -> None:
+        if self.env.observe is not None:  # else none is made
+            self.env.observe(event(*args, **kwargs))

@@ -150,8 +150,10 @@ class Writes:
         if self._apart is not None:
             return self._send_after(self._apart)
         out: list[do.Command] = []
-        header = self._deliveries.header()
         drafts, self._drafts = self._drafts, {}
+        # It is as long as what is pending, and a deep chain of calls that return one after another writes none of it.
+        carry = self._deliveries.pending and any(draft.carries for draft in drafts.values())
+        header = self._deliveries.header() if carry else None
         alone, mark, ahead = False, 0, False
         if header is not None:
             alone, mark = self._deliveries.pending > FEW, self._deliveries.mark
@@ -202,8 +204,8 @@ class Writes:
                 out.append(do.Write(draft.sealed(None, told)))
                 if not isinstance(draft, Own):
                     told = None
-        header = self._deliveries.header()
-        if self._drafts and self._stretch is None and header is not None:
+        header = self._deliveries.header() if self._drafts and self._stretch is None else None
+        if header is not None:
             request = apart(header)
             self._stretch = request.id
             self.under_way[request.id] = (mark, header)

@@ -69,7 +69,6 @@ class Cause:
 
     Args:
         kind: which.
-        id: the promise that it is about: the leaf.
         text: the reason, as a sentence that has the leaf as its subject where it names one.
         hint: what to do about it, as a sentence; None if nothing has to be done.
         path: the ids from what was asked about to the leaf, both included.
@@ -82,7 +81,6 @@ class Cause:
     """
 
     kind: CauseKind
-    id: str
     text: str
     hint: str | None = None
     path: tuple[str, ...]
@@ -92,6 +90,11 @@ class Cause:
     pid: str | None = None
     error: str | None = None
     state: PromiseState | None = None
+
+    @property
+    def id(self) -> str:
+        """The promise that it is about: the leaf."""
+        return self.path[-1]
 
 
 @frozen(kw_only=True)

@@ -14,9 +14,10 @@ from collections.abc import Iterable, Sequence
 
 from resonate.core.insight import words
 from resonate.core.insight.causes import SEVERITY, Cause, CauseKind, Step, Why
-from resonate.core.insight.payloads import brief, callee, failure
+from resonate.core.insight.payloads import callee, failure
 from resonate.core.insight.picture import Picture, is_execution, is_pending, may_be_awaited
 from resonate.core.insight.tree import Kind, children_by_id, group_of, kind_of, status_of
+from resonate.core.payload import brief
 from resonate.core.protocol.records import PromiseRecord, PromiseState, Tag, TaskRecord, TaskState
 from resonate.errors import DeterminismError, FunctionNotRegistered, NondeterminismError
 
@@ -42,7 +43,7 @@ def why_of(picture: Picture, id: str, near: Sequence[str] = ()) -> Why:
 
 def _unknown(id: str, near: Sequence[str]) -> Cause:
     like = f"Ids like it: {', '.join(near)}." if near else "Look at the ids that there are: resonate ps --all."
-    return Cause(kind=CauseKind.UNKNOWN, id=id, text=f"There is no promise {id}.", hint=like, path=(id,))
+    return Cause(kind=CauseKind.UNKNOWN, text=f"There is no promise {id}.", hint=like, path=(id,))
 
 
 def _step(picture: Picture, id: str) -> Step:
@@ -125,7 +126,6 @@ class _Walk:
                 text = f"{record.id} is over: it succeeded {ago}."
         return Cause(
             kind=CauseKind.SETTLED,
-            id=record.id,
             text=text,
             hint=hint,
             path=path,
@@ -152,7 +152,6 @@ class _Walk:
         at = record.timeout_at
         return Cause(
             kind=CauseKind.TIMER,
-            id=record.id,
             text=f"the timer {record.id} rings in {words.span(at - self._now)}, at {words.instant(at)}.",
             path=path,
             since=record.created_at,
@@ -163,7 +162,6 @@ class _Walk:
         waited, left = words.span(self._now - record.created_at), words.span(record.timeout_at - self._now)
         return Cause(
             kind=CauseKind.UNSETTLED,
-            id=record.id,
             text=f"nobody has settled the promise {record.id} in {waited}; its deadline is in {left}.",
             hint=f"Whoever is to settle it has to: resonate resolve {record.id}, or reject.",
             path=path,
@@ -196,9 +194,9 @@ class _Walk:
             again = f"it is tried again in {words.span(retrying.next_at - self._now)}"
             return Cause(
                 kind=CauseKind.STEP_RETRYING,
-                id=record.id,
                 text=f"the step {name} has {failed}; {again}.",
-                hint="Mend what it calls; or cancel the step's promise, and the workflow gets PromiseCanceled.",
+                hint="Mend what it calls; or cancel the step's promise: after its next try the workflow gets "
+                "PromiseCanceled.",
                 path=path,
                 since=record.created_at,
                 until=retrying.next_at,
@@ -212,7 +210,6 @@ class _Walk:
         or_between = "" if known else ", or between two attempts (that process's log says which)"
         return Cause(
             kind=CauseKind.STEP_RUNNING,
-            id=record.id,
             text=f"the step {name} has been running for {since}{on}{or_between}{lease}.",
             path=path,
             since=record.created_at,
@@ -238,7 +235,6 @@ class _Walk:
     def _halted(self, record: PromiseRecord, path: tuple[str, ...]) -> Cause:
         return Cause(
             kind=CauseKind.HALTED,
-            id=record.id,
             text=f"{record.id} ({_what(record)}) was halted, and no worker is offered it.",
             hint=f"resonate continue {record.id}",
             path=path,
@@ -248,7 +244,6 @@ class _Walk:
     def _not_resumed(self, record: PromiseRecord, path: tuple[str, ...]) -> Cause:
         return Cause(
             kind=CauseKind.NOT_RESUMED,
-            id=record.id,
             text=f"{record.id} ({_what(record)}) is suspended, and nothing that it is seen to wait for is pending.",
             hint="Ask again in a moment: the server may be about to resume it. If it stays, it waits for a promise "
             "that is not its own; its code says which.",
@@ -266,12 +261,12 @@ class _Walk:
             return trouble
         since = self._since(record, task)
         what = f"the task {record.id} ({_what(record)})"
+        waited = _for(since, self._now, taken=task is not None and task.version > 0)
         facts = self._picture.facts
         if facts is not None and not facts.groups.get(group):
             return Cause(
                 kind=CauseKind.NO_WORKER,
-                id=record.id,
-                text=f"no worker of group {group} has taken {what} {_for(since, self._now)}: none is connected.",
+                text=f"no worker of group {group} has taken {what} {waited}: none is connected.",
                 hint=f"Start a worker of group {group}.",
                 path=path,
                 since=since,
@@ -283,8 +278,7 @@ class _Walk:
         members = "" if facts is None else f", though {_members(facts.groups[group])}"
         return Cause(
             kind=CauseKind.NOT_TAKEN,
-            id=record.id,
-            text=f"no worker of group {group} has taken {what} {_for(since, self._now)}{members}.",
+            text=f"no worker of group {group} has taken {what} {waited}{members}.",
             hint=f"See that workers of group {group} run, are not full, and reach the server.",
             path=path,
             since=since,
@@ -296,7 +290,6 @@ class _Walk:
         left = words.span(start - self._now)
         return Cause(
             kind=CauseKind.DELAYED,
-            id=record.id,
             text=f"{record.id} ({_what(record)}) is not to start before {words.instant(start)}, in {left}.",
             path=path,
             since=record.created_at,
@@ -318,7 +311,6 @@ class _Walk:
             return self._no_progress(record, task, path, group)
         return Cause(
             kind=CauseKind.RUNNING,
-            id=record.id,
             text=f"{record.id} ({_what(record)}) is being run by process {task.pid}{self._lease_left(record.id)}.",
             path=path,
             pid=task.pid,
@@ -335,7 +327,6 @@ class _Walk:
             ago = words.span(self._now - expires)
             return Cause(
                 kind=CauseKind.LEASE_LAPSED,
-                id=id,
                 text=f"{name} is held by process {task.pid}, whose lease ran out {ago} ago.",
                 hint="The server offers it to others once it looks; a file does so while a process works on it.",
                 path=whole,
@@ -345,7 +336,6 @@ class _Walk:
         if dead:
             return Cause(
                 kind=CauseKind.HOLDER_DEAD,
-                id=id,
                 text=f"{name} is held by process {task.pid}, which is dead{self._lease_left(id)}.",
                 hint="Start a worker on this file: it gives the task to others at once, and so does the lease's end.",
                 path=whole,
@@ -371,7 +361,6 @@ class _Walk:
             asked = "" if version is None else f" in version {version}"
             return Cause(
                 kind=CauseKind.FUNCTION_MISSING,
-                id=record.id,
                 text=f"the function {function}{asked} of {record.id} is not registered in process {here.pid} "
                 f"of group {group}.",
                 hint=(error and error.hint) or "Register it there, or have a worker that has it join the group.",
@@ -385,7 +374,6 @@ class _Walk:
         changed = isinstance(error, NondeterminismError | DeterminismError)
         return Cause(
             kind=CauseKind.CODE_CHANGED if changed else CauseKind.STOPPED,
-            id=record.id,
             text=f"{record.id} ({_what(record)}) was stopped in process {here.pid}, and is kept: "
             f"{brief(error.message)}",
             hint=error.hint,
@@ -408,7 +396,6 @@ class _Walk:
         likely = "its code may have changed, or its process may die" if started else f"{function} may not be registered"
         return Cause(
             kind=CauseKind.NO_PROGRESS,
-            id=record.id,
             text=f"{record.id} ({function}) was taken by workers of group {group} "
             f"{words.count(task.version, 'time')} and gets no further: {likely} there.",
             hint=f"Look in the logs of group {group} for {record.id}: they say why it was given back.",
@@ -422,7 +409,6 @@ class _Walk:
         id = path[-1]
         return Cause(
             kind=CauseKind.CYCLE,
-            id=id,
             text=f"{id} waits for itself: {' > '.join(path[path.index(id) :]) if id in path[:-1] else id}.",
             hint=f"Cancel one of them: resonate cancel {id}",
             path=path,
@@ -496,8 +482,10 @@ def _start_of(record: PromiseRecord) -> int:
     return max(record.created_at, int(delay)) if delay.isascii() and delay.isdecimal() else record.created_at
 
 
-def _for(since: int | None, now: int) -> str:
-    return "yet" if since is None else f"since {words.instant(since)} ({words.span(now - since)})"
+def _for(since: int | None, now: int, *, taken: bool) -> str:
+    if since is None:
+        return "again" if taken else "yet"
+    return f"since {words.instant(since)} ({words.span(now - since)})"
 
 
 def _members(pids: Sequence[str]) -> str:

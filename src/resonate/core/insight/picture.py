@@ -34,7 +34,11 @@ class Facts:
 
 @frozen
 class Retrying:
-    """A step of this process has failed and is tried again."""
+    """A step of this process has failed so many times and is tried again.
+
+    `error` is the last one, in one line; `next_at` is when the next try is due, in epoch ms: once that has passed, it
+    is under way.
+    """
 
     failures: int
     error: str

@@ -15,7 +15,7 @@ from attrs import field, frozen
 from resonate.core import ids
 from resonate.core.engine.identity import KIND, SITE
 from resonate.core.insight.payloads import callee, failure
-from resonate.core.insight.picture import Picture, is_execution
+from resonate.core.insight.picture import Picture, Retrying, is_execution
 from resonate.core.protocol.addresses import parse
 from resonate.core.protocol.records import PromiseRecord, PromiseState, Tag, TaskRecord, TaskState, Value
 
@@ -83,6 +83,8 @@ class Node:
         pid: the process that holds it now.
         expires_at: when that lease lapses, where the store tells.
         error: what it was rejected with, in one line.
+        retrying: of a step that has failed and is tried again, what is known in the process that runs it; None
+            elsewhere, for it is not stored.
         param: what it was made with.
         value: what it was settled with.
         tags: its tags.
@@ -105,6 +107,7 @@ class Node:
     pid: str | None = None
     expires_at: int | None = None
     error: str | None = None
+    retrying: Retrying | None = None
     param: Value = field(repr=False)
     value: Value = field(repr=False)
     tags: dict[str, str] = field(repr=False)
@@ -234,6 +237,7 @@ def _node(picture: Picture, record: PromiseRecord, children: tuple[Node, ...]) -
         pid=None if task is None else task.pid,
         expires_at=None if picture.facts is None else picture.facts.expires.get(record.id),
         error=failure(record.value) if failed else None,
+        retrying=None if picture.here is None else picture.here.retrying.get(record.id),
         param=record.param,
         value=record.value,
         tags=dict(record.tags),

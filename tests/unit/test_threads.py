@@ -1,0 +1,113 @@
+"""The pool that runs `def` steps: bounded, in order, and ended when it is told to."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+
+import pytest
+
+from resonate.runtime.threads import Threads
+
+SOON = 10
+
+
+@pytest.fixture
+def pool() -> Iterator[Threads]:
+    pool = Threads(3, "pool-under-test")
+    yield pool
+    pool.shutdown(cancel_futures=True)
+    assert not threads()
+
+
+def threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name.startswith("pool-under-test")]
+
+
+def test_it_gives_what_a_call_returns_and_raises(pool):
+    assert pool.submit(divmod, 7, 2).result(SOON) == (3, 1)
+    assert pool.submit(int, "101", base=2).result(SOON) == 5
+    with pytest.raises(ZeroDivisionError):
+        pool.submit(divmod, 1, 0).result(SOON)
+    with pytest.raises(SystemExit):
+        pool.submit(exit, 3).result(SOON)
+    assert list(pool.map(abs, [-1, -2])) == [1, 2]
+
+
+def test_calls_that_need_each_other_run_at_once_up_to_the_bound(pool):
+    for _ in range(200):
+        together = threading.Barrier(3, timeout=SOON)
+        for future in [pool.submit(together.wait) for _ in range(3)]:
+            future.result(SOON)
+    assert len(threads()) == 3
+
+
+def test_no_more_run_than_there_may_be_threads(pool):
+    free, begun = threading.Event(), []
+
+    def call(n: int) -> int:
+        begun.append(n)
+        free.wait()
+        return n
+
+    futures = [pool.submit(call, n) for n in range(9)]
+    assert len(begun) <= 3
+    free.set()
+    assert [future.result(SOON) for future in futures] == list(range(9))
+
+
+def test_what_has_to_wait_begins_in_order():
+    pool, ran = Threads(1, "pool-under-test"), []
+    for n in range(100):
+        pool.submit(ran.append, n)
+    pool.shutdown()
+    assert ran == list(range(100))
+
+
+def test_one_thread_is_enough_for_calls_that_come_one_after_another(pool):
+    assert pool.submit(abs, -1).result(SOON) == 1
+    limit = time.monotonic() + SOON
+    while not pool._idle and time.monotonic() < limit:  # it has returned, and is about to wait
+        time.sleep(0)
+    assert pool.submit(abs, -1).result(SOON) == 1
+    assert len(threads()) == 1
+
+
+def test_a_call_that_was_canceled_before_it_began_does_not_begin(pool):
+    free, ran = threading.Event(), []
+    busy = [pool.submit(free.wait) for _ in range(3)]
+    waiting = pool.submit(ran.append, 1)
+    assert waiting.cancel()
+    free.set()
+    assert all(future.result(SOON) for future in busy)
+    assert pool.submit(len, ran).result(SOON) == 0
+
+
+def test_a_pool_that_is_closed_takes_nothing_and_finishes_what_it_has(pool):
+    free = threading.Event()
+    futures = [pool.submit(free.wait) for _ in range(5)]
+    pool.shutdown(wait=False)
+    with pytest.raises(RuntimeError, match="closed"):
+        pool.submit(abs, 1)
+    free.set()
+    assert all(future.result(SOON) for future in futures)
+
+
+def test_a_pool_that_is_closed_at_once_cancels_what_waits(pool):
+    free = threading.Event()
+    futures = [pool.submit(free.wait) for _ in range(5)]
+    pool.shutdown(wait=False, cancel_futures=True)
+    free.set()
+    assert all(future.result(SOON) for future in futures[:3])
+    for future in futures[3:]:
+        with pytest.raises(CancelledError):
+            future.result(SOON)
+
+
+def test_no_process_waits_for_its_threads(pool):
+    free = threading.Event()
+    pool.submit(free.wait)
+    assert [thread.daemon for thread in threads()] == [True]
+    free.set()
