@@ -180,7 +180,8 @@ class Steps:
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[Any] = loop.create_future()
         with self.clock.busy():
-            queued = self.pool.submit(_call_and_tell, call, loop, outcome)
+            queued = self.pool.submit(_called, call)
+            queued.add_done_callback(partial(_tell, loop, outcome))  # once the pool has its thread back
             try:
                 return await outcome
             finally:
@@ -212,17 +213,26 @@ def _facts(command: RunStep, execution: str) -> dict[str, object]:
     return {"execution": execution, "step": command.id, "function": function.name, "version": function.version}
 
 
-def _call_and_tell(call: Callable[[], Any], loop: asyncio.AbstractEventLoop, outcome: asyncio.Future[Any]) -> None:
-    value: object = None
-    error: BaseException | None = None
+def _called(call: Callable[[], Any]) -> tuple[object, BaseException | None]:
+    """Call, and return what it returned and None, or None and what it raised: whatever that is, is its outcome."""
     try:
-        value = call()
+        return call(), None
     except StopIteration as stop:  # a future can't carry it
         failure = RuntimeError(f"The step raised StopIteration({stop}).")
         failure.__cause__ = stop
-        error = failure
-    except BaseException as raised:  # noqa: BLE001 - whatever a step raises is its outcome
-        error = raised
+        return None, failure
+    except BaseException as raised:  # noqa: BLE001 - see above
+        return None, raised
+
+
+def _tell(
+    loop: asyncio.AbstractEventLoop,
+    outcome: asyncio.Future[Any],
+    queued: Future[tuple[object, BaseException | None]],
+) -> None:
+    if queued.cancelled():
+        return  # nobody waits any more
+    value, error = queued.result()
     with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
         loop.call_soon_threadsafe(_complete, outcome, value, error)
 

@@ -3,6 +3,8 @@
 Law 1: a call begins at once while fewer run than there may be threads; else in the order in which it was handed in.
 Law 2: a closed pool begins nothing more, and its threads end as soon as what they run does.
 Law 3: a process ends without what still runs. `concurrent.futures` would wait for it, for ever if it never returns.
+Law 4: of threads that wait, the one that worked last is taken, and it waits before who asked for its call is told:
+    where calls follow one another, one thread runs them all.
 """
 
 from __future__ import annotations
@@ -12,13 +14,23 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from functools import partial
-from queue import Empty, SimpleQueue
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _Call: TypeAlias = tuple[Future[Any], Callable[[], Any]]
+
+
+class _Thread:
+    """One thread: what it is to run next, and the lock that it waits at for that."""
+
+    __slots__ = ("call", "gate")
+
+    def __init__(self) -> None:
+        self.call: _Call | None = None  # None when the gate opens: the pool is closed
+        self.gate = threading.Lock()
+        self.gate.acquire()
 
 
 class Threads(Executor):
@@ -33,70 +45,79 @@ class Threads(Executor):
         self._count = count
         self._name = name
         self._lock = threading.Lock()
-        self._calls: SimpleQueue[_Call | None] = SimpleQueue()  # None: the pool is closed
-        self._idle: deque[None] = deque()  # an entry for each thread that waits for a call, until there are all
+        self._calls: deque[_Call] = deque()  # for which there is no thread yet
+        self._idle: list[_Thread] = []
         self._threads: list[threading.Thread] = []
         self._closed = False
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """See `concurrent.futures.Executor`."""
         future: Future[T] = Future()
+        call = (future, partial(fn, *args, **kwargs))
         with self._lock:
             if self._closed:
                 msg = "The pool is closed."
                 raise RuntimeError(msg)
-            self._calls.put((future, partial(fn, *args, **kwargs)))
-            if len(self._threads) < self._count:
-                if self._idle:
-                    self._idle.pop()
-                else:
-                    self._start()
+            if self._idle:
+                thread = self._idle.pop()
+                thread.call = call
+                thread.gate.release()
+            elif len(self._threads) < self._count:
+                self._start(call)
+            else:
+                self._calls.append(call)
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - as `Executor` has it
         """See `concurrent.futures.Executor`."""
         with self._lock:
             self._closed = True
+            calls = list(self._calls) if cancel_futures else []
             if cancel_futures:
-                self._cancel_all()
-            self._calls.put(None)
+                self._calls.clear()
+            idle, self._idle = self._idle, []
+        for future, _ in calls:
+            _ = future.cancel()
+        for thread in idle:
+            thread.gate.release()
         if wait:
-            for thread in self._threads:
-                thread.join()
+            for running in self._threads:
+                running.join()
 
-    def _start(self) -> None:
+    def _start(self, call: _Call) -> None:
+        own = _Thread()
         name = f"{self._name}-{len(self._threads)}"
-        thread = threading.Thread(target=self._work, name=name, daemon=True)
+        thread = threading.Thread(target=self._work, args=(own, call), name=name, daemon=True)
         thread.start()
         self._threads.append(thread)
 
-    def _cancel_all(self) -> None:
-        while True:
-            try:
-                call = self._calls.get_nowait()
-            except Empty:
-                return
-            if call is not None:
-                _ = call[0].cancel()
-
-    def _work(self) -> None:
-        while True:
-            call = self._calls.get()
-            if call is None:
-                self._calls.put(None)  # for the next thread
-                return
-            _run(*call)
-            del call  # else it would be kept alive until the next one comes
-            if len(self._threads) < self._count:
-                self._idle.append(None)
+    def _work(self, own: _Thread, first: _Call) -> None:
+        call: _Call | None = first
+        del first
+        while call is not None:
+            tell = _run(*call)
+            with self._lock:  # before anybody is told, who may have the next call at once
+                call = self._calls.popleft() if self._calls else None
+                waits = call is None and not self._closed
+                if waits:
+                    self._idle.append(own)
+            tell()
+            del tell  # else what it tells would be kept alive until the next call
+            if waits:
+                own.gate.acquire()
+                call, own.call = own.call, None
 
 
-def _run(future: Future[Any], call: Callable[[], Any]) -> None:
+def _run(future: Future[Any], call: Callable[[], Any]) -> Callable[[], None]:
+    """Call, unless that was canceled; return what tells the future of it."""
     if not future.set_running_or_notify_cancel():
-        return
+        return _tell_nobody
     try:
         value = call()
     except BaseException as error:  # noqa: BLE001 - whatever it raises is its outcome
-        future.set_exception(error)
-    else:
-        future.set_result(value)
+        return partial(future.set_exception, error)
+    return partial(future.set_result, value)
+
+
+def _tell_nobody() -> None:
+    """There is nobody to tell."""

@@ -229,6 +229,38 @@ def test_a_registered_class_that_can_not_be_put_together_again_is_an_application
     assert back.message == "b lost <class 'object'>"
 
 
+class Gateway(Exception):
+    def __init__(self, response):
+        super().__init__("the gateway said no")
+        self.response = response
+
+
+class Slotted(Exception):
+    __slots__ = ("code",)
+
+    def __init__(self, code):
+        super().__init__("no")
+        self.code = code
+
+
+@pytest.mark.parametrize(
+    "error", [Gateway(object()), Gateway((1, {2})), Slotted(object())], ids=["object", "set", "slot"]
+)
+def test_no_attribute_is_made_up_for_one_that_could_not_be_written(error):
+    knowing = JsonCodec()
+    knowing.register_error(type(error))
+    back = trip(error, knowing)
+    assert type(back) is ApplicationError
+    assert (back.name, back.message) == (type(error).__name__, str(error))
+
+
+def test_what_stands_in_slots_comes_back():
+    knowing = JsonCodec()
+    knowing.register_error(Slotted)
+    back = trip(Slotted(7), knowing)
+    assert (type(back), back.code, str(back)) == (Slotted, 7, "no")
+
+
 def test_a_registered_class_whose_text_changes_is_an_application_error():
     class Clock(Exception):
         told = 0

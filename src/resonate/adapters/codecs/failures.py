@@ -10,9 +10,11 @@ Law 3: what is written is bounded, however long the chain.
 
 from __future__ import annotations
 
+import inspect
 import os
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from types import MemberDescriptorType, WrapperDescriptorType
 from typing import Any, Final, TypeAlias, TypeGuard
 
 from resonate import errors
@@ -134,7 +136,7 @@ class _Writer:
         """Write what the instance has beside its arguments."""
         beside = {"message", *_STATE} if isinstance(error, ResonateError) else set[str]()
         written: dict[str, Any] = {}
-        for name, value in vars(error).items():
+        for name, value in (*vars(error).items(), *_slots(error)):
             if name in beside or not _is_attribute(name, type(error)):
                 continue
             try:
@@ -195,6 +197,14 @@ def _clean(value: object) -> str:
 def _is_attribute(name: str, cls: type) -> bool:
     """Whether this may be an instance's own data, and hides no method of its class."""
     return name.isidentifier() and not name.startswith("__") and not callable(getattr(cls, name, None))
+
+
+def _slots(error: BaseException) -> Iterable[tuple[str, Any]]:
+    """Return what the instance has in slots of its own classes."""
+    for cls in type(error).__mro__:
+        for name, member in vars(cls).items():
+            if isinstance(member, MemberDescriptorType) and cls.__module__ != "builtins" and hasattr(error, name):
+                yield name, getattr(error, name)
 
 
 def dump_argument(value: Any) -> Any:
@@ -325,7 +335,7 @@ _Way: TypeAlias = Callable[[Any, str, dict[str, Any]], Any]
 def _rebuild(json: dict[str, Any], known: KnownErrors) -> Exception | None:
     """Return the failure as its own class, if that is known and gives the same text again."""
     cls = known.find(json.get("module"), json.get("type"))
-    if cls is None:
+    if cls is None or not _is_whole(json, cls):
         return None
     message = _text(json.get("message"))
     ways: tuple[_Way, ...] = (_of_ours,) if cls.__module__ == errors.__name__ else (_constructed, _restored)
@@ -337,6 +347,18 @@ def _rebuild(json: dict[str, Any], known: KnownErrors) -> Exception | None:
         except Exception:  # noqa: BLE001, S112 - the class's constructor raises what it likes
             continue
     return None
+
+
+def _is_whole(json: dict[str, Any], cls: type) -> bool:
+    """Say whether nothing is missing of what the exception carried, or a constructor can't put other things there.
+
+    One that the class has for itself may: made of the text alone, it would make attributes of that.
+    """
+    left_out = json.get("left_out")
+    missing = [str(each) for each in left_out] if is_list(left_out) else []
+    if not any(each.startswith(("args[", "attributes.")) for each in missing):
+        return True
+    return isinstance(inspect.getattr_static(cls, "__init__"), WrapperDescriptorType)
 
 
 def _of_ours(cls: Any, message: str, json: dict[str, Any]) -> Exception:
@@ -356,8 +378,8 @@ def _constructed(cls: Any, message: str, json: dict[str, Any]) -> Any:
 
 def _restored(cls: Any, _message: str, json: dict[str, Any]) -> Any:
     """Put it together as it was, past a constructor that takes other arguments than the exception keeps."""
-    args, left_out = json.get("args"), json.get("left_out")
-    if not is_list(args) or (is_list(left_out) and any(str(each).startswith("attributes.") for each in left_out)):
+    args = json.get("args")
+    if not is_list(args):
         return None
     loaded = tuple(map(load_argument, args))
     error = cls.__new__(cls, *loaded)
@@ -373,7 +395,11 @@ def _filled(error: Any, json: dict[str, Any]) -> Any:
         given = json.get(source)
         for name, value in given.items() if is_object(given) else ():
             if _is_attribute(name, class_of(error)):
-                vars(error)[name] = value if source == "state" else load_argument(value)
+                given_value = value if source == "state" else load_argument(value)
+                if isinstance(getattr(class_of(error), name, None), MemberDescriptorType):
+                    setattr(error, name, given_value)
+                else:
+                    vars(error)[name] = given_value
     return error
 
 
