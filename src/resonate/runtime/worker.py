@@ -463,7 +463,13 @@ class Worker:
             return None
         except (DecodingError, UsageError) as error:
             error.execution = error.step = promise.id
-            await self._reject(claim, error)
+            if claim.task.version > 1 and (await history_of(self._tools.store, claim)).records:
+                error.hint = (
+                    "Code that it fitted has begun it: restore the types, or give new fields defaults. It is kept."
+                )
+                self._not_readable(promise.id, error)
+            else:
+                await self._reject(claim, error)
             return None
         if function.kind is FunctionKind.STEP:
             return StepExecution(self._env, promise, function, call)
@@ -482,15 +488,16 @@ class Worker:
         if self._holds[task_id] <= LOUD:
             log.error("The task %s can't run here and is given back in %.1f s: %s", task_id, delay / 1000, error)
 
-    def _not_readable(self, task_id: str, error: NotReadableHere) -> None:
+    def _not_readable(self, task_id: str, error: DecodingError | UsageError) -> None:
         self._count_hold(task_id, error)
-        self._report(trace.CodecFailed, id=task_id, path=error.path, message=str(error))
+        if isinstance(error, DecodingError):
+            self._report(trace.CodecFailed, id=task_id, path=error.path, message=str(error))
         if self._holds[task_id] <= LOUD:
             delay = self._hold_delay(task_id)
             log.error("The task %s can't be read here and is given back in %.1f s: %s", task_id, delay / 1000, error)
 
     async def _reject(self, claim: ClaimReply, error: ResonateError) -> None:
-        """Answer a call that can't be read: whoever sent it hears what is wrong with it."""
+        """Answer a call that can't be read, and that nobody has begun: whoever sent it hears what is wrong with it."""
         promise = claim.promise
         if isinstance(error, DecodingError):
             self._report(trace.CodecFailed, id=promise.id, path=error.path, message=str(error))

@@ -182,7 +182,7 @@ def _parse(value: Value) -> tuple[bytes, Any]:
         why_not = _why_not(headers)
         if why_not is not None:
             raise NotReadableHere(
-                f"{why_not}, which the JSON codec can't read",
+                f"{why_not}, which the JSON codec can't read.",
                 hint="Let it be read by the codec that wrote it, with Codecs(current, other).",
             )
     if not value.data:

@@ -62,7 +62,7 @@ class KnownErrors:
         """Let this class come back as itself."""
         given: Any = cls  # the types say so, the caller may not
         if not isinstance(given, type) or not issubclass(given, Exception):
-            raise UsageError(f"{cls!r} is not an exception class", hint="Register classes derived from Exception.")
+            raise UsageError(f"{cls!r} is not an exception class.", hint="Register classes derived from Exception.")
         if issubclass(given, (*_CONTROL, *_OURS_TO_RAISE)):
             raise UsageError(f"{cls.__qualname__} steers what runs it and never comes back as itself.")
         self._classes[cls.__module__, cls.__qualname__] = cls

@@ -91,13 +91,20 @@ class Identity:
         alike = kind == self.kind and headers.get(CALL, "") == self.call
         recorded = _told(kind, headers, record.param if alike else None)
         asked = _told(self.kind, self.on(NO_VALUE, {}).headers, param if alike else None)
+        same_line = alike and headers.get(SITE, "") == self.site
         return NondeterminismError(
             f"The workflow no longer asks for what its history records at {_place(record.id)}: "
             f"recorded is {recorded}; asked for now is {asked}.",
-            hint="Restore the code, or register the change as a new version; "
+            hint=(_OTHER_ARGUMENTS if same_line else "") + "Restore the code, or register the change as a new version; "
             "the execution is kept and goes on once they match.",
             step=record.id,
         )
+
+
+_OTHER_ARGUMENTS: Final = (
+    "If the code is the same: take times, random numbers and new ids from ctx.now(), ctx.random and ctx.uuid4(), "
+    "and all else that is not the same twice from a step. If not: "
+)
 
 
 def _place(promise_id: str) -> str:

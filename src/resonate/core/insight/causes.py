@@ -135,7 +135,7 @@ class Why:
         beside = f" (and {more} more)" if more else ""
         cause = self.cause
         if cause.id == self.id:
-            text = cause.text if cause.text.startswith(self.id) else cause.text[:1].upper() + cause.text[1:]
+            text = cause.text if cause.text.startswith(f"{self.id} ") else cause.text[:1].upper() + cause.text[1:]
             return f"{text}{beside}"
         return f"{self.id} waits for {cause.id}{beside}: {cause.text}"
 
