@@ -41,8 +41,8 @@ FOREVER = 2**52
 LINEAR = 1.2
 """How many times as much a unit may cost at the largest size: caches and the garbage collector have more to look at."""
 CROWDED = 1.6
-"""The same where all units are alive at once: each of the collector's rounds walks over all of them, and the less a unit
-costs by itself, the more of it that is. Growth with the size would be as many times as the size is."""
+"""The same where all units are alive at once: each of the collector's rounds walks over all of them, and the less a
+unit costs by itself, the more of it that is. Growth with the size would be as many times as the size is."""
 
 # ---------------------------------------------------------------- parts alone
 
