@@ -59,6 +59,14 @@ def test_suspended_on_nothing():
     assert why.line.startswith("a (work) is suspended, and nothing that it is seen to wait for is pending.")
 
 
+def test_what_was_waited_for_is_over_and_no_worker_is_there():
+    alone = picture(promise("a", on("g")), tasks=(task("a", SUSPENDED),), facts=Facts(groups={"other": ("p",)}))
+    why = why_of(alone, "a")
+    assert why.cause.kind is CauseKind.NO_WORKER
+    assert why.line == "What a (work) waited for is over, and no worker of group g is connected."
+    assert why.cause.hint == "Start a worker of group g: it goes on."
+
+
 def test_the_engines_own_timers_count_if_there_is_nothing_else():
     own = promise("a:1.0", TIMER, parent="a")
     suspended = (task("a", SUSPENDED),)

@@ -163,7 +163,7 @@ class _Walk:
         return Cause(
             kind=CauseKind.UNSETTLED,
             text=f"nobody has settled the promise {record.id} in {waited}; its deadline is in {left}.",
-            hint=f"Whoever is to settle it has to: resonate resolve {record.id}, or reject.",
+            hint=f"Whoever is to settle it has to: resonate resolve {record.id} (or reject).",
             path=path,
             since=record.created_at,
             until=record.timeout_at,
@@ -242,6 +242,16 @@ class _Walk:
         )
 
     def _not_resumed(self, record: PromiseRecord, path: tuple[str, ...]) -> Cause:
+        group, facts = group_of(record.tags.get(Tag.TARGET, "")), self._picture.facts
+        if facts is not None and not facts.groups.get(group):
+            return Cause(
+                kind=CauseKind.NO_WORKER,
+                text=f"what {record.id} ({_what(record)}) waited for is over, and no worker of group {group} "
+                "is connected.",
+                hint=f"Start a worker of group {group}: it goes on.",
+                path=path,
+                group=group,
+            )
         return Cause(
             kind=CauseKind.NOT_RESUMED,
             text=f"{record.id} ({_what(record)}) is suspended, and nothing that it is seen to wait for is pending.",
