@@ -331,6 +331,7 @@ ACTION = {"kind": "promise.create", "head": {}, "data": CREATE}
         ("promise.create", CREATE | {"timeoutAt": None}, "timeoutAt must be an integer"),
         ("promise.create", CREATE | {"param": None}, "param must be an object"),
         ("promise.create", CREATE | {"tags": None}, "tags must be an object"),
+        ("promise.create", CREATE | {"tags": []}, "tags must be an object"),
         ("promise.create", CREATE | {"tags": {"a": 1}}, "tags.a must be a string"),
         ("promise.create", CREATE | {"param": {"data": {}}}, "param.data must be a string"),
         ("promise.create", CREATE | {"param": {"headers": {"a": None}}}, "param.headers.a must be a string"),
