@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 
 import pytest
 
@@ -142,3 +143,31 @@ def test_a_loop_that_keeps_what_is_ready_elsewhere_begins_in_its_next_turn():
         assert sorted(loop.run_until_complete(main())) == ["begun", "made"]
     finally:
         loop.close()
+
+
+async def test_threads_that_call_back_meanwhile_are_all_heard() -> None:
+    loop, heard, begun = asyncio.get_running_loop(), [0], [0]
+
+    async def body() -> None:
+        begun[0] += 1
+        await asyncio.sleep(0)
+
+    def hear() -> None:
+        heard[0] += 1
+
+    def call_back() -> None:
+        for _ in range(5_000):
+            loop.call_soon_threadsafe(hear)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        calling = loop.run_in_executor(None, call_back)
+        tasks: list[asyncio.Task[None]] = []
+        while not calling.done():
+            tasks += [begin(loop, body()) for _ in range(20)]
+            await asyncio.sleep(0)
+        await asyncio.gather(calling, *tasks)
+    finally:
+        sys.setswitchinterval(interval)
+    assert (heard[0], begun[0]) == (5_000, len(tasks))

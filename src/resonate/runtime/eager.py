@@ -42,11 +42,11 @@ else:
         begins: object = getattr(getattr(first, "_callback", None), "__self__", None)
         if begins is not task:
             return task
-        ready.pop()
         tasks: Any = asyncio.tasks  # which has these for event loops; they are not in its types
         tasks._leave_task(loop, outer)  # noqa: SLF001 - as an eager task does from 3.12 on
         try:
             first._run()  # noqa: SLF001 - as above
         finally:
             tasks._enter_task(loop, outer)  # noqa: SLF001 - as above
+            first.cancel()  # so that the loop passes it over; taking it out would race with threads that append
         return task
