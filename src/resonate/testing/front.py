@@ -89,11 +89,13 @@ class HttpFront:
         store = self.backend.connect(group=f"front-{secrets.token_hex(4)}", pid="front")
         await store.start()
         state[_STORE], state[_STREAMS] = store, list[Store]()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        for stream in [*state[_STREAMS]]:
-            await stream.stop()
-        await store.stop()
+        try:
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        finally:  # an event loop that ends cancels what it is not told to end
+            for stream in [*state[_STREAMS]]:
+                await stream.stop()
+            await store.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
     # ------------------------------------------------------------ requests

@@ -1,6 +1,8 @@
 import asyncio
+import gc
 import threading
 import time
+import warnings
 from contextlib import suppress
 
 import pytest
@@ -325,6 +327,24 @@ def test_a_message_to_a_store_whose_loop_has_ended_hurts_nobody(server: MemorySe
     create(server, "p", TARGET)
     server.ask(PromiseSettle(id="p", state=PromiseState.RESOLVED))
     assert state(server, "p") is PromiseState.RESOLVED
+
+
+def test_an_alarm_that_is_set_in_the_last_turn_of_a_loop_leaves_nothing_to_warn_of(server: MemoryServer) -> None:
+    loop = asyncio.new_event_loop()
+    store = loop.run_until_complete(started(server))
+    for work in (lambda: create(server, "p", TIMER, 1_000), lambda: None):  # it is set, and then begins
+        loop.call_soon(work)
+        loop.call_soon(loop.stop)
+        loop.run_forever()
+    (alarm,) = asyncio.all_tasks(loop)
+    alarm._log_destroy_pending = False
+    loop.close()
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        server._alarms.clear()
+        del alarm, store, loop
+        gc.collect()
+    assert [str(warning.message) for warning in warned] == []
 
 
 async def test_an_alarm_that_a_stranger_cancels_is_set_again(server: MemoryServer, clock: VirtualClock) -> None:

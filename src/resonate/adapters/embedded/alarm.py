@@ -78,8 +78,11 @@ class Alarm:
             return
         if self._task is not None:
             self._task.cancel()
-        # Not by the loop's task factory: an eager one would ring within whatever set the alarm.
-        self._task = Task(self._run(), loop=self.loop, name="resonate-alarm")
+        # Not by the loop's task factory: an eager one would ring within whatever set the alarm. And begun by hand, as this
+        # may be the loop's last turn: a coroutine that never begins is warned of when it is collected.
+        sleeping = self._run()
+        sleeping.send(None)
+        self._task = Task(sleeping, loop=self.loop, name="resonate-alarm")
         self._task.add_done_callback(self._ended)
 
     def _ended(self, task: Task[None]) -> None:
@@ -87,6 +90,7 @@ class Alarm:
             self._lost()
 
     async def _run(self) -> None:
+        await asyncio.sleep(0)  # here it has begun, and waits for its task
         while self.at != IDLE:
             await self._clock.sleep_until(self.at)
             self._ring(self)
