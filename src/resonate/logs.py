@@ -76,7 +76,8 @@ class _Post:
         self._thread: threading.Thread | None = None
         self._waiting: deque[tuple[Callable[[], None], threading.Event]] = deque()
         self._wake = threading.Event()
-        self._late = False  # a handler has not come back: wait for none until the queue is empty again
+        self._late = False  # a handler has not come back: wait for none until all that was written is handled
+        self._last: threading.Event | None = None  # set when what was written last is handled
         self.dropped = 0
         self._untold = 0
 
@@ -93,8 +94,9 @@ class _Post:
             _handle(logger, record)
             return
         context, done = copy_context(), threading.Event()
-        self._waiting.append((lambda: context.run(_handle, logger, record), done))
-        self._wake.set()
+        if self._last is None or self._last.is_set():
+            self._late = False
+        self._put(lambda: context.run(_handle, logger, record), done)
         if not self._late and not done.wait(PATIENCE):
             self._late = True
 
@@ -103,9 +105,13 @@ class _Post:
         done = threading.Event()
         if self._thread is None:
             return True
-        self._waiting.append((lambda: None, done))
-        self._wake.set()
+        self._put(lambda: None, done)
         return done.wait(seconds)
+
+    def _put(self, handle: Callable[[], None], done: threading.Event) -> None:
+        self._waiting.append((handle, done))
+        self._last = done
+        self._wake.set()
 
     def _ensure_started(self) -> bool:
         """Say whether there is a thread; there is none to be had once the interpreter is ending."""
@@ -128,16 +134,24 @@ class _Post:
                 handle, done = self._waiting[0]
                 handle()
                 self._waiting.popleft()
+                if not self._waiting:  # who waits for the last line, or to flush, finds this one written, too
+                    self._tell_of_dropped()
                 done.set()
-            self._late = False
-            untold, self._untold = self._untold, 0
-            if untold:
-                logging.getLogger("resonate").warning("%d log lines were dropped: a handler did not keep up.", untold)
+
+    def _tell_of_dropped(self) -> None:
+        untold, self._untold = self._untold, 0
+        if untold:
+            line = "%d log lines were dropped: a handler did not keep up."
+            _guarded(lambda: logging.getLogger("resonate").warning(line, untold))
 
 
 def _handle(logger: logging.Logger, record: logging.LogRecord) -> None:
+    _guarded(lambda: logger.handle(record))
+
+
+def _guarded(write: Callable[[], None]) -> None:
     try:
-        logger.handle(record)
+        write()
     except BaseException as error:  # noqa: BLE001 - pytest.fail and SystemExit, too: they would end the thread
         if logging.raiseExceptions:
             print(f"A log handler failed: {error!r}", file=sys.stderr)  # noqa: T201 - as logging itself does

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 import warnings
 
 import pytest
@@ -141,7 +142,42 @@ def test_a_line_is_handled_when_the_call_that_wrote_it_returns():
         assert seen == [("one", "resonate-logs"), ("from the handler", "resonate-logs")]
     finally:
         logger.removeHandler(handler)
-    assert logs.flush()
+    assert logs.flush(60)
+
+
+class Slow(logging.Handler):
+    """Takes a while for each line."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__()
+        self.lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        time.sleep(0.05)
+        self.lines.append(record.getMessage())
+
+
+class TooLate(threading.Event):
+    """Whoever waits is woken after the line was handled, and not before his patience has ended."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        super().wait()
+        time.sleep(0.05)  # the thread goes to sleep
+        return timeout is None
+
+
+def test_a_line_is_waited_for_though_the_one_before_was_given_up_just_when_it_was_handled(monkeypatch):
+    lines: list[str] = []
+    handler, logger, log = Slow(lines), logging.getLogger("resonate.test"), logs.Log("resonate.test")
+    logger.addHandler(handler)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading, "Event", TooLate)
+            log.warning("one")
+        log.warning("two")
+        assert lines == ["one", "two"]
+    finally:
+        logger.removeHandler(handler)
 
 
 def test_a_forked_process_logs_by_a_thread_of_its_own():
@@ -177,7 +213,7 @@ def test_a_handler_that_raises_anything_ends_nothing(raised, capsys):
     try:
         for number in range(3):
             logs.Log("resonate.raises").warning("line %d", number)
-        assert logs.flush()
+        assert logs.flush(60)
     finally:
         logger.removeHandler(handler)
     assert heard == ["line 0", "line 1", "line 2"]
