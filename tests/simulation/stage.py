@@ -27,7 +27,7 @@ from resonate.testing import Attempts, CrashPoint, Faulty, Harness, VirtualClock
 from resonate.testing.harness import Server
 from tests.simulation.shapes import YEAR, Shape
 
-PATIENCE = 20
+PATIENCE = 120
 """Real seconds after which a run is hung."""
 
 

@@ -16,7 +16,7 @@ def test_the_table_is_of_all_operations():
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("operation", OPERATIONS)
 async def test_an_operation_takes_so_many_requests(operation, backend, tmp_path):
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         requests = await count(operation, BACKENDS[backend](tmp_path))
     each = requests.total() / (MANY - FEW)
     # Whether there is a suspension is now and then a matter of when the sleep, or the first of many calls, is over.

@@ -11,7 +11,7 @@ import pytest
 
 from resonate.runtime.threads import Threads
 
-SOON = 10
+SOON = 60
 
 
 @pytest.fixture

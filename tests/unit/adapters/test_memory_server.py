@@ -202,7 +202,7 @@ async def test_a_message_from_another_thread_wakes_the_reader() -> None:
     before = time.monotonic()
     thread = threading.Timer(0.01, create, (server, "p", TARGET))
     thread.start()
-    assert await asyncio.wait_for(reader, 5) == Execute("p", 0)
+    assert await asyncio.wait_for(reader, 60) == Execute("p", 0)
     assert time.monotonic() - before < 3
     thread.join()
     await store.stop()
@@ -288,32 +288,32 @@ def test_timers_go_on_when_the_loop_of_the_first_store_has_ended() -> None:
     first_is_up, second_is_up, first_is_gone = threading.Event(), threading.Event(), threading.Event()
 
     async def second() -> None:
-        first_is_up.wait(5)
+        first_is_up.wait(60)
         store = await started(server, "2")
         second_is_up.set()
-        await asyncio.to_thread(first_is_gone.wait, 5)
+        await asyncio.to_thread(first_is_gone.wait, 60)
         create(server, "p", TIMER, 1_000)
         server.ask(PromiseRegisterListener(awaited="p", address=store.unicast))
-        message = await asyncio.wait_for(anext(store.messages()), 5)
+        message = await asyncio.wait_for(anext(store.messages()), 60)
         assert isinstance(message, Unblock)
         await store.stop()
 
     async def first() -> None:
         await started(server, "1")  # and never stopped
         first_is_up.set()
-        await asyncio.to_thread(second_is_up.wait, 5)
+        await asyncio.to_thread(second_is_up.wait, 60)
 
     thread = threading.Thread(target=asyncio.run, args=(first(),))
     thread.start()
 
     def watch() -> None:
-        thread.join(5)
+        thread.join(60)
         first_is_gone.set()
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     asyncio.run(second())
-    watcher.join(5)
+    watcher.join(60)
 
 
 def test_a_message_to_a_store_whose_loop_has_ended_hurts_nobody(server: MemoryServer) -> None:
@@ -416,7 +416,7 @@ def test_requests_of_many_threads_are_one_after_another(server: MemoryServer) ->
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert sorted(won) == sorted(f"p{number}" for number in range(300))
 
 

@@ -84,7 +84,7 @@ async def test_a_process_that_is_never_idle_sees_that_another_has_died(tmp_path)
     assert await holder.stdout.readline() == b"held\n"
     client = Resonate(SqliteServer(path))
     client.register(hold)
-    async with client, asyncio.timeout(20):
+    async with client, asyncio.timeout(60):
 
         async def be_busy() -> None:
             while True:
@@ -104,7 +104,7 @@ async def test_a_process_that_was_taken_for_dead_gets_its_messages_again(tmp_pat
     path = tmp_path / "app.db"
     worker = Resonate(SqliteServer(path), group="work", pid="worker")
     worker.register(hold)
-    async with worker, asyncio.timeout(20):
+    async with worker, asyncio.timeout(60):
         (lock_file,) = tmp_path.glob("*-alive-*")
         lock_file.unlink()  # as a cleaner of temporary files may
         async with Resonate(SqliteServer(path), group="desk") as desk:  # which finds nobody alive

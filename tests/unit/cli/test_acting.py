@@ -39,7 +39,7 @@ def test_resolve_gives_a_promise_its_value(resonate):
         'order-asks:2 is resolved with {"yes":[1,2]}.\n'
     )
     with worker(resonate.url) as client:
-        assert client.get("order-asks").result(timeout=10) == {"yes": [1, 2]}
+        assert client.get("order-asks").result(timeout=60) == {"yes": [1, 2]}
 
 
 def test_a_value_that_is_no_json_is_text(resonate):
@@ -57,7 +57,7 @@ def test_what_was_meant_as_json_is_not_taken_for_text(resonate, text):
 def test_reject_gives_it_a_failure(resonate):
     assert resonate("reject", "order-asks:2", "not today").out == "order-asks:2 is rejected.\n"
     with worker(resonate.url) as client, pytest.raises(Exception, match="not today"):
-        client.get("order-asks").result(timeout=10)
+        client.get("order-asks").result(timeout=60)
 
 
 def test_a_promise_is_settled_once(resonate):
@@ -112,7 +112,7 @@ def test_invoke_offers_an_execution_to_a_group(resonate):
     assert resonate("invoke", "new", "--func", "double", "--arg", "21").out == "new is offered to group default.\n"
     assert resonate("why", "new", "--json").json["causes"][0]["kind"] == "no_worker"
     with worker(resonate.url) as client:
-        assert client.get("new").result(timeout=10) == 42
+        assert client.get("new").result(timeout=60) == 42
 
 
 def test_invoke_waits_for_the_result(resonate):
@@ -144,11 +144,11 @@ def test_settling_tells_a_worker_that_waits_at_once(resonate):
         seen: list[object] = []
 
         def wait() -> None:
-            seen.append(client.get("order-asks").result(timeout=20))
+            seen.append(client.get("order-asks").result(timeout=60))
             done.set()
 
         threading.Thread(target=wait, daemon=True).start()
         resonate("resolve", "order-asks:2", "true")
-        assert done.wait(10)
+        assert done.wait(60)
     assert seen == [True]
     assert asyncio.iscoroutinefunction(checkout)

@@ -133,7 +133,7 @@ def test_a_reader_that_goes_away_is_no_error(url):
     with subprocess.Popen(command, env=environment(url), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         process.stdout.close()
         assert process.stderr.read() == b""
-        assert process.wait(30) == 141
+        assert process.wait(60) == 141
 
 
 def test_it_is_told_apart_from_its_libraries_when_they_are_missing(tmp_path):

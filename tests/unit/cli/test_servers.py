@@ -57,7 +57,7 @@ def server(request):
 
 
 def waits(resonate: Command, id: str) -> None:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while resonate("tree", id, "--json").json["root"]["status"] != "waiting":
         assert time.monotonic() < until
 
@@ -74,7 +74,7 @@ def test_the_whole_round_on_a_server(server):
         assert resonate("why", "a").lines[0] == "a (approve) was halted, and no worker is offered it."
         resonate("continue", "a")
         resonate("resolve", "a:2", '"fine"')
-        assert handle.result(timeout=20) == "fine"
+        assert handle.result(timeout=60) == "fine"
         assert resonate("invoke", "b", "-f", "approve").out == "b is offered to group default.\n"
         waits(resonate, "b")
         resonate("cancel", "b")

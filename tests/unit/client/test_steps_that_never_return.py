@@ -37,7 +37,7 @@ print("over")
 
 
 def test_the_process_ends_without_it_and_says_what_still_runs():
-    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "over\n"
     (line,) = [line for line in done.stderr.splitlines() if "still runs" in line]
     assert line.startswith("WARNING:resonate.steps:The step order-42:1 (never) of the execution order-42 still runs")

@@ -216,7 +216,7 @@ async def test_a_name_and_password_in_the_url_go_into_a_header_and_nowhere_else(
     backend = wild.backend(f"http://me%40here:{SECRET}@wild")
     assert SECRET not in repr(backend)
     assert backend.url == "http://wild"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         store = backend.connect(group="g", pid="p")
         await store.start()
         await store.stop()

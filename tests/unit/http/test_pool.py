@@ -280,7 +280,7 @@ async def test_an_answer_before_all_was_read_counts_and_ends_the_connection():
     pool = Pool(route(server.sockets[0].getsockname()[1], idle=60))
     found = await pool.ask(post(b"x" * 2**24))
     assert (found.status, found.body) == (413, b"large")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await until(lambda: not pool._open)
     await pool.close()
     server.close()
@@ -313,7 +313,7 @@ async def test_what_has_no_end_is_not_read_to_its_end(first, again, expected):
         while True:
             await peer.say(again * 100)
 
-    async with pool_to(answers) as (pool, _server), asyncio.timeout(20):
+    async with pool_to(answers) as (pool, _server), asyncio.timeout(60):
         with pytest.raises(expected):
             await pool.ask(post(b"x"))
 

@@ -134,7 +134,7 @@ async def test_a_workflow_finishes_once_the_server_is_sane_again(name):
         running = asyncio.ensure_future(client.run("root", flow))
         await until(lambda: len(wild.kinds) >= 6)
         wild.posts.extend([BAD[name][0]] * 3)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await running == 4
     assert not wild.posts
 
@@ -189,7 +189,7 @@ async def test_a_value_larger_than_the_server_takes_fails_its_execution_and_noth
 
     client = wild.client()
     client.register(flow)
-    async with client, asyncio.timeout(20):
+    async with client, asyncio.timeout(60):
         with pytest.raises(StoreError, match="larger"):
             await client.run("root", flow)
 
@@ -222,7 +222,7 @@ async def test_closing_the_client_wakes_who_waits_for_the_server():
         wild.always = lambda _: httpx.ConnectError("down")
         waiting = asyncio.ensure_future(client.promises.create("p", timeout=1000))
         await until(lambda: len(wild.requests) >= 5)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(StoreError, match="stopped"):
             await waiting
 
@@ -261,7 +261,7 @@ async def test_a_worker_that_is_cut_off_stops_before_its_lease_ends_and_goes_on_
         await wild.clock.advance(120_000)
         assert [instant - begun[0] < 60_000 for instant in canceled] == [True]
         wild.always = None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await running == "done"
     assert len(begun) == 2
 

@@ -10,7 +10,7 @@ from resonate import Context, Resonate
 from resonate.runtime.driver import Driver
 from resonate.testing.harness import Harness
 
-SOON = 5
+SOON = 60
 
 
 async def never() -> None:

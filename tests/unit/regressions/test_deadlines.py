@@ -10,7 +10,7 @@ import pytest
 from resonate import Context, PromiseTimedOut, UsageError
 from resonate.testing.harness import Harness
 
-SOON = 5
+SOON = 60
 
 
 async def never() -> None:

@@ -12,7 +12,7 @@ import pytest
 from resonate import ApplicationError, Context
 from resonate.testing.harness import Harness
 
-SOON = 5
+SOON = 60
 
 
 class Abort(BaseException):

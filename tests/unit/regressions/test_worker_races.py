@@ -23,7 +23,7 @@ from resonate.runtime.lease import LeaseKeeper
 from resonate.testing.harness import Harness
 from tests.unit.regressions.slow import Slow, a_moment
 
-SOON = 5
+SOON = 60
 user: ContextVar[str] = ContextVar("user", default="nobody")
 
 

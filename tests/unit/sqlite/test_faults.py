@@ -308,7 +308,7 @@ async def test_damage_is_told_to_all_who_wait_though_nothing_else_happens(tmp_pa
         damage(path)
         for task in (waiting, listening):
             with pytest.raises(StoreError, match=r"app\.db.*\. Nothing more is written|nothing more is written"):
-                await asyncio.wait_for(task, 30)
+                await asyncio.wait_for(task, 60)
         assert [record for record in caplog.records if record.levelno == logging.ERROR and str(path) in record.message]
         assert not client.healthy
         with pytest.raises(StoreError, match=r"app\.db"):
@@ -405,7 +405,7 @@ async def test_a_page_that_makes_no_sense_is_told_when_it_is_needed(tmp_path, ga
         with pytest.raises(StoreError, match=r"app\.db is damaged; nothing more is written\. .*\.recover"):
             await client.promises.get("p42")
         with pytest.raises(StoreError, match="damaged"):
-            await asyncio.wait_for(waiting, 30)
+            await asyncio.wait_for(waiting, 60)
 
 
 @pytest.mark.parametrize(("column", "garbage"), [("tags", "x'7b2261'"), ("param_headers", "x'ff'")])

@@ -59,7 +59,7 @@ async def test_time_stands_still_while_a_thread_is_said_to_work() -> None:
     clock, go = VirtualClock(0), threading.Event()
     sleeper = asyncio.create_task(clock.sleep_until(10))
     with clock.busy():
-        work = asyncio.get_running_loop().run_in_executor(None, go.wait, 5)
+        work = asyncio.get_running_loop().run_in_executor(None, go.wait, 60)
         await asyncio.sleep(0.02)
         assert clock.now() == 0
         go.set()
@@ -75,11 +75,11 @@ async def test_leaving_busy_in_a_thread_lets_time_go_on() -> None:
     def work() -> None:
         with clock.busy():
             entered.set()
-            go.wait(5)
+            go.wait(60)
 
     thread = threading.Thread(target=work)
     thread.start()
-    entered.wait(5)
+    entered.wait(60)
     sleeper = asyncio.create_task(clock.sleep_until(10))
     await asyncio.sleep(0.01)
     assert clock.now() == 0
@@ -127,14 +127,14 @@ async def test_with_nobody_asleep_the_loop_rests(monkeypatch: pytest.MonkeyPatch
 
 async def test_two_clocks_on_one_loop_both_jump() -> None:
     one, two = VirtualClock(0), VirtualClock(0)
-    await asyncio.wait_for(asyncio.gather(one.sleep_until(DAY), two.sleep_until(DAY)), 5)
+    await asyncio.wait_for(asyncio.gather(one.sleep_until(DAY), two.sleep_until(DAY)), 60)
     assert (one.now(), two.now()) == (DAY, DAY)
 
 
 async def test_a_loop_that_hides_its_queue_is_given_some_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("resonate.testing.clock._ready", lambda loop: None)
     clock = VirtualClock(0)
-    await asyncio.wait_for(clock.sleep_until(DAY), 5)
+    await asyncio.wait_for(clock.sleep_until(DAY), 60)
     assert clock.now() == DAY
 
 
@@ -214,7 +214,7 @@ async def test_an_advance_that_is_given_up_moves_nothing() -> None:
 async def test_an_instant_that_has_come_is_not_waited_for() -> None:
     clock = manual(10)
     for instant in (10, 9, 0, -1):
-        await asyncio.wait_for(clock.sleep_until(instant), 5)
+        await asyncio.wait_for(clock.sleep_until(instant), 60)
 
 
 async def test_two_can_advance_at_once() -> None:
@@ -301,7 +301,7 @@ def test_a_loop_that_is_stopped_holds_nothing() -> None:
     task = loop.create_task(clock.sleep_until(15))
     loop.call_soon(loop.stop)
     loop.run_forever()
-    asyncio.run(asyncio.wait_for(clock.sleep_until(20), 5))
+    asyncio.run(asyncio.wait_for(clock.sleep_until(20), 60))
     assert clock.now() == 20
     loop.run_until_complete(task)
     loop.close()
@@ -316,7 +316,7 @@ def test_sleepers_on_two_loops_wake_in_order() -> None:
             with clock.busy():
                 tasks = [asyncio.create_task(note(clock, seen, name, at)) for at in instants]
                 await asyncio.sleep(0)
-                ready.wait(5)
+                ready.wait(60)
             await asyncio.gather(*tasks)
 
         asyncio.run(main())
@@ -328,7 +328,7 @@ def test_sleepers_on_two_loops_wake_in_order() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(5)
+        thread.join(60)
     assert seen == [("a", 10), ("b", 20), ("a", 30), ("b", 40), ("a", 50)]
 
 
@@ -340,7 +340,7 @@ def test_a_loop_waits_for_the_work_of_another() -> None:
         async def main() -> None:
             await clock.sleep_until(1)
             slept.set()
-            go.wait(5)
+            go.wait(60)
             seen.append(clock.now())
 
         asyncio.run(main())
@@ -349,14 +349,14 @@ def test_a_loop_waits_for_the_work_of_another() -> None:
 
     async def main() -> None:
         thread.start()
-        await asyncio.get_running_loop().run_in_executor(None, slept.wait, 5)
+        await asyncio.get_running_loop().run_in_executor(None, slept.wait, 60)
         sleeper = asyncio.create_task(clock.sleep_until(10))
         await asyncio.sleep(0.05)
         assert not sleeper.done()
         go.set()
-        await asyncio.wait_for(sleeper, 5)
+        await asyncio.wait_for(sleeper, 60)
 
     asyncio.run(main())
-    thread.join(5)
+    thread.join(60)
     assert seen == [1]
     assert clock.now() == 10

@@ -14,7 +14,7 @@ MakeClock: TypeAlias = Callable[[], Clock]
 ClockCheck: TypeAlias = Check[[Clock]]
 
 _CHECKS: Final[Checks[[Clock]]] = Checks()
-_PATIENCE: Final = 10.0
+_PATIENCE: Final = 60.0
 
 
 @_CHECKS

@@ -25,7 +25,7 @@ from resonate.testing.contracts.store.stage import EXTERNAL, TARGETED, TTL, Memb
 CHECKS: Final = StoreChecks()
 
 _MANY: Final = 20
-_PATIENCE: Final = 10.0
+_PATIENCE: Final = 60.0
 """Real seconds after which a reader that should have ended is said to hang."""
 
 
