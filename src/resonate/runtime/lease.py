@@ -60,7 +60,7 @@ class LeaseKeeper:
         self._ttl_ms = ttl_ms
         self._on_lost = on_lost
         self._on_refused = on_refused
-        self._renewals: dict[str, set[asyncio.Task[bool]]] = {}  # by origin: what is under way
+        self._renewals: dict[str, list[asyncio.Task[bool]]] = {}  # by origin: what is under way, the oldest first
         self._own_thread = own_thread
         self._lock = threading.Lock()
         self._held: dict[str, tuple[int, int]] = {}  # id -> task version, instant of the last renewal
@@ -154,7 +154,7 @@ class LeaseKeeper:
             while True:
                 if not self._needed.is_set():
                     await self._needed.wait()
-                    beat_at = self._clock.now() + half
+                    beat_at = self._oldest() + half  # and not from now: this may be late to wake
                 tick_at = self._clock.now() + part if self._is_uncertain(half) else beat_at
                 await self._clock.sleep_until(min(beat_at, tick_at))
                 self._give_up_stale()
@@ -171,6 +171,11 @@ class LeaseKeeper:
             for origin in tuple(self._renewals):
                 self._forget(origin)
 
+    def _oldest(self) -> int:
+        """Return when the lease that lapses first was asked for; now, if none is held any more."""
+        with self._lock:
+            return min((renewed for _, renewed in self._held.values()), default=self._clock.now())
+
     def _is_uncertain(self, half: int) -> bool:
         """Say whether a renewal is under way, or one that was due has failed."""
         now = self._clock.now()
@@ -186,16 +191,18 @@ class LeaseKeeper:
         for origin, tasks in groups.items():
             if any(now - held[task.id][1] >= age for task in tasks):
                 renewal = asyncio.get_running_loop().create_task(self._renew(tasks, now))
-                self._renewals.setdefault(origin, set()).add(renewal)
+                self._renewals.setdefault(origin, []).append(renewal)
                 renewal.add_done_callback(partial(self._ended_one, origin))
 
     def _ended_one(self, origin: str, renewal: asyncio.Task[bool]) -> None:
         """Take note of an answer, for which the older requests are wanted no more, or that there was none."""
-        if not renewal.cancelled() and renewal.result():
-            self._forget(origin)
-            return
-        under_way = self._renewals.get(origin, set())
-        under_way.discard(renewal)
+        under_way = self._renewals.get(origin, [])
+        if renewal in under_way:
+            place = under_way.index(renewal)
+            answered = not renewal.cancelled() and renewal.result()
+            for older in under_way[:place] if answered else ():
+                older.cancel()
+            del under_way[0 if answered else place : place + 1]
         if not under_way:
             self._renewals.pop(origin, None)
 
@@ -244,8 +251,9 @@ class LeaseKeeper:
             self._tell(self._on_lost, task.id, task.version, reason)
 
     def _tell(self, callback: Callable[..., None], *args: object) -> None:
-        if self._home is not None and not self._home.is_closed():
-            self._home.call_soon_threadsafe(callback, *args)
+        if self._home is not None:
+            with suppress(RuntimeError):  # its loop was closed: nobody is there to be told
+                self._home.call_soon_threadsafe(callback, *args)
 
 
 def _done(ended: asyncio.Future[None]) -> None:

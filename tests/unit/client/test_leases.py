@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import timedelta
 
 from resonate import Context, MemoryServer, sync
 from resonate.core.trace import LeaseLost, TaskAcquired
+from tests.unit.told import Told
 
 
 class Listener:
@@ -123,22 +123,28 @@ async def test_a_cancel_in_this_process_stops_the_step_that_runs(harness):
 
 
 def test_heartbeats_go_on_while_a_step_blocks_the_event_loop():
-    # Two workers on two event loops, on real time, so that one can take over while the other's loop stands still.
-    server, heard = MemoryServer(), Listener()
+    # Two workers on two event loops, so that one can take over while the other's loop stands still.
+    clock, heard = Told(), Listener()
+    server = MemoryServer(clock)
     runs = []
+
+    def is_renewed() -> bool:
+        (task,) = server.snapshot().tasks
+        return task.expires_at == clock.at + 10_000
 
     async def rude() -> str:
         runs.append(1)
-        time.sleep(0.9)  # noqa: ASYNC251 - blocking the loop is what is tested
+        for _ in range(6):  # which blocks the loop for three lengths of its lease
+            clock.pass_by(5_000, is_renewed)
         return "done"
 
     with (
-        sync.Resonate(server, pid="one", ttl=0.3, tracers=[heard]) as one,
-        sync.Resonate(server, pid="two", ttl=0.3, tracers=[heard]) as two,
+        sync.Resonate(server, pid="one", ttl=10, grace=0, tracers=[heard]) as one,
+        sync.Resonate(server, pid="two", ttl=10, grace=0, tracers=[heard]) as two,
     ):
         one.register(rude)
         two.register(rude)
-        assert one.begin_run("a", rude).result(timeout=10) == "done"
+        assert one.begin_run("a", rude).result(timeout=60) == "done"
     assert runs == [1]
     assert heard.of(LeaseLost) == []
     assert len(heard.of(TaskAcquired)) == 1
