@@ -15,8 +15,10 @@ from __future__ import annotations
 import asyncio
 import atexit
 import concurrent.futures
+import inspect
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import suppress
 from copy import copy
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -482,9 +484,24 @@ class _LoopThread:
         self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end: asyncio.Event | None = None
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="resonate-sync", daemon=True)
+        self._lock = threading.Lock()
+        self._calls: dict[concurrent.futures.Future[Any], Coroutine[Any, Any, Any]] = {}  # which somebody waits for
+        self._over = False
+        self._thread = threading.Thread(target=self._run_thread, name="resonate-sync", daemon=True)
         self._thread.start()
         self._ready.wait()
+
+    def _run_thread(self) -> None:
+        try:
+            asyncio.run(self._run())
+        finally:
+            with self._lock:
+                self._over = True
+                left, self._calls = self._calls, {}
+            for future, coroutine in left.items():  # asked for in the loop's last turn, and never begun
+                if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+                    coroutine.close()
+                _ = future.cancel()
 
     async def _run(self) -> None:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
@@ -496,8 +513,12 @@ class _LoopThread:
         closed = UsageError("The client was closed while a call was under way.", hint=_OPEN)
         coroutine = ask()
         try:
-            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        except RuntimeError:  # the loop has ended
+            with self._lock:
+                if self._over:
+                    raise closed
+                future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+                self._calls[future] = coroutine
+        except (RuntimeError, UsageError):  # the loop has ended
             coroutine.close()
             raise closed from None
         try:
@@ -510,10 +531,13 @@ class _LoopThread:
             raise TimeoutError(f"{what} has no result after {limit} s; it goes on.") from None
         finally:
             future.cancel()  # when the wait was cut short, by the limit or by Ctrl-C
+            with self._lock:
+                _ = self._calls.pop(future, None)
 
     def stop(self) -> None:
-        if self._loop is not None and self._end is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._end.set)
+        if self._loop is not None and self._end is not None:
+            with suppress(RuntimeError):  # it has ended
+                self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join()
 
 

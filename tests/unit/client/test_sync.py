@@ -7,13 +7,14 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 
 from resonate import Conflict, Context, MemoryServer, NotFound, PromiseCanceled, PromiseState, UsageError
-from resonate.sync import Handle, Resonate
+from resonate.sync import Handle, Resonate, _LoopThread
 from resonate.testing import VirtualClock
 
 
@@ -244,6 +245,31 @@ def test_whoever_waits_is_told_when_it_is_closed():
     waiting.join(60)
     assert len(said) == 1
     assert "closed" in said[0]
+
+
+def test_a_call_in_the_last_turn_of_the_loop_is_told_that_the_client_is_closed(monkeypatch):
+    thread, said = _LoopThread(), []
+    loop, close = thread._loop, thread._loop.close
+
+    async def asked() -> None: ...
+
+    def ask() -> None:
+        with pytest.raises(UsageError, match="closed") as caught:
+            thread.call(asked)
+        said.append(caught.value)
+
+    asking = threading.Thread(target=ask, daemon=True)
+
+    def close_at_last() -> None:
+        asking.start()
+        while not loop._ready:
+            time.sleep(0.001)
+        close()
+
+    monkeypatch.setattr(loop, "close", close_at_last)
+    thread.stop()
+    asking.join(10)
+    assert len(said) == 1
 
 
 def test_a_client_that_fails_to_open_leaves_nothing_behind():
