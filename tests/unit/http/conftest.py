@@ -18,7 +18,7 @@ def wild() -> Wild:
 @pytest.fixture
 async def store(wild: Wild) -> AsyncIterator[RemoteStore]:
     """A store of it that has been started without a question."""
-    store = wild.backend(dialect=OURS, timeout=5).connect(group="g", pid="p")
+    store = wild.backend(dialect=OURS, timeout=60).connect(group="g", pid="p")
     await store.start()
     wild.requests.clear()
     yield store

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import warnings
 
 import httpx
 import pytest
 
+from resonate import UsageError
 from resonate.adapters.http.carrier import ClientCarrier, LeanCarrier, Limits
 from resonate.adapters.http.carriers import default_carrier
 from resonate.core.protocol.dialect import OURS
@@ -65,6 +68,18 @@ async def test_a_client_that_is_given_serves_every_loop_on_its_own_and_is_not_cl
         await store.stop()
         assert not client.is_closed
     assert threads == {threading.get_ident()}
+
+
+def test_a_client_whose_loop_has_ended_is_refused_and_leaves_nothing_to_warn_of(wild):
+    client = wild.http_client()
+    store = wild.backend(client=client, dialect=OURS).connect(group="g", pid="p")
+    asyncio.run(store.start())
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        with pytest.raises(UsageError, match="loop that has ended"):
+            asyncio.run(ask(store))
+        gc.collect()
+    assert [str(one.message) for one in warned if "never awaited" in str(one.message)] == []
 
 
 async def test_a_client_s_own_headers_and_hooks_are_used(wild):

@@ -89,7 +89,7 @@ def respond(reply):
 def test_a_request_ends_with_a_reply_or_an_error_of_ours(script, claims):
     async def run():
         wild = Wild()
-        store = wild.backend(dialect=OURS, timeout=5).connect(group="g", pid="p")
+        store = wild.backend(dialect=OURS, timeout=60).connect(group="g", pid="p")
         await store.start()
         wild.posts.extend(map(respond, script))
         request = TaskAcquire(id="p", version=1, pid="p", ttl=1) if claims else PromiseGet("p")

@@ -115,7 +115,7 @@ async def test_what_is_no_answer_is_an_error_of_its_type(wild, name):
 
 def patience(name):
     """Return how long a request may take: long, unless that is what it is about, since machines can be busy."""
-    return 0.1 if name in {"never", "stalls within the body"} else 5
+    return 0.1 if name in {"never", "stalls within the body"} else 60
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -134,7 +134,7 @@ async def test_a_workflow_finishes_once_the_server_is_sane_again(name):
         running = asyncio.ensure_future(client.run("root", flow))
         await until(lambda: len(wild.kinds) >= 6)
         wild.posts.extend([BAD[name][0]] * 3)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             assert await running == 4
     assert not wild.posts
 

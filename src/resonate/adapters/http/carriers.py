@@ -17,6 +17,7 @@ from attrs import field, frozen
 
 from resonate.adapters.http.carrier import Carrier, ClientCarrier, LeanCarrier, Limits
 from resonate.adapters.http.pool import Pool, Route
+from resonate.errors import UsageError
 
 T = TypeVar("T")
 
@@ -79,7 +80,16 @@ class Carriers:
         """Run `work` on a loop on which `here` may be called."""
         if not self._shared or not self._home or self._home[0] is asyncio.get_running_loop():
             return await work()
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self._home[0]))
+        working = work()
+        try:
+            future = asyncio.run_coroutine_threadsafe(working, self._home[0])
+        except RuntimeError as error:
+            working.close()
+            raise UsageError(
+                "The httpx client that was given belongs to an event loop that has ended.",
+                hint="Open the store on the loop that lives longest, or give a function that makes a client.",
+            ) from error
+        return await asyncio.wrap_future(future)
 
     def known(self) -> Carrier | None:
         """Return the carrier that may be used here and now; None if `run` and `here` are needed."""

@@ -13,6 +13,7 @@ import random
 from asyncio import AbstractEventLoop
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeAlias
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -157,9 +158,9 @@ class HttpNetwork:
 
     def _refused(self, error: AuthError) -> None:
         """End the messages with an error: the server refuses us, whichever request it was that it said so to."""
-        home = self._home
-        if home is not None and not home.is_closed():
-            home.call_soon_threadsafe(self._end_for_good, error)
+        if self._home is not None:
+            with suppress(RuntimeError):  # its loop was closed: nobody reads any more
+                self._home.call_soon_threadsafe(self._end_for_good, error)
 
     def _end_for_good(self, error: AuthError) -> None:
         if self._reader is not None:

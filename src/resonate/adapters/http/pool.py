@@ -21,6 +21,8 @@ from resonate.adapters.http.connection import Asked, Connection, Reply
 
 _LOOK: Final = 1.0
 """How often it is looked for what has run out of time, in seconds."""
+_GRAIN: Final = 0.001
+"""What is due within so many seconds is due: what was asked for together ends together, as timers are no finer."""
 _EYEBALLS: Final = 0.25
 """Where a name has several addresses, the next one is tried too after so many seconds (RFC 8305)."""
 
@@ -123,8 +125,9 @@ class Pool:
     def _look_around(self) -> None:
         """End what has run out of time: requests, and connections that nobody uses."""
         now = self._loop.time()
+        due = now + _GRAIN
         first = next(iter(self._asked), None)
-        while first is not None and first.deadline <= now:
+        while first is not None and first.deadline <= due:
             self._fail(first, TimeoutError())
             first = next(iter(self._asked), None)
         while self._idle and self._idle[0].since + self._route.idle <= now:
