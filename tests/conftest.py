@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from resonate import logs
 
-# A busy machine is no bug, so no example has a deadline; a failure prints what reproduces it.
-settings.register_profile("project", deadline=None, print_blob=True)
+# A busy machine is no bug, so no example has a deadline, and none is too slow; a failure prints what reproduces it.
+settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("project")
 # Nor is a log line late on one, whose handler a test reads from.
 logs.PATIENCE = 5.0

@@ -1,7 +1,6 @@
 import asyncio
 import gc
 import threading
-import time
 import warnings
 from contextlib import suppress
 
@@ -195,15 +194,13 @@ async def test_a_reader_that_is_cancelled_loses_nothing(server: MemoryServer) ->
 
 
 async def test_a_message_from_another_thread_wakes_the_reader() -> None:
-    server = MemoryServer()
+    server = MemoryServer(VirtualClock(auto_jump=False))  # so that no retry can wake it
     store = await started(server)
     reader = asyncio.create_task(anext(store.messages()))
     await asyncio.sleep(0)
-    before = time.monotonic()
     thread = threading.Timer(0.01, create, (server, "p", TARGET))
     thread.start()
     assert await asyncio.wait_for(reader, 60) == Execute("p", 0)
-    assert time.monotonic() - before < 3
     thread.join()
     await store.stop()
 

@@ -61,7 +61,7 @@ async def hold(ctx: Context) -> str:
     return await ctx.run(never)
 
 async def main():
-    client = Resonate(f"sqlite:///{sys.argv[1]}")
+    client = Resonate(f"sqlite:///{sys.argv[1]}", ttl=600)
     client.register(hold)
     async with client:
         await client.run("held", hold)

@@ -72,7 +72,7 @@ async def outcome(codec: Any, step: Callable[..., Any], value: Any, *, continuat
         client.register(step)
         client.register(twice)
         handle = await client.begin_run("w", twice, step.__name__, value)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while server.snapshot().tasks[0].state not in {TaskState.SUSPENDED, TaskState.FULFILLED}:  # noqa: ASYNC110 - a server has no event for it
                 await asyncio.sleep(0)
             await client.promises.resolve("w:2")

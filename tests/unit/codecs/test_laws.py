@@ -44,7 +44,10 @@ def same(a, b):
 @pytest.mark.parametrize("type_", GENERATED, ids=label)
 def test_generated_values_come_back_equal_or_are_refused(type_):
     # Values of a type that contains itself are drawn by throwing the too large ones away: that is no bad health here.
-    @settings(max_examples=40, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.data_too_large])
+    @settings(
+        max_examples=40,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+    )
     @given(st.from_type(type_))
     def check(value):
         try:

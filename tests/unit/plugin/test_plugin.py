@@ -150,7 +150,7 @@ def test_a_year_takes_no_time(run):
         began, real = resonate_harness.clock.now(), time.perf_counter()
         assert await resonate.run("x", yearly) == 2
         assert resonate_harness.clock.now() - began == YEAR.total_seconds() * 1000
-        assert time.perf_counter() - real < 5
+        assert time.perf_counter() - real < 60
     """
     run(ini=AUTO, test_it=HEAD + dedent(source)).counts(passed=1)
 
@@ -350,16 +350,17 @@ def test_a_task_that_a_step_leaves_running(run):
 
 def test_a_thread_that_a_step_does_not_leave(run):
     source = """
-    go = threading.Event()
+    begun, go = threading.Event(), threading.Event()
 
     def hangs() -> None:
-        go.wait(8)
+        begun.set()
+        go.wait(60)
 
     @pytest.mark.resonate(unfinished=True, grace=0)
     async def test_hangs(resonate):
         resonate.register(hangs)
         await resonate.begin_run("x", hangs)
-        await asyncio.sleep(0.2)
+        await asyncio.to_thread(begun.wait)
     """
     ended = run(ini=AUTO, test_it=HEAD + dedent(source) + "\ndef test_after():\n    go.set()\n")
     ended.counts(failed=1, passed=1)

@@ -33,6 +33,10 @@ async def test_a_race_that_is_canceled_cancels_its_contestants() -> None:
         assert await asyncio.wait_for(client.run("o", hurried), SOON) == "gave up"
 
 
+def heartbeats() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == "resonate-heartbeat"}
+
+
 async def test_a_client_whose_closing_is_canceled_is_closed() -> None:
     async def use(client: Resonate, closing: asyncio.Event) -> None:
         async with client:
@@ -41,7 +45,7 @@ async def test_a_client_whose_closing_is_canceled_is_closed() -> None:
 
     client, closing = Resonate(grace=60), asyncio.Event()
     client.register(never)
-    before = asyncio.all_tasks()
+    before, beating = asyncio.all_tasks(), heartbeats()
     using = asyncio.create_task(use(client, closing))
     await closing.wait()
     for _ in range(10):
@@ -50,7 +54,7 @@ async def test_a_client_whose_closing_is_canceled_is_closed() -> None:
     await asyncio.wait([using])
     assert using.cancelled()
     assert not client.healthy
-    assert not [thread for thread in threading.enumerate() if thread.name == "resonate-heartbeat"]
+    assert heartbeats() <= beating
     for _ in range(10):
         await asyncio.sleep(0)
     assert asyncio.all_tasks() == before

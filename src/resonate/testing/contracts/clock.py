@@ -15,6 +15,8 @@ ClockCheck: TypeAlias = Check[[Clock]]
 
 _CHECKS: Final[Checks[[Clock]]] = Checks()
 _PATIENCE: Final = 60.0
+_TRIES: Final = 20
+"""On a machine that does much else, an instant may have passed before anybody sleeps until it."""
 
 
 @_CHECKS
@@ -50,14 +52,19 @@ async def an_instant_that_has_passed_is_not_waited_for(clock: Clock) -> None:
 
 @_CHECKS
 async def sleepers_wake_in_the_order_of_their_instants(clock: Clock) -> None:
-    start, woken = clock.now(), list[int]()
+    async def sleep(instant: int) -> None:
+        await clock.sleep_until(instant)
+        woken.append(instant)
 
-    async def sleep(offset: int) -> None:
-        await clock.sleep_until(start + offset)
-        woken.append(offset)
-
-    await asyncio.wait_for(asyncio.gather(*(sleep(offset) for offset in (90, 10, 50, 130))), _PATIENCE)
-    agree(woken, [10, 50, 90, 130], "the order")
+    for _ in range(_TRIES):
+        start, woken = clock.now(), list[int]()
+        sleeping = asyncio.gather(*(sleep(start + offset) for offset in (90, 10, 50, 130)))
+        await asyncio.sleep(0)  # each has begun
+        in_time = clock.now() < start + 10
+        await asyncio.wait_for(sleeping, _PATIENCE)
+        if in_time:  # an instant that has passed is not slept for
+            agree([instant - start for instant in woken], [10, 50, 90, 130], "the order")
+            return
 
 
 @_CHECKS
