@@ -45,8 +45,8 @@ def int_wrong(name: str, value: object, least: int = 0) -> str | None:
 
 def texts_wrong(name: str, value: object) -> str | None:
     """Refuse what is not a mapping of strings to strings."""
+    texts: Any = value
     if type(value) in _MAPPINGS or isinstance(value, Mapping):  # the first is quick, and nearly always so
-        texts: Any = value  # `cast` would be a call
         for key, text in texts.items():
             if type(key) is not str or type(text) is not str:
                 break
