@@ -367,8 +367,7 @@ class Context:
                 await wait([won])
             return won.result()
         finally:  # also when the race itself is canceled
-            for future in futures:
-                future.cancel()
+            _give_up(futures)
 
     # ------------------------------------------------------------ what would else not be the same twice
 
@@ -611,6 +610,21 @@ def _future(awaitable: Awaitable[T], loop: DurableLoop) -> Future[T]:
     return awaitable if isinstance(awaitable, Future) else loop.create_task(awaitable)
 
 
+def _give_up(futures: Iterable[Future[Any]]) -> None:
+    """Cancel what nobody waits for any more. How it ends, or has ended, is not to be heard of."""
+    for future in futures:
+        future.cancel()
+        if future.done():
+            _hear(future)
+        else:
+            future.add_done_callback(_hear)  # a task, which may yet fail
+
+
+def _hear(future: Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()
+
+
 class _Fan:
     """Run calls with a bound on how many are open, each started in order. Costs the same for each, however many."""
 
@@ -634,8 +648,7 @@ class _Fan:
                 for finished in await self._next():
                     results[open_.pop(finished)] = finished.result()
         finally:
-            for left in open_:
-                left.cancel()
+            _give_up(open_)
         return results
 
     async def _next(self) -> list[Future[Any]]:
