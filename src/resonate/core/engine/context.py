@@ -25,6 +25,7 @@ from resonate.core.engine.execution import Execution
 from resonate.core.engine.identity import CALLER, Identity, Kind, fingerprint
 from resonate.core.engine.info import Info
 from resonate.core.engine.loop import FIRST_COMPLETED, Branch, DurableLoop, Future, current_branch, wait
+from resonate.core.engine.outcome import with_unresolved
 from resonate.core.engine.scope import Scope
 from resonate.core.function import Function, FunctionKind, check_call, describe, refuse_retry
 from resonate.core.protocol.records import PromiseRecord, Value
@@ -567,6 +568,7 @@ class Context:
         except CodecError as error:
             error.execution = self._execution.id
             error.step = error.step or f"{self._scope.id}, calling {call.func}"
+            with_unresolved(error, signature)
             raise
 
     def _chosen_id(self) -> str | None:

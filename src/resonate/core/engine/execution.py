@@ -801,7 +801,8 @@ class Execution:
             encoded = self.env.codec.encode(event.value, child.returns, at=child.id)
         except CodecError as error:
             assert child.function is not None
-            placed(error, f"the result of {child.function.name}", execution=self.id, step=child.id)
+            callee = child.function
+            placed(error, f"the result of {callee.name}", execution=self.id, step=child.id, signature=callee.signature)
             self._emit(trace.CodecFailed, id=child.id, path=getattr(error, "path", ""), message=str(error))
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
             return
@@ -1078,7 +1079,10 @@ class Execution:
             try:
                 value = self.env.codec.encode(scope.outcome, scope.function.signature.returns, at=scope.id)
             except CodecError as failed:
-                placed(failed, f"the result of {scope.function.name}", execution=self.id, step=scope.id)
+                callee = scope.function
+                placed(
+                    failed, f"the result of {callee.name}", execution=self.id, step=scope.id, signature=callee.signature
+                )
                 self._emit(trace.CodecFailed, id=scope.id, path=getattr(failed, "path", ""), message=str(failed))
                 error = failed
             else:
