@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
+import weakref
 
 import pytest
 
 from resonate.runtime.eager import begin
 
+HOLDER: contextvars.ContextVar[object] = contextvars.ContextVar("HOLDER", default=None)
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="")
 
 
@@ -171,3 +173,18 @@ async def test_threads_that_call_back_meanwhile_are_all_heard() -> None:
     finally:
         sys.setswitchinterval(interval)
     assert (heard[0], begun[0]) == (5_000, len(tasks))
+
+
+async def test_what_a_body_knew_is_let_go_when_it_is_over_and_not_in_the_loops_next_turn():
+    class Known:
+        pass
+
+    async def body() -> weakref.ref[Known]:
+        known = Known()
+        HOLDER.set(known)
+        return weakref.ref(known)
+
+    task = begin(asyncio.get_running_loop(), body())
+    known = task.result()
+    del task
+    assert known() is None

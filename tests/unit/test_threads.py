@@ -2,20 +2,35 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
+from pathlib import Path
 
 import pytest
 
 from resonate.runtime.threads import Threads
 
 SOON = 10
+DESCRIPTORS = Path("/proc/self/fd")
+
+
+@pytest.fixture(params=["as they are", "no eventfd", "no descriptor left"])
+def gates(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_count: int) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    if request.param == "no eventfd":
+        monkeypatch.delattr(os, "eventfd", raising=False)
+    elif request.param == "no descriptor left":
+        monkeypatch.setattr(os, "eventfd", fails, raising=False)
 
 
 @pytest.fixture
-def pool() -> Iterator[Threads]:
+def pool(gates: None) -> Iterator[Threads]:
     pool = Threads(3, "pool-under-test")
     yield pool
     pool.shutdown(cancel_futures=True)
@@ -111,3 +126,14 @@ def test_no_process_waits_for_its_threads(pool):
     pool.submit(free.wait)
     assert [thread.daemon for thread in threads()] == [True]
     free.set()
+
+
+@pytest.mark.skipif(not DESCRIPTORS.is_dir(), reason="this system does not list a process's descriptors")
+def test_a_closed_pool_has_given_back_its_descriptors():
+    before = len(list(DESCRIPTORS.iterdir()))
+    pool, together = Threads(3, "pool-under-test"), threading.Barrier(4, timeout=SOON)
+    for _ in range(3):
+        pool.submit(together.wait)
+    together.wait()
+    pool.shutdown()
+    assert len(list(DESCRIPTORS.iterdir())) == before

@@ -63,6 +63,11 @@ class Form(StrEnum):
     PLAIN = "def"
 
 
+# By names of their own where each step looks: on Python 3.11 a member is found in its class as slowly as by a call.
+WORKFLOW: Final = FunctionKind.WORKFLOW
+ASYNC: Final = Form.ASYNC
+
+
 @frozen(kw_only=True)
 class Arity:
     """What arguments a function takes, its context or info excluded, in a form that is quick to check.

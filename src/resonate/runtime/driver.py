@@ -169,8 +169,13 @@ class Driver:
 
     def _carry_out(self, commands: list[do.Command]) -> Awaitable[list[do.Event] | Ending] | None:
         """Do what can be done at once; return what is to be awaited, if anything is."""
-        if len(commands) == 1 and isinstance(commands[0], do.Write):  # as in most turns
-            return self._write_one(commands[0].action)
+        if len(commands) == 1:  # as in most turns
+            command = commands[0]
+            if isinstance(command, do.Write):
+                return self._write_one(command.action)
+            if isinstance(command, do.RunStep):
+                self._start_step(command)
+                return None
         writes: list[do.Write] = []
         looks: tuple[str, ...] = ()
         request: Awaitable[list[do.Event] | Ending] | None = None
@@ -230,9 +235,9 @@ class Driver:
                 raise EngineBug(msg, execution=self._execution.id)
 
     def _answered(self, promise_id: str, reply: Any) -> do.Event:
+        if isinstance(reply, FenceReply) and isinstance(reply.action, PromiseReply):  # as nearly always
+            return do.PromiseKnown(reply.action.promise)
         match reply:
-            case FenceReply(action=PromiseReply(promise=promise)):
-                return do.PromiseKnown(promise)
             case Rejection(status=Status.CONFLICT | Status.NOT_FOUND):
                 raise _LeaseGone(reply.message)
             case FenceReply(action=Rejection(message=message)) | Rejection(message=message):

@@ -49,4 +49,5 @@ else:
         finally:
             tasks._enter_task(loop, outer)  # noqa: SLF001 - as above
             first.cancel()  # so that the loop passes it over; taking it out would race with threads that append
+            first._context = None  # noqa: SLF001 - it would keep what the step knows until the loop comes by
         return task

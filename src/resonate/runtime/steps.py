@@ -16,7 +16,7 @@ from resonate.core.engine.commands import Event, RunStep, StepFailed, StepReturn
 from resonate.core.engine.environment import Dependencies
 from resonate.core.engine.info import Info
 from resonate.core.engine.tries import NO_FAILURES, Failure, Failures
-from resonate.core.function import Form
+from resonate.core.function import ASYNC
 from resonate.core.insight.picture import Retrying
 from resonate.core.insight.words import span
 from resonate.core.payload import brief
@@ -155,7 +155,7 @@ class Steps:
     def _attempt(self, command: RunStep, execution: str, attempt: int) -> Awaitable[Any]:
         function = command.function
         args = self._arguments(command, execution, attempt)
-        if function.form is Form.ASYNC:
+        if function.form is ASYNC:
             called: Awaitable[Any] = function.fn(*args, **command.kwargs)
             return called
         call = partial(contextvars.copy_context().run, function.fn, *args, **command.kwargs)

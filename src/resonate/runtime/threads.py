@@ -5,14 +5,17 @@ Law 2: a closed pool begins nothing more, and its threads end as soon as what th
 Law 3: a process ends without what still runs. `concurrent.futures` would wait for it, for ever if it never returns.
 Law 4: of threads that wait, the one that worked last is taken, and it waits before who asked for its call is told:
     where calls follow one another, one thread runs them all.
+Law 5: a thread that is woken finds free what it needs next, Python's own lock and the pool's.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from functools import partial
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
@@ -22,15 +25,67 @@ T = TypeVar("T")
 _Call: TypeAlias = tuple[Future[Any], Callable[[], Any]]
 
 
+class _Lock:
+    """A gate for one, that opens once for each `open`: of what every system has."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lock.acquire()
+
+    def open(self) -> None:
+        """Let who waits pass, or who comes next."""
+        self._lock.release()
+
+    def wait(self) -> None:
+        """Return once it was opened."""
+        self._lock.acquire()
+
+    def close(self) -> None:
+        """Give back what it holds of the system: nothing."""
+
+
+class _Eventfd:
+    """A gate that is opened by a system call, during which Python's own lock is free for who waits.
+
+    Opened otherwise, it wakes a thread that at once has to wait for that lock: one more switch for each call.
+    """
+
+    __slots__ = ("_fd",)
+
+    def __init__(self) -> None:
+        self._fd = os.eventfd(0)
+
+    def open(self) -> None:
+        """Let who waits pass, or who comes next."""
+        os.eventfd_write(self._fd, 1)
+
+    def wait(self) -> None:
+        """Return once it was opened."""
+        os.eventfd_read(self._fd)
+
+    def close(self) -> None:
+        """Give back what it holds of the system: a descriptor."""
+        os.close(self._fd)
+
+
+def _gate() -> _Lock | _Eventfd:
+    """Return the best gate that can be had."""
+    if hasattr(os, "eventfd"):
+        with suppress(OSError):  # no descriptor is left
+            return _Eventfd()
+    return _Lock()
+
+
 class _Thread:
-    """One thread: what it is to run next, and the lock that it waits at for that."""
+    """One thread: what it is to run next, and the gate that it waits at for that."""
 
     __slots__ = ("call", "gate")
 
     def __init__(self) -> None:
         self.call: _Call | None = None  # None when the gate opens: the pool is closed
-        self.gate = threading.Lock()
-        self.gate.acquire()
+        self.gate = _gate()
 
 
 class Threads(Executor):
@@ -58,14 +113,14 @@ class Threads(Executor):
             if self._closed:
                 msg = "The pool is closed."
                 raise RuntimeError(msg)
-            if self._idle:
-                thread = self._idle.pop()
-                thread.call = call
-                thread.gate.release()
-            elif len(self._threads) < self._count:
+            thread = self._idle.pop() if self._idle else None
+            if thread is None and len(self._threads) < self._count:
                 self._start(call)
-            else:
+            elif thread is None:
                 self._calls.append(call)
+        if thread is not None:
+            thread.call = call
+            thread.gate.open()  # outside of the lock: the thread is to find it free
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - as `Executor` has it
@@ -79,7 +134,7 @@ class Threads(Executor):
         for future, _ in calls:
             _ = future.cancel()
         for thread in idle:
-            thread.gate.release()
+            thread.gate.open()
         if wait:
             for running in self._threads:
                 running.join()
@@ -92,6 +147,12 @@ class Threads(Executor):
         self._threads.append(thread)
 
     def _work(self, own: _Thread, first: _Call) -> None:
+        try:
+            self._run(own, first)
+        finally:
+            own.gate.close()
+
+    def _run(self, own: _Thread, first: _Call) -> None:
         call: _Call | None = first
         del first
         while call is not None:
@@ -104,7 +165,7 @@ class Threads(Executor):
             tell()
             del tell  # else what it tells would be kept alive until the next call
             if waits:
-                own.gate.acquire()
+                own.gate.wait()
                 call, own.call = own.call, None
 
 

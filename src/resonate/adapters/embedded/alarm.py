@@ -78,8 +78,8 @@ class Alarm:
             return
         if self._task is not None:
             self._task.cancel()
-        # Not by the loop's task factory: an eager one would ring within whatever set the alarm. And begun by hand, as this
-        # may be the loop's last turn: a coroutine that never begins is warned of when it is collected.
+        # Not by the loop's task factory: an eager one would ring within whatever set the alarm. And begun by hand, as
+        # this may be the loop's last turn: a coroutine that never begins is warned of when it is collected.
         sleeping = self._run()
         sleeping.send(None)
         self._task = Task(sleeping, loop=self.loop, name="resonate-alarm")

@@ -12,9 +12,9 @@ import asyncio
 import random
 from asyncio import AbstractEventLoop
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from email.utils import parsedate_to_datetime
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import httpx
@@ -168,12 +168,12 @@ class HttpNetwork:
 
     # ------------------------------------------------------------ requests
 
-    async def exchange(self, envelope: bytes, token: str | None) -> Answer:
+    def exchange(self, envelope: bytes, token: str | None) -> Coroutine[Any, Any, Answer]:
         """Post an envelope. Raise `NetworkError`."""
         carrier = self._carriers.known()
         if carrier is None:
-            return await self._carriers.run(lambda: self._exchange(envelope, token))
-        return await self._exchange_by(carrier, envelope, token)
+            return self._carriers.run(lambda: self._exchange(envelope, token))
+        return self._exchange_by(carrier, envelope, token)
 
     async def _exchange(self, envelope: bytes, token: str | None) -> Answer:
         return await self._exchange_by(await self._carriers.here(), envelope, token)

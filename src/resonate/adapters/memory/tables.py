@@ -28,7 +28,7 @@ from resonate.core.protocol.effects import (
     Send,
 )
 from resonate.core.protocol.objects import Promise, Task
-from resonate.core.protocol.records import PromiseRecord, PromiseState, ScheduleRecord
+from resonate.core.protocol.records import PENDING, PromiseRecord, ScheduleRecord
 from resonate.core.protocol.snapshot import PromiseSnapshot, TaskSnapshot
 from resonate.core.protocol.steps import CallbackDrain, InternalStep, ListenerDrain, PromiseTimeout, ScheduleFire
 
@@ -137,7 +137,7 @@ class Tables:
         instant = promise_due(promise)
         if instant is not None:
             self._agenda.put((_PROMISE, id), instant)
-        elif record.state is not PromiseState.PENDING:
+        elif record.state is not PENDING:
             self._agenda.drop((_PROMISE, id))
             if id in self._callbacks:
                 self._owed.extend(CallbackDrain(id, awaiter) for awaiter in self._callbacks[id])

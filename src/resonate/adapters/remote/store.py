@@ -176,8 +176,9 @@ class RemoteStore:
     async def send_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
         """Do many requests concurrently. Raise as the port says."""
         self._check_open()
-        if len(requests) == 1:
-            return [await self.send(requests[0])]
+        if len(requests) == 1 and not isinstance(requests[0], TaskHeartbeat):  # as in most turns
+            reply = await self._ask(requests[0], as_it_is)
+            return [self._allowed(requests[0], reply) if isinstance(reply, Rejection) else reply]
         replies: list[Any] = [None] * len(requests)
         left = enumerate(requests)
 
@@ -208,7 +209,9 @@ class RemoteStore:
     async def _ask_with(self, token: str | None, request: Request[R], edit: Edit) -> R | Rejection:
         corr_id = f"{self._prefix}-{next(self._numbers)}"
         envelope = encode_request(request, corr_id, token)
-        answer = await self._network.exchange(edit(envelope), token)
+        if edit is not as_it_is:
+            envelope = edit(envelope)
+        answer = await self._network.exchange(envelope, token)
         reply = self._read(request, corr_id, answer)
         if isinstance(reply, Rejection) and _is_failure(reply.status):
             raise self._failed(request, f"failed with {reply.status}: {reply.message}", answer)

@@ -40,6 +40,12 @@ class Role(_Quick):
     DETACHED = auto()
 
 
+# By names of their own where each step looks: on Python 3.11 a member is found in its class as slowly as by a call.
+STEP: Final = Role.STEP
+TIMER: Final = Role.TIMER
+RECORD: Final = Role.RECORD
+DETACHED: Final = Role.DETACHED
+
 LOCAL: Final = frozenset({Role.STEP, Role.WORKFLOW})
 """Run here, in this attempt."""
 EXTERNAL: Final = frozenset({Role.REMOTE, Role.TIMER, Role.PROMISE})
@@ -72,6 +78,16 @@ class Change(_Quick):
     DELIVERS = auto()
     ABANDONS = auto()
 
+
+ASKED: Final = Phase.ASKED
+OPEN: Final = Phase.OPEN
+SETTLED: Final = Phase.SETTLED
+
+CREATED: Final = Change.CREATED
+FINISHED: Final = Change.FINISHED
+SETTLES: Final = Change.SETTLES
+DELIVERS: Final = Change.DELIVERS
+ABANDONS: Final = Change.ABANDONS
 
 TRANSITIONS: Final[Mapping[tuple[Phase, Change], Phase]] = {
     (Phase.ASKED, Change.CREATED): Phase.OPEN,
@@ -195,7 +211,7 @@ class Child:
         self.function = function
         self.retry = retry
         self.returns = returns
-        self.phase = Phase.ASKED
+        self.phase: Phase = ASKED
         self.record: PromiseRecord | None = None
         self.param = NO_VALUE  # as it is asked for, until the store has it
         self.signature: Signature | None = None

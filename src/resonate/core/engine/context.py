@@ -20,14 +20,14 @@ from attrs import evolve, frozen
 from resonate.core import ids
 from resonate.core.durations import Duration, milliseconds
 from resonate.core.engine.callsite import calling_frame, site
-from resonate.core.engine.children import Child, Durable, Role
+from resonate.core.engine.children import STEP, Child, Durable, Role
 from resonate.core.engine.execution import Execution
-from resonate.core.engine.identity import CALLER, Identity, Kind, fingerprint
+from resonate.core.engine.identity import CALLER, RUN, Identity, Kind, fingerprint
 from resonate.core.engine.info import Info
 from resonate.core.engine.loop import FIRST_COMPLETED, Branch, DurableLoop, Future, current_branch, wait
 from resonate.core.engine.outcome import with_unresolved
 from resonate.core.engine.scope import Scope
-from resonate.core.function import Function, FunctionKind, check_call, describe, refuse_retry
+from resonate.core.function import WORKFLOW, Function, check_call, describe, refuse_retry
 from resonate.core.protocol.records import PromiseRecord, Value
 from resonate.core.retry import RetryPolicy, check_policy
 from resonate.core.values import UNTYPED, Call, Signature
@@ -466,18 +466,19 @@ class Context:
     ) -> Child:
         chosen = self._options
         function = self._function(fn)
-        refuse_target(chosen, function.name)
+        if chosen.target is not None:
+            refuse_target(chosen, function.name)
         check_call(function, args, kwargs)
-        child_id = self._execution.draw_id(branch, self._chosen_id())
+        child_id = self._execution.draw_id(branch, None if chosen.id is None else self._chosen_id())
         call = Call(function.name, args, kwargs, function.version)
         param = self._encode(call, function.signature, child_id)
-        workflow = function.kind is FunctionKind.WORKFLOW
+        workflow = function.kind is WORKFLOW
         if workflow:
             refuse_retry(function.fn, chosen.retry)
         timeout_ms = chosen.timeout_ms if chosen.timeout_ms is not None else function.timeout_ms
         return self._execution.ask(
-            Role.WORKFLOW if workflow else Role.STEP,
-            _identity(Kind.RUN, function.name, function.version, param, frame),
+            Role.WORKFLOW if workflow else STEP,
+            _identity(RUN, function.name, function.version, param, frame),
             scope=self._scope,
             param=param,
             signature=function.signature,

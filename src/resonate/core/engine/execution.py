@@ -24,14 +24,24 @@ from resonate.core import ids, trace
 from resonate.core.engine import commands as do
 from resonate.core.engine.bodies import body_of
 from resonate.core.engine.children import (
+    ABANDONS,
+    ASKED,
+    CREATED,
+    DELIVERS,
+    DETACHED,
+    FINISHED,
     KNOWN_BY_CREATION,
     LOCAL,
+    OPEN,
     OWED,
     OWNED,
-    Change,
+    RECORD,
+    SETTLED,
+    SETTLES,
+    STEP,
+    TIMER,
     Child,
     Durable,
-    Phase,
     Role,
 )
 from resonate.core.engine.deliveries import HEADER, Deliveries
@@ -55,7 +65,16 @@ from resonate.core.engine.tries import with_failures
 from resonate.core.engine.unheard import Failures, told
 from resonate.core.engine.writes import Writes
 from resonate.core.protocol.due import NEVER
-from resonate.core.protocol.records import NO_HEADERS, NO_VALUE, PromiseRecord, PromiseState, Tag, Value
+from resonate.core.protocol.records import (
+    NO_HEADERS,
+    NO_VALUE,
+    PENDING,
+    RESOLVED,
+    PromiseRecord,
+    PromiseState,
+    Tag,
+    Value,
+)
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 from resonate.core.registry import Function
 from resonate.core.sameness import same_call
@@ -322,7 +341,7 @@ class Execution:
         if child_id in self._children or child_id in self._abandoned:
             msg = f"The id {child_id} is already in use in this workflow."
             raise UsageError(msg, hint="Give each call an id of its own, or none.", execution=self.id)
-        if identity.kind is Kind.SLEEP and child_id not in self._history:
+        if role is TIMER and identity.kind is Kind.SLEEP and child_id not in self._history:
             found = self._recall.may_find(child_id)  # then it was found to be short enough when it was asked for
             self._check_wakes(scope, timeout_ms or 0, round(self.loop.time() * 1000) if found else self.now)
         self._children[child_id] = child
@@ -339,7 +358,7 @@ class Execution:
                 self._recall.asked(child_id)
             self._create(child, param, timeout_ms, tags)
         else:
-            if self._reports is not None and role is Role.STEP and known.state is PromiseState.PENDING:
+            if self._reports is not None and role is STEP and known.state is PENDING:
                 self._reports.cut_off()
             self._recognize(child, known)
         return child
@@ -397,7 +416,7 @@ class Execution:
         tagged = tags_of(child, self._place, tags)
         if self.env.carried is not None and child.role in TOLD_OF:
             param = Value({**param.headers, **self.env.carried(self.promise, child.scope.id)}, param.data)
-        if child.role is Role.TIMER and self.env.dialect.targeted_timers:
+        if child.role is TIMER and self.env.dialect.targeted_timers:
             tagged = {**tagged, **self._targeted(child.id)}
         self._writes.create(child, param, self._deadline(child, timeout_ms), tagged)
 
@@ -419,12 +438,12 @@ class Execution:
 
     def _deadline(self, child: Child, timeout_ms: int | None) -> int:
         """Return until when a child may stay pending: no longer than its parent, unless it is independent."""
-        if child.role is Role.RECORD:
+        if child.role is RECORD:
             return self.promise.created_at  # born settled: its param is all there is to it
-        if child.role is Role.DETACHED:
+        if child.role is DETACHED:
             return self.now + (self.env.timeout_ms if timeout_ms is None else timeout_ms)
         if timeout_ms is None:
-            timeout_ms = self.env.step_timeout_ms if child.role is Role.STEP else None
+            timeout_ms = self.env.step_timeout_ms if child.role is STEP else None
         parents: int = child.scope.timeout_at
         return parents if timeout_ms is None else min(self.now + timeout_ms, parents)
 
@@ -463,7 +482,7 @@ class Execution:
             return
         branch = current_branch() or self._branch
         child = self.ask(
-            Role.TIMER,
+            TIMER,
             Identity(Kind.TIMER),
             scope=branch.scope,
             timeout_ms=round(min(delay, 1e12) * 1000) or 1,
@@ -483,7 +502,7 @@ class Execution:
         """Report that the workflow waits for `child`, once the call itself is `known` and reported."""
         if self._observe is None or child.awaited == self.version or child.gone:
             return
-        if child.phase is Phase.ASKED and not known:
+        if child.phase is ASKED and not known:
             child.awaited = UNREPORTED  # the call itself is not reported yet
             return
         child.awaited = self.version
@@ -494,19 +513,19 @@ class Execution:
         if self._dead or self._stopped is not None or child.gone or child.id not in self._children:
             return
         phase = child.phase
-        child.move(Change.ABANDONS)
+        child.move(ABANDONS)
         self._let_go(child)
         if child.awaited > 0:
             self._emit(trace.Resume, child.scope.id, child.id)
         if child.watched == self.version:
             self._others.append(do.Unwatch(child.id))
-        if phase is Phase.ASKED:
+        if phase is ASKED:
             if not self._writes.withdraw(child.id):
                 self._abandoned[child.id] = child  # its creation is under way: cancel it when it is known
             else:
                 self._owes_no_more(child)
             return
-        if phase is Phase.OPEN and child.role in OWNED:
+        if phase is OPEN and child.role in OWNED:
             self._cancel_open(child)
         else:
             self._owes_no_more(child)
@@ -516,7 +535,7 @@ class Execution:
             self._abandoned[child.id] = child
             self._cancel_scope(child.running)
             return  # it settles, canceled, when its body has ended
-        if child.role is Role.STEP:
+        if child.role is STEP:
             self._running.discard(child.id)
             self._others.append(do.CancelStep(child.id))
             self._emit(trace.Return, child.id, PromiseState.REJECTED_CANCELED)
@@ -570,9 +589,9 @@ class Execution:
             self._reports.learn(record)
         child = self._children.get(record.id)
         if child is not None:
-            if child.phase is Phase.ASKED:
+            if child.phase is ASKED:
                 self._recognize(child, record)
-            elif record.state is not PromiseState.PENDING and child.phase is not Phase.SETTLED:
+            elif record.state is not PENDING and child.phase is not SETTLED:
                 self._settled(child, record)
             return
         self._abandoned_known(record)
@@ -585,7 +604,7 @@ class Execution:
             elif ids.is_own(self.id, record.id, self._separator):
                 self._wakers.add(record.id)
             return
-        if record.state is not PromiseState.PENDING or child.role not in OWNED:
+        if record.state is not PENDING or child.role not in OWNED:
             self._abandoned.pop(record.id)
             self._owes_no_more(child)
         elif child.running is None:  # created after all, after it was abandoned
@@ -612,11 +631,11 @@ class Execution:
         if child.acknowledged is not None:
             self._offer(record.created_at, child, ACK)
         if child.role in KNOWN_BY_CREATION:
-            child.move(Change.SETTLES)
-            self._emit(trace.Dedup, child.id, PromiseState.RESOLVED)
+            child.move(SETTLES)
+            self._emit(trace.Dedup, child.id, RESOLVED)
             self._offer(record.created_at, child, RESULT)
-        elif record.state is PromiseState.PENDING:
-            child.move(Change.CREATED)
+        elif record.state is PENDING:
+            child.move(CREATED)
             self._open(child, record)
         else:
             if self._observe is not None:
@@ -648,7 +667,7 @@ class Execution:
         difference = child.identity.difference(record, same_args=same, param=child.param)
         if difference is None:
             return False
-        if child.role is Role.DETACHED and record.param.headers.get(CALLER) != child.scope.id:
+        if child.role is DETACHED and record.param.headers.get(CALLER) != child.scope.id:
             if child.identity.same_call(record, same_args=same):
                 return False
             # Anybody may use an id, and somebody did, for something else.
@@ -727,7 +746,7 @@ class Execution:
         except NotReadableHere as error:
             self._stop(error)
         except CodecError as error:
-            child.move(Change.FINISHED)
+            child.move(FINISHED)
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
         return None
 
@@ -741,19 +760,19 @@ class Execution:
     def _settled(self, child: Child, record: PromiseRecord) -> None:
         if child.role in LOCAL:
             self._running.discard(child.id)
-            if child.phase is not Phase.ASKED and child.running is not None:
+            if child.phase is not ASKED and child.running is not None:
                 if self._observe is not None:
                     self._emit(trace.Return, child.id, record.state)
-                if child.phase is Phase.OPEN:
+                if child.phase is OPEN:
                     self._overtaken(child)
-        child.move(Change.SETTLES)
+        child.move(SETTLES)
         child.record = record
         self._outside.closed(child)
         self._offer(settled_at(record), child, RESULT)
 
     def _overtaken(self, child: Child) -> None:
         """Someone else settled what still runs here: stop it."""
-        if child.role is Role.STEP:
+        if child.role is STEP:
             self._others.append(do.CancelStep(child.id))
         else:
             self._cancel_scope(child.running)
@@ -776,10 +795,10 @@ class Execution:
             if child is not None:
                 self._owes_no_more(child)
             return
-        if child.phase is not Phase.ASKED:
+        if child.phase is not ASKED:
             self._emit(trace.Return, child.id, PromiseState.REJECTED)
         self._running.discard(child_id)
-        child.move(Change.ABANDONS)
+        child.move(ABANDONS)
         self._let_go(child)
         if child.awaited > 0:
             self._emit(trace.Resume, child.scope.id, child.id)
@@ -808,7 +827,7 @@ class Execution:
             return
         if is_plain(event.value, child.returns, self.env.plain):
             child.result = (encoded.data, event.value)
-        self._settle(child, PromiseState.RESOLVED, with_failures(encoded, event.failures))
+        self._settle(child, RESOLVED, with_failures(encoded, event.failures))
 
     def _step_failed(self, event: do.StepFailed) -> None:
         child = self._finished(event.id)
@@ -821,7 +840,7 @@ class Execution:
         if child is None or child_id not in self._running:
             return None
         self._running.discard(child_id)
-        child.move(Change.FINISHED)
+        child.move(FINISHED)
         return child
 
     def _encode_error(self, step: str, error: BaseException) -> Value:
@@ -839,7 +858,7 @@ class Execution:
         while self._alarms and self._alarms[0][0] <= self.now:
             due, child_id = heappop(self._alarms)
             child = self._children.get(child_id)
-            if child is None or child.phase is not Phase.OPEN or child.record is None:
+            if child is None or child.phase is not OPEN or child.record is None:
                 continue
             if child.role in LOCAL:
                 self._out_of_time(child)
@@ -849,7 +868,7 @@ class Execution:
             else:
                 rung = PromiseRecord(
                     id=child_id,
-                    state=PromiseState.RESOLVED,
+                    state=RESOLVED,
                     param=child.record.param,
                     tags=child.record.tags,
                     timeout_at=due,
@@ -863,9 +882,9 @@ class Execution:
     def _out_of_time(self, child: Child) -> None:
         """Stop what runs here past its deadline. The store has the last word on how it ended."""
         self._overtaken(child)
-        if child.role is Role.STEP:
+        if child.role is STEP:
             self._running.discard(child.id)
-            child.move(Change.FINISHED)
+            child.move(FINISHED)
             late = PromiseTimedOut(f"The step {child.id} passed its deadline.", step=child.id)
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, late))
 
@@ -950,11 +969,11 @@ class Execution:
     def _lies_in_what_is_asked(self, token: str) -> bool:
         """Say whether a token belongs to a workflow that is to run here, once its promise is known."""
         if token.startswith("="):  # a hash does not say what it lies in
-            return any(child.role is Role.WORKFLOW and child.phase is Phase.ASKED for child in self._children.values())
+            return any(child.role is Role.WORKFLOW and child.phase is ASKED for child in self._children.values())
         place = token.rstrip("!" + LEFT)
         while place:
             child = self._tokens.get(place)
-            if child is not None and child.role is Role.WORKFLOW and child.phase is Phase.ASKED:
+            if child is not None and child.role is Role.WORKFLOW and child.phase is ASKED:
                 return True
             place = place.rpartition(ids.JOINT)[0]
         return False
@@ -970,10 +989,10 @@ class Execution:
         if what is ACK:
             assert child.acknowledged is not None
             if not child.acknowledged.done():
-                child.acknowledged.set_result(child.id if child.role is Role.DETACHED else child.future)
+                child.acknowledged.set_result(child.id if child.role is DETACHED else child.future)
             child.acknowledged = None
             return
-        child.move(Change.DELIVERS)
+        child.move(DELIVERS)
         self._no_longer_live(child)
         self._hand_over(child)
         self._owes_no_more(child)
@@ -990,10 +1009,10 @@ class Execution:
             self._emit(trace.Resume, child.scope.id, child.id)
         if future.done():
             return
-        if child.role is Role.TIMER and record.state is PromiseState.RESOLVED:
+        if child.role is TIMER and record.state is RESOLVED:
             future.set_result(None)  # the server settles it, and writes no value that a codec could read
             return
-        if child.result is not None and record.state is PromiseState.RESOLVED and record.value.data == child.result[0]:
+        if child.result is not None and record.state is RESOLVED and record.value.data == child.result[0]:
             future.set_result(child.result[1])
             return
         if child.convert is not None:
@@ -1059,8 +1078,8 @@ class Execution:
             self._emit(trace.Return, child.id, PromiseState.REJECTED_CANCELED)
             self._nested.pop(child.id, None)
             self._settle(child, PromiseState.REJECTED_CANCELED, NO_VALUE, by_workflow=True)
-        elif child.phase is Phase.OPEN:
-            child.move(Change.FINISHED)
+        elif child.phase is OPEN:
+            child.move(FINISHED)
             self._settle(child, state, value)
 
     def _tell_of_unheard(self, scope: Scope, failures: Failures) -> None:
@@ -1086,7 +1105,7 @@ class Execution:
                 self._emit(trace.CodecFailed, id=scope.id, path=getattr(failed, "path", ""), message=str(failed))
                 error = failed
             else:
-                return PromiseState.RESOLVED, value
+                return RESOLVED, value
         state = PromiseState.REJECTED_CANCELED if isinstance(error, CancelledError) else PromiseState.REJECTED
         return state, self._encode_error(scope.id, error)
 

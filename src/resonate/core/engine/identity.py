@@ -41,6 +41,7 @@ class Kind(StrEnum):
     RECORD = "record"
 
 
+RUN: Final = Kind.RUN
 _NAMES: Final = {kind: kind.value for kind in Kind}
 
 

@@ -149,6 +149,10 @@ class Writes:
             return []
         if self._apart is not None:
             return self._send_after(self._apart)
+        if len(self._drafts) == 1 and not self._deliveries.pending and self._reports is None:  # as in most turns
+            promise_id, draft = self._drafts.popitem()
+            self.under_way[promise_id] = NOTHING
+            return [do.Write(draft.sealed(None, None))]
         out: list[do.Command] = []
         drafts, self._drafts = self._drafts, {}
         # It is as long as what is pending, and a deep chain of calls that return one after another writes none of it.

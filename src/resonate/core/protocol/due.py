@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from resonate.core.protocol.guards import EXTERNAL, TARGET, TIMER
 from resonate.core.protocol.objects import Promise, Task
-from resonate.core.protocol.records import PromiseState, ScheduleRecord, Tag, TaskState
+from resonate.core.protocol.records import PENDING, ScheduleRecord, TaskState
 from resonate.core.protocol.steps import LeaseTimeout, RetryDispatch
 
 NEVER: Final = 2**53 - 1
@@ -20,10 +21,10 @@ NEVER: Final = 2**53 - 1
 def promise_due(promise: Promise) -> int | None:
     """Return when `PromiseTimeout` is due: the deadline of a pending external promise, else None."""
     record = promise.record
-    if record.state is not PromiseState.PENDING:
+    if record.state is not PENDING:
         return None
-    tags = record.tags
-    if Tag.TARGET in tags or tags.get(Tag.TIMER) == "true" or tags.get(Tag.EXTERNAL) == "true":
+    tags = record.tags  # as `is_external` has it, without a call: each write asks
+    if TARGET in tags or tags.get(TIMER) == "true" or tags.get(EXTERNAL) == "true":
         return record.timeout_at
     return None
 

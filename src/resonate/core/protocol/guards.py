@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from resonate.core.protocol.records import PromiseRecord, PromiseState, Tag
+from resonate.core.protocol.records import PENDING, PromiseRecord, Tag
 from resonate.core.protocol.settings import Settings
 
 # Plain strings: a dict lookup by a `str` is faster than by a member of a `StrEnum`.
@@ -33,7 +33,7 @@ def is_external(tags: Mapping[str, str]) -> bool:
 
 def is_live(record: PromiseRecord, now: int) -> bool:
     """Tell whether a promise is pending and before its deadline."""
-    return record.state is PromiseState.PENDING and record.timeout_at > now
+    return record.state is PENDING and record.timeout_at > now
 
 
 def is_deliverable(address: str) -> bool:

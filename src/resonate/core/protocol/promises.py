@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from resonate.core.protocol.effects import AddCallback, AddListener, ClearResumes, Effect, PutPromise, PutTask
 from resonate.core.protocol.guards import (
@@ -25,7 +25,7 @@ from resonate.core.protocol.guards import (
 from resonate.core.protocol.objects import Promise, Task
 from resonate.core.protocol.projection import fulfilled, project
 from resonate.core.protocol.reads import Reads
-from resonate.core.protocol.records import PromiseRecord, PromiseState, Value
+from resonate.core.protocol.records import PENDING, PromiseRecord, PromiseState, Value
 from resonate.core.protocol.requests import (
     PromiseCreate,
     PromiseGet,
@@ -47,6 +47,8 @@ from resonate.core.protocol.transitions import (
 from resonate.core.protocol.validation import create_wrong, id_wrong, settle_wrong
 
 Answer: TypeAlias = tuple[PromiseReply | Rejection, tuple[Effect, ...]]
+
+_BORN: Final = PROMISE_BIRTHS[PromiseBirth.CREATE]
 
 
 def get(request: PromiseGet, reads: Reads, now: int, _settings: Settings) -> Answer:
@@ -162,7 +164,7 @@ def new_record(
     if timeout_at > now:
         return PromiseRecord(
             id=id,
-            state=PROMISE_BIRTHS[PromiseBirth.CREATE],
+            state=_BORN,
             param=param,
             tags=_kept(tags),
             timeout_at=timeout_at,
@@ -187,7 +189,7 @@ def _kept(tags: Mapping[str, str]) -> Mapping[str, str]:
 
 def new_task(record: PromiseRecord, now: int) -> Task:
     """Return the task that is born with a promise: to be dispatched at once or after its delay, or fulfilled."""
-    if record.state is not PromiseState.PENDING:
+    if record.state is not PENDING:
         return Task(record.id, TASK_BIRTHS[TaskBirth.CREATE_LATE])
     retry_at = max(int(record.tags.get(DELAY, "0")), now)
     return Task(record.id, TASK_BIRTHS[TaskBirth.CREATE], retry_at=retry_at)

@@ -8,7 +8,7 @@ Law 4: whatever settles between a suspension's decision and its arrival is seen:
 
 from __future__ import annotations
 
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 from resonate.core.protocol.effects import AddCallback, ClearResumes, Effect, PutPromise, PutTask
 from resonate.core.protocol.guards import BRANCH, TARGET, is_live, tags_refusal
@@ -25,7 +25,7 @@ from resonate.core.protocol.promises import (
     settlement,
 )
 from resonate.core.protocol.reads import Reads
-from resonate.core.protocol.records import PromiseRecord, PromiseState, TaskRecord, TaskState
+from resonate.core.protocol.records import PENDING, PromiseRecord, PromiseState, TaskRecord, TaskState
 from resonate.core.protocol.requests import (
     ClaimReply,
     Done,
@@ -72,6 +72,7 @@ Answer: TypeAlias = tuple[R | Rejection, tuple[Effect, ...]]
 Held: TypeAlias = tuple[Task, Promise, TaskState]
 
 _DONE = Done()
+_FENCE: Final = TaskEvent.FENCE
 
 
 def get(request: TaskGet, reads: Reads, now: int, _settings: Settings) -> Answer[TaskReply]:
@@ -153,7 +154,7 @@ def fence(request: TaskFence, reads: Reads, now: int, settings: Settings) -> Ans
         wrong = "a task cannot fence a write of its own promise"
     if wrong is not None:
         return Rejection(400, wrong), ()
-    held = hold(request.id, request.version, TaskEvent.FENCE, reads, now)
+    held = hold(request.id, request.version, _FENCE, reads, now)
     if isinstance(held, Rejection):
         return held, ()
     if isinstance(action, PromiseCreate):
@@ -280,7 +281,9 @@ def hold(id: str, version: int | None, event: TaskEvent, reads: Reads, now: int)
     if task is None:
         return _no_task(id)
     promise = reads.promise(id) or promise_of(task, reads)
-    state = task.state if is_live(promise.record, now) else TaskState.FULFILLED
+    record = promise.record
+    live = record.state is PENDING and record.timeout_at > now  # as `is_live` has it, without a call: each write asks
+    state = task.state if live else TaskState.FULFILLED
     after = TASK_TABLE[state, event]
     if after is None:
         return _cannot(state, event)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from resonate.core.protocol.records import NO_HEADERS, NO_VALUE, PromiseState, TaskState, Value
 from resonate.core.protocol.requests import PromiseCreate, PromiseRegisterCallback, PromiseSettle, TaskRef
@@ -45,8 +45,9 @@ def int_wrong(name: str, value: object, least: int = 0) -> str | None:
 
 def texts_wrong(name: str, value: object) -> str | None:
     """Refuse what is not a mapping of strings to strings."""
+    texts: Any = value
     if type(value) in _MAPPINGS or isinstance(value, Mapping):  # the first is quick, and nearly always so
-        for key, text in cast("Mapping[object, object]", value).items():
+        for key, text in texts.items():
             if type(key) is not str or type(text) is not str:
                 break
             if not (key.isascii() and text.isascii()) and not (_is_text(key) and _is_text(text)):

@@ -60,6 +60,7 @@ from resonate.core.protocol.wire.fields import (
 )
 from resonate.core.protocol.wire.records import PROMISE_STATES, TASK_STATES, value_from_wire, value_to_wire
 
+_NAMES: Final = {state: name for name, state in PROMISE_STATES.items()}  # a member's `value` is a call
 UNKNOWN_KIND: Final = "unknown"
 UNKNOWN_CORR_ID: Final = "0"
 DEFAULT_LIMIT: Final = 100
@@ -152,7 +153,7 @@ def _promise_create(request: PromiseCreate, _head: Json) -> Json:
 
 
 def _promise_settle(request: PromiseSettle, _head: Json) -> Json:
-    return {"id": request.id, "state": request.state.value, "value": value_to_wire(request.value)}
+    return {"id": request.id, "state": _NAMES[request.state], "value": value_to_wire(request.value)}
 
 
 def _promise_register_callback(request: PromiseRegisterCallback, _head: Json) -> Json:
