@@ -63,7 +63,7 @@ class Network(Protocol):
         """Close everything; `messages` ends. Calling it again is harmless. Never raises."""
         ...
 
-    async def exchange(self, envelope: bytes, token: str | None) -> Answer:
+    def exchange(self, envelope: bytes, token: str | None) -> Awaitable[Answer]:
         """Carry one envelope there and the answer back, in bounded time, trying once.
 
         The envelope has the token in its head already; a transport with a place of its own for it puts it there too.
