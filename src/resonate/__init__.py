@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from resonate.adapters.otel import OTel
     from resonate.adapters.sqlite import SqliteServer
     from resonate.client import Resonate
-    from resonate.core import trace
+    from resonate.core import trace as trace  # handed on
     from resonate.core.engine.children import Durable
     from resonate.core.engine.context import Context
     from resonate.core.engine.info import Info
@@ -114,7 +114,6 @@ __all__ = [
     "Tree",
     "UsageError",
     "Why",
-    "trace",
 ]
 
 _HOMES = {
@@ -134,7 +133,6 @@ _HOMES = {
     "resonate.adapters.memory": ("MemoryServer",),
     "resonate.adapters.sqlite": ("SqliteServer",),
     "resonate.client": ("Resonate",),
-    "resonate.core": ("trace",),
     "resonate.core.engine.children": ("Durable",),
     "resonate.core.engine.context": ("Context",),
     "resonate.core.engine.info": ("Info",),
@@ -178,14 +176,15 @@ _HOMES = {
     "resonate.runtime.recording": ("Recording",),
 }
 
-_MODULES = frozenset({"errors", "sync"})
+_MODULES = {"errors": "resonate.errors", "sync": "resonate.sync", "trace": "resonate.core.trace"}
+"""Public, too, and not among the names that `import *` gives: they would hide others of a program's own."""
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
     """Load a public name from where it is defined."""
     if name in _MODULES:
-        return import_module(f"resonate.{name}")
+        return import_module(_MODULES[name])
     home = _HOME_OF.get(name)
     if home is None:
         msg = f"module 'resonate' has no attribute {name!r}"
@@ -197,4 +196,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """List the public names beside the rest, loaded or not."""
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})

@@ -285,7 +285,7 @@ class Resonate:
         """
 
         def add(function: F) -> F:
-            described = describe(function, name=name, version=version, retry=retry, timeout=timeout)
+            described = describe(function, name=name, version=version, retry=retry, timeout=timeout, resolved=True)
             self._session.settings.registry.add(described)
             return function
 

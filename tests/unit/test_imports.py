@@ -48,6 +48,19 @@ def test_every_public_name_is_found_and_listed() -> None:
     subprocess.run([sys.executable, "-c", script], check=True)
 
 
+def test_a_star_gives_classes_and_hides_no_module_of_the_program() -> None:
+    script = (
+        "from inspect import isclass\n"
+        "from resonate import *\n"
+        "given = {name: found for name, found in globals().items() if name != 'isclass' and name[0] != '_'}\n"
+        "assert all(map(isclass, given.values())), given\n"
+        "import resonate\n"
+        "from resonate import trace\n"
+        "assert {'trace', 'errors', 'sync'} <= set(dir(resonate)) and trace.__name__ == 'resonate.core.trace'"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
 def test_the_table_of_homes_and_the_list_of_names_agree() -> None:
     assert sorted(resonate._HOME_OF) == sorted(resonate.__all__)
 

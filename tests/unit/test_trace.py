@@ -219,9 +219,9 @@ def test_every_mutation_is_noticed(mutation, data):
 # ---------------------------------------------------------------- the union
 
 
-def test_there_are_nine_trace_events_and_seventeen_operational_ones():
+def test_there_are_nine_trace_events_and_eighteen_operational_ones():
     assert len(typing.get_args(t.TraceEvent)) == 9
-    assert len(typing.get_args(t.OperationalEvent)) == 17
+    assert len(typing.get_args(t.OperationalEvent)) == 18
     assert set(typing.get_args(t.LifecycleEvent)) == {
         *typing.get_args(t.TraceEvent),
         *typing.get_args(t.OperationalEvent),

@@ -8,6 +8,7 @@ from io import TextIOWrapper
 import typer
 
 from resonate.cli import code, invoke, look, promises, schedules, tasks
+from resonate.cli.door import common_options
 
 app = typer.Typer(
     name="resonate",
@@ -18,6 +19,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+app.callback()(common_options)
 for _group in (look.app, promises.app, tasks.app, invoke.app, schedules.app, code.app):
     app.add_typer(_group)
 

@@ -10,7 +10,7 @@ import typer
 from attrs import asdict
 
 from resonate.check import as_json, as_text, check_paths, settings_of
-from resonate.cli.door import Door, Exit, Json, command
+from resonate.cli.door import Door, Exit, Json, command, said
 from resonate.cli.output import Output
 from resonate.cli.texts import Id
 from resonate.errors import DecodingError, UsageError
@@ -23,6 +23,7 @@ app = typer.Typer()
 
 @app.command()
 def check(
+    context: typer.Context,
     paths: Annotated[
         list[str] | None, typer.Argument(help="Files and folders; the current one if none is given.")
     ] = None,
@@ -32,6 +33,7 @@ def check(
     json: Json = False,
 ) -> None:
     """Find in workflows what a replay would not do again alike. It reads source, and runs nothing."""
+    json = said(context, "json", json)
     try:
         checked = check_paths(paths or ["."], settings_of(select=select or (), ignore=ignore or ()))
     except UsageError as error:

@@ -183,15 +183,17 @@ def command(app: typer.Typer, name: str | None = None) -> Callable[[F], F]:
 
     def add(function: F) -> F:
         @wraps(function)
-        def called(**kwargs: Any) -> None:
-            common = {key: kwargs.pop(key) for key in COMMON}
+        def called(context: typer.Context, **kwargs: Any) -> None:
+            common = {key: said(context, key, kwargs.pop(key)) for key in COMMON}
             door = Door(
                 url=common["url"], token=common["token"], out=Output(json=common["json"]), debug=common["debug"]
             )
             _run(door, lambda: _checked(function, door, kwargs))
 
         signature = inspect.signature(function, eval_str=True)
-        parameters = [*signature.parameters.values()][1:]
+        context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        parameters = [context, *signature.parameters.values()]
+        del parameters[1]
         parameters += [
             inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
             for key, (kind, default) in COMMON.items()
@@ -202,6 +204,24 @@ def command(app: typer.Typer, name: str | None = None) -> Callable[[F], F]:
         return function
 
     return add
+
+
+def common_options(url: Url = None, token: Token = None, *, json: Json = False, debug: Debug = False) -> None:
+    """Take the options of every command before the command, too; `said` finds them there."""
+    del url, token, json, debug
+
+
+def said(context: typer.Context, name: str, value: Any) -> Any:
+    """Return what an option was set to: behind the command, else before it, else by the environment or by default."""
+    before: Any = context.find_root()  # which class of contexts this is differs between versions of typer
+    if name in before.params and not _is_typed(context, name) and _is_typed(before, name):
+        return before.params[name]
+    return value
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 async def _checked(function: Callable[..., Coroutine[Any, Any, None]], door: Door, arguments: dict[str, Any]) -> None:

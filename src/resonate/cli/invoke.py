@@ -12,6 +12,7 @@ import typer
 from resonate.cli.door import Door, Exit, command
 from resonate.cli.output import safe
 from resonate.cli.texts import json_or_text, pairs, span_ms
+from resonate.core.insight import words
 from resonate.core.payload import brief
 from resonate.errors import StoreError, UsageError
 
@@ -51,9 +52,8 @@ async def invoke(
             _say(door, {"id": id, "group": group}, f"{id} is offered to group {group}.")
             return
         if sys.stderr.isatty():
-            door.out.note(
-                f"Waiting for {id}. It goes on if you stop waiting; `resonate why {id}` says what it waits for."
-            )
+            why = words.command("why", id)
+            door.out.note(f"Waiting for {id}. It goes on if you stop waiting; `{why}` says what it waits for.")
         try:
             result = await handle.result()
         except StoreError:

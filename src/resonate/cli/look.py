@@ -61,15 +61,17 @@ async def ps(
     if door.out.json:
         door.out.document(listing_shape(listing))
         return
+    over = ("TOOK",) if any(status in OVER for status in statuses) else ()
     door.out.table(
-        ("STATE", "ID", "FUNCTION", "GROUP", "AGE", "TAKEN", "HELD BY"),
+        ("STATE", "ID", "FUNCTION", "GROUP", "AGE", *over, "TAKEN", "HELD BY"),
         (
             (
                 coloured(one.status),
                 one.id,
                 named(one.function, one.version),
                 one.group,
-                span((one.settled_at or now) - one.created_at),
+                span(now - one.created_at),
+                *("" if one.settled_at is None else span(one.settled_at - one.created_at) for _ in over),
                 "" if one.attempts is None else str(one.attempts),
                 one.pid or "",
             )
@@ -106,6 +108,10 @@ async def tree(
     own: Annotated[bool, typer.Option("--own", help="Also promises that the engine made for itself.")] = False,
 ) -> None:
     """Show what an execution asked for, and how that stands. The failing step shows its error."""
+    if door.out.json and (html or output is not None):
+        raise UsageError(
+            "A tree is drawn as HTML, or printed as JSON.", hint="Leave --json out, or --html and --output."
+        )
     async with door.reading() as (store, clock):
         found, reason = await insight.tree_and_why(store, id, now=clock.now(), knows=store)
     if html or output is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
@@ -51,7 +52,7 @@ async def search(door: Door, request: Request[Any], listed: Listed) -> None:
 def tell_cursor(door: Door, cursor: str | None) -> None:
     """Say how to go on after a page."""
     if cursor is not None:
-        door.out.note(f"More: --after '{cursor}'")
+        door.out.note(f"More: --after {shlex.quote(cursor)}")
 
 
 def _found(reply: Any) -> Any:

@@ -29,12 +29,18 @@ from resonate.core.signature import (
     plain_function,
     returned,
     signature,
+    unresolved,
 )
 from resonate.core.values import Signature
 from resonate.errors import UsageError
 
 LAMBDA: Final = "lambda"
 LONGEST_NAME: Final = 256
+
+RESOLVE: Final = (
+    "Values are written and read by it: import it outside of `if TYPE_CHECKING:`, or define it at the top of the "
+    "module, above the function."
+)
 
 _CONTEXT: Final = ("__resonate_context__", "Context")
 _INFO: Final = ("__resonate_info__", "Info")
@@ -122,6 +128,7 @@ def describe(
     retry: RetryPolicy | None = None,
     timeout: Duration | None = None,
     tags: Mapping[str, str] | None = None,
+    resolved: bool = False,
 ) -> Function:
     """Find out what `fn` is. Raise `UsageError` if it can't be a workflow or a step.
 
@@ -132,6 +139,7 @@ def describe(
         retry: what to do when it fails; for a step only.
         timeout: how long it may take, in seconds or as a timedelta.
         tags: what to tag its promises with.
+        resolved: whether each of its annotations has to be known: what is stored will be read by them.
     """
     _check_callable(fn)
     _check_version(version)
@@ -143,6 +151,9 @@ def describe(
     form = _form(fn)
     _check_form(fn, form, workflow=workflow)
     _check_rest(fn, given, types_)
+    unknown = unresolved(given, types_)
+    if resolved and unknown:
+        raise UsageError(f"{_where(fn)} can't be registered: {'; '.join(unknown)}.", hint=RESOLVE)
     if retry is not None:
         check_policy(retry)
     if workflow:
@@ -155,7 +166,10 @@ def describe(
         form=form,
         takes_info=takes_info,
         signature=signature(
-            given, types_, returns=generator_returned(types_) if form is Form.GENERATOR else returned(types_)
+            given,
+            types_,
+            returns=generator_returned(types_) if form is Form.GENERATOR else returned(types_),
+            unresolved=unknown,
         ),
         arity=_arity(given),
         retry=retry,
@@ -185,7 +199,8 @@ def check_call(function: Function, args: Sequence[object], kwargs: Mapping[str, 
         arity.exact.bind(*args, **kwargs)
     except TypeError as error:
         message = f"{function.name}() can't be called like this: {error}."
-        raise UsageError(message, hint=f"It takes {arity.exact} ({function.source}).") from None
+        unknown = "".join(f" But {line}." for line in function.signature.unresolved)
+        raise UsageError(message, hint=f"It takes {arity.exact} ({function.source}).{unknown}") from None
 
 
 # ---------------------------------------------------------------- what it takes

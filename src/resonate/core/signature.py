@@ -1,6 +1,7 @@
 """The types that a function declares, read once.
 
-Law 1: a hint that can't be resolved here (a name under TYPE_CHECKING) counts as `Any`; it fails nothing.
+Law 1: a hint that can't be resolved here (a name under TYPE_CHECKING) counts as `Any`, and is told of: whoever
+    registers the function refuses it, for what is stored would else be read as something else.
 Law 2: reading a function doesn't call it.
 """
 
@@ -27,9 +28,13 @@ _BY_NAME: Final = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KE
 
 @frozen(kw_only=True)
 class Unresolved:
-    """A hint that names something that is not known here; `text` is the hint as it was written."""
+    """A hint that can't be evaluated; `text` is the hint as it was written, `missing` the name that is not known here.
+
+    `missing` is None where it is something else that is wrong: then it was not meant as a type.
+    """
 
     text: str
+    missing: str | None = None
 
 
 def plain_function(fn: AnyCallable) -> AnyCallable:
@@ -64,7 +69,19 @@ def hints(fn: AnyCallable) -> Mapping[str, Any]:
         return {name: _resolve(hint, function) for name, hint in _annotations(function).items()}
 
 
-def signature(params: Parameters, types_: Mapping[str, Any], *, returns: Any) -> Signature:
+def unresolved(params: Parameters, types_: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a line for each hint of `params`, and for the result's, that names what is not known here."""
+    what = {param.name: f"of its parameter {param.name}" for param in params} | {"return": "of its result"}
+    return tuple(
+        f"the annotation {hint.text} {where} names {hint.missing}, which is not known at run time"
+        for name, where in what.items()
+        if isinstance(hint := types_.get(name), Unresolved) and hint.missing is not None
+    )
+
+
+def signature(
+    params: Parameters, types_: Mapping[str, Any], *, returns: Any, unresolved: tuple[str, ...] = ()
+) -> Signature:
     """Return the types of `params`, which leave out a context or info; `types_` are their hints."""
 
     def of(param: inspect.Parameter) -> Any:
@@ -77,6 +94,7 @@ def signature(params: Parameters, types_: Mapping[str, Any], *, returns: Any) ->
         rest=next((of(param) for param in params if param.kind is inspect.Parameter.VAR_POSITIONAL), None),
         extra=next((of(param) for param in params if param.kind is inspect.Parameter.VAR_KEYWORD), None),
         returns=returns,
+        unresolved=unresolved,
     )
 
 
@@ -143,8 +161,10 @@ def _resolve(hint: Any, function: AnyCallable) -> Any:
     holder = types.SimpleNamespace(__annotations__={"hint": hint})
     try:
         return typing.get_type_hints(holder, getattr(function, "__globals__", {}), include_extras=True)["hint"]
-    except Exception:  # noqa: BLE001 -- a hint is any expression, so it fails in any way
-        return Unresolved(text=getattr(hint, "__forward_arg__", None) or str(hint))
+    except Exception as error:  # noqa: BLE001 -- a hint is any expression, so it fails in any way
+        text = getattr(hint, "__forward_arg__", None) or str(hint)
+        missing = error.name if isinstance(error, NameError | AttributeError) else None
+        return Unresolved(text=text, missing=missing)
 
 
 if sys.version_info >= (3, 14):  # pragma: no cover -- hints are evaluated lazily there

@@ -394,6 +394,22 @@ class ManyPromises:
     count: int
 
 
+@frozen(kw_only=True)
+class FailureUnheard:
+    """A call of `function`, promise `id`, has failed, and the workflow that made it is over and never asked.
+
+    `site` is the line that called (`shop.py:31`), `error` the error's type and message. A task of the workflow that
+    failed by itself has the workflow's own id, its coroutine's name, and the line that raised.
+    Reported when the workflow is over: once, unless its worker is lost right then.
+    """
+
+    id: str
+    execution: str
+    function: str
+    site: str
+    error: str
+
+
 OperationalEvent: TypeAlias = (
     TaskAcquired
     | TaskSuspended
@@ -409,6 +425,7 @@ OperationalEvent: TypeAlias = (
     | MessageDropped
     | StoreRequest
     | ManyPromises
+    | FailureUnheard
     | Replayed
     | Settled
     | Joined

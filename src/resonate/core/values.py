@@ -33,6 +33,7 @@ class Signature:
         rest: element type of `*args`, None if the function takes none.
         extra: value type of `**kwargs`, None if the function takes none.
         returns: the awaited or returned type.
+        unresolved: a line for each annotation that names what is not known at run time; `Any` stands in its place.
     """
 
     positional: tuple[Any, ...] = ()
@@ -41,6 +42,7 @@ class Signature:
     rest: Any = None
     extra: Any = None
     returns: Any = Any
+    unresolved: tuple[str, ...] = field(default=(), eq=False)
 
 
 UNTYPED = Signature(rest=Any, extra=Any)

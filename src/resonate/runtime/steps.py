@@ -24,6 +24,7 @@ from resonate.core.retry import before_deadline
 from resonate.core.trace import LifecycleEvent, RetryScheduled, StepFinished, StepOutcome, StepStarted
 from resonate.logs import Log, know
 from resonate.ports.clock import Clock
+from resonate.runtime.interrupts import claim, ends_the_process
 
 log = Log("resonate.steps")
 
@@ -98,9 +99,10 @@ class Steps:
                         raise
                     self._finished(command, "rejected", started)
                     return StepFailed(command.id, error, failed)  # the step canceled itself
-                except (KeyboardInterrupt, GeneratorExit):
-                    raise  # not the step's own: the process, or the loop, is being stopped
-                except BaseException as error:  # noqa: BLE001 - whatever a step raises is its outcome
+                except BaseException as error:  # whatever a step raises is its outcome
+                    if ends_the_process(error):
+                        _tell_of_interrupt(error, command, execution)
+                        raise
                     again = self._next_try(command, error, failed)
                     if again is None:
                         self._finished(command, "rejected", started)
@@ -208,6 +210,17 @@ class Steps:
             self.observe(StepFinished(id=command.id, outcome=outcome, duration_ms=taken, function=function))
 
 
+def _tell_of_interrupt(error: BaseException, command: RunStep, execution: str) -> None:
+    if isinstance(error, KeyboardInterrupt):
+        log.warning(
+            "The step %s (%s) of the execution %s was interrupted from the keyboard, or has raised KeyboardInterrupt: "
+            "the event loop ends. The step is run again where the execution goes on.",
+            command.id,
+            command.function.name,
+            execution,
+        )
+
+
 def _facts(command: RunStep, execution: str) -> dict[str, object]:
     function = command.function
     return {"execution": execution, "step": command.id, "function": function.name, "version": function.version}
@@ -217,11 +230,12 @@ def _called(call: Callable[[], Any]) -> tuple[object, BaseException | None]:
     """Call, and return what it returned and None, or None and what it raised: whatever that is, is its outcome."""
     try:
         return call(), None
-    except StopIteration as stop:  # a future can't carry it
-        failure = RuntimeError(f"The step raised StopIteration({stop}).")
+    except (StopIteration, GeneratorExit) as stop:  # what awaits a future would not take it for a failure
+        failure = RuntimeError(f"The step raised {type(stop).__name__}({stop}).")
         failure.__cause__ = stop
         return None, failure
     except BaseException as raised:  # noqa: BLE001 - see above
+        claim(raised)
         return None, raised
 
 

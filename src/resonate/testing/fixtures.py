@@ -22,6 +22,8 @@ from attrs import define, field
 
 from resonate import Resonate, UsageError
 from resonate import sync as blocking
+from resonate.core.engine.unheard import told
+from resonate.core.trace import FailureUnheard, LifecycleEvent
 from resonate.testing.conformance.subjects import load
 from resonate.testing.harness import Harness
 from resonate.testing.inside import HeldTime, options_like, settings_of, share, take_over
@@ -30,10 +32,25 @@ from resonate.testing.replaying import replay
 from resonate.testing.replaying.snapshots import recordings_of
 from resonate.wiring import Settings
 
-OWN_OPTIONS: Final = frozenset({"leaks", "unfinished", "replay"})
+OWN_OPTIONS: Final = frozenset({"leaks", "unfinished", "unheard", "replay"})
 PATIENCE: Final = 1.0
 """Real seconds for what is going on to come to rest."""
 HOW_TO_ALLOW: Final = "Let it end, or cancel it; or allow it: @pytest.mark.resonate(unfinished=True)."
+
+
+HOW_TO_ALLOW_UNHEARD: Final = "Or allow it: @pytest.mark.resonate(unheard=True)."
+
+
+@define
+class Unheard:
+    """A tracer: collects what failed in a workflow that never asked for it."""
+
+    found: list[str] = field(factory=list[str])
+
+    def record(self, event: LifecycleEvent) -> None:
+        """Keep it, if that is what it is."""
+        if isinstance(event, FailureUnheard):
+            self.found.append(told(event))
 
 
 @define
@@ -43,11 +60,13 @@ class Checks:
     Args:
         leaks: whether it may leave nothing behind.
         unfinished: whether executions may be left that are not over.
+        unheard: whether calls may fail that their workflow never awaits.
         replay: `end`, `always` or `off`.
     """
 
     leaks: bool = True
     unfinished: bool = False
+    unheard: bool = False
     replay: str = "end"
 
 
@@ -58,6 +77,7 @@ class Case:
     harness: Harness
     checks: Checks
     options: dict[str, Any]
+    unheard: Unheard = field(factory=Unheard)
     app: Settings | None = None
     client: Resonate | None = None
     twin: blocking.Resonate | None = None
@@ -65,16 +85,22 @@ class Case:
     held: HeldTime | None = None
     crashed: bool = False
 
+    def with_(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Return the options of a client that has some of its own."""
+        given = {**self.options, **options}
+        given["tracers"] = (*given.get("tracers", ()), self.unheard)
+        return given
+
     def make(self, **options: Any) -> Resonate:
         """Return the first client, not open yet."""
-        self.client = self.harness.client(**{**self.options, **options})
+        self.client = self.harness.client(**self.with_(options))
         if self.app is not None:
             take_over(self.client, self.app)
         return self.client
 
     def make_blocking(self) -> blocking.Resonate:
         """Return the first client of a `def` test, not open yet."""
-        self.twin = blocking.Resonate(self.harness.backend, clock=self.harness.clock, **self.options)
+        self.twin = blocking.Resonate(self.harness.backend, clock=self.harness.clock, **self.with_({}))
         if self.app is not None:
             take_over(self.twin, self.app)
         return self.twin
@@ -144,6 +170,8 @@ class Case:
         if self.checks.leaks:
             open_ = [] if self.checks.unfinished else unfinished(snapshot)
             found += [*open_, *([HOW_TO_ALLOW] if open_ else []), *left_over(snapshot)]
+            lost = [] if self.checks.unheard else self.unheard.found
+            found += [*lost, *([HOW_TO_ALLOW_UNHEARD] if lost else [])]
         return found
 
     def _replays(self) -> list[str]:
@@ -172,7 +200,7 @@ class Workers:
         """Return another worker, open; the options are those of `Resonate`, such as `group`."""
         case = self.case
         assert case.client is not None
-        other = case.harness.client(**{**case.options, **options})
+        other = case.harness.client(**case.with_(options))
         share(other, case.client)
         return await case.harness.open(other)
 
@@ -192,7 +220,7 @@ class BlockingWorkers:
         """Return another worker, open."""
         case = self.case
         assert case.twin is not None
-        other = blocking.Resonate(case.harness.backend, clock=case.harness.clock, **{**case.options, **options})
+        other = blocking.Resonate(case.harness.backend, clock=case.harness.clock, **case.with_(options))
         share(other, case.twin)
         other.open()
         case.others.append(other)
@@ -233,7 +261,12 @@ def _checks(config: pytest.Config, marked: dict[str, Any]) -> Checks:
     if replays not in {"end", "always", "off"}:
         raise pytest.UsageError(f"resonate_replay is end, always or off, not {replays!r}.")
     leaks = marked.get("leaks", config.getini("resonate_leaks") and not config.getoption("--resonate-no-leaks"))
-    return Checks(leaks=bool(leaks), unfinished=bool(marked.get("unfinished", False)), replay=str(replays))
+    return Checks(
+        leaks=bool(leaks),
+        unfinished=bool(marked.get("unfinished", False)),
+        unheard=bool(marked.get("unheard", False)),
+        replay=str(replays),
+    )
 
 
 def _app(request: pytest.FixtureRequest) -> Settings | None:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 CONFORMANCE: Final = "resonate.testing.conformance"
 MARKER: Final = (
-    "resonate(leaks=True, unfinished=False, replay='end', **options): how the fixture `resonate` is made and checked; "
+    "resonate(leaks=True, unfinished=False, unheard=False, replay='end', **options): how the fixture `resonate` is "
+    "made and checked; "
     "other arguments are those of Resonate."
 )
 KIT: Final = pytest.StashKey[bool]()

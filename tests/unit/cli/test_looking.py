@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import re
+import shlex
 
 import pytest
 
-from resonate import SqliteServer
+from resonate import Context, SqliteServer
+from resonate.testing import Harness
+from tests.unit.cli.conftest import Command
 
 LOOKS = (
     ["ps", "--all", "--calls"],
@@ -47,6 +52,27 @@ def test_ps_lists_what_is_over_if_asked(resonate):
     ]
 
 
+async def rests(ctx: Context) -> None:
+    await ctx.sleep(7_200)
+
+
+async def rested(path):
+    """Make a file in which an execution took two hours, in January 2025."""
+    async with Harness(server=lambda clock: SqliteServer(path, clock=clock)) as harness:
+        client = harness.client()
+        client.register(rests)
+        await harness.open(client)
+        await client.run("rests", rests)
+
+
+def test_ps_says_how_old_an_execution_is_and_how_long_it_took(tmp_path):
+    asyncio.run(rested(tmp_path / "old.db"))
+    header, row = Command(f"sqlite:///{tmp_path / 'old.db'}")("ps", "--all").lines
+    assert columns(header) == ["STATE", "ID", "FUNCTION", "GROUP", "AGE", "TOOK", "TAKEN", "HELD BY"]
+    assert re.fullmatch(r"[0-9]{3,} d( [0-9]+ h)?", columns(row)[4])
+    assert columns(row)[5] == "2 h"
+
+
 def test_ps_leaves_out_what_others_called(resonate):
     assert "order-calls:2" not in resonate("ps").out
     assert "order-calls:2" in resonate("ps", "--calls").out
@@ -72,10 +98,38 @@ def test_ps_goes_on_after_a_page(resonate):
 def test_a_page_says_on_stderr_how_to_go_on(resonate):
     answer = resonate("ps", "--limit", "1")
     assert len(answer.lines) == 2
-    assert answer.err.startswith("More: --after '")
-    assert (
-        resonate("ps", "--limit", "1", "--after", answer.err.split("'")[1]).lines[1].startswith("waiting  order-asks")
-    )
+    (how,) = answer.err.splitlines()
+    assert how.startswith("More: --after ")
+    next_page = resonate("ps", "--limit", "1", *shlex.split(how.removeprefix("More: ")))
+    assert next_page.lines[1].startswith("waiting  order-asks")
+
+
+# ---------------------------------------------------------------- options before the command
+
+
+def test_the_options_of_every_command_may_stand_before_it(file):
+    command, url = Command(None), f"sqlite:///{file}"
+    assert [columns(line)[:2] for line in command("--url", url, "ps").lines] == [
+        columns(line)[:2] for line in command("ps", "--url", url).lines
+    ]
+    assert command("--url", url, "--json", "promises", "get", "order-good").json["state"] == "resolved"
+    assert command("--json", "check", str(file.parent)).json["findings"] == []
+
+
+def test_an_option_behind_the_command_goes_before_one_in_front_and_both_before_the_environment(file, tmp_path):
+    there, nowhere = f"sqlite:///{file}", f"sqlite:///{tmp_path}/nowhere.db"
+    assert "order-asks" in Command(nowhere)("--url", there, "ps").out
+    assert "order-asks" in Command(nowhere)("--url", nowhere, "ps", "--url", there).out
+    assert "nowhere.db" in Command(there)("--url", nowhere, "ps", code=3).err
+    assert json.loads(Command(nowhere)("--json", "ps", code=3).err)["error"]["type"] == "StoreError"
+
+
+def test_a_tree_is_drawn_or_printed_as_json(resonate, tmp_path):
+    for drawn in (["--html"], ["--output", str(tmp_path / "tree.html")]):
+        answer = resonate("tree", "order-good", "--json", *drawn, code=2)
+        assert json.loads(answer.err)["error"]["message"] == "A tree is drawn as HTML, or printed as JSON."
+        assert answer.out == ""
+    assert not (tmp_path / "tree.html").exists()
 
 
 def test_tree_shows_the_failing_step(resonate):
@@ -197,7 +251,8 @@ def test_schedules_are_shown(resonate):
 def test_looking_changes_nothing(resonate, file, command):
     before = SqliteServer(file).snapshot(), file.read_bytes()
     resonate(*command)
-    resonate(*command, "--json")
+    if "--html" not in command:
+        resonate(*command, "--json")
     after = SqliteServer(file).snapshot(), file.read_bytes()
     assert before[0].promises == after[0].promises
     assert before[0].tasks == after[0].tasks

@@ -161,3 +161,33 @@ def test_the_blocking_client_registers_too():
         with pytest.raises(Registered) as caught:
             client.run("e", fails, "registered")
         assert caught.value.left == 2
+
+
+async def test_what_comes_back_as_another_class_says_how_to_have_its_own(harness):
+    async def lose():
+        raise Unregistered("a", left=2)
+
+    async def exits():
+        raise SystemExit(3)
+
+    async def flow(ctx: Context, which: str) -> None:
+        await ctx.options(retry=Never()).run(lose if which == "lose" else exits)
+
+    client = await harness.open(harness.client())
+    client.register(flow)
+    how = (
+        "To have it raised as Unregistered: resonate.register_error(Unregistered), the class of that name in "
+        f"{__name__}, in each process that catches it."
+    )
+    with pytest.raises(ApplicationError) as failed:
+        await client.run("x", flow, "lose")
+    assert failed.value.__notes__.count(how) == 1
+    assert how in "".join(traceback.format_exception(failed.value))
+    with pytest.raises(ApplicationError) as failed:
+        await client.run("y", flow, "exits")
+    assert not any("register_error" in note for note in failed.value.__notes__)
+
+    client.register_error(Unregistered)
+    with pytest.raises(Unregistered) as raised:
+        await client.run("z", flow, "lose")
+    assert not any("register_error" in note for note in raised.value.__notes__)

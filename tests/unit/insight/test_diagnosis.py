@@ -32,6 +32,15 @@ def test_executions_that_wait_for_each_other():
     assert why.cause.hint == "Cancel one of them: resonate cancel a"
 
 
+def test_a_command_in_a_hint_can_be_pasted_whatever_the_id():
+    found = picture(
+        promise("a b", on("g"), parent="a b"),
+        tasks=(task("a b", SUSPENDED),),
+        facts=Facts(awaiting={"a b": ("a b",)}),
+    )
+    assert why_of(found, "a b").cause.hint == "Cancel one of them: resonate cancel 'a b'"
+
+
 def test_a_cycle_that_is_come_upon_from_both_sides():
     found = picture(
         *(promise(id, on("g")) for id in "abc"),

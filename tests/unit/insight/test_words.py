@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 
-from resonate.core.insight.words import count, instant, span
+from resonate.core.insight.words import command, count, instant, span
 
 
 @pytest.mark.parametrize(
@@ -36,3 +38,15 @@ def test_an_instant_is_told_in_utc_and_any_number_has_a_text():
 
 def test_a_count_has_its_plural():
     assert [count(n, "time") for n in (0, 1, 2)] == ["0 times", "1 time", "2 times"]
+
+
+@pytest.mark.parametrize("id", ["order-1", "a b", "it's", "-rf", "$(date)", "*", "ä", "a:1", "x~y"])
+def test_a_command_can_be_pasted_into_a_shell(id):
+    pasted = subprocess.run(
+        ["bash", "-c", f'resonate() {{ printf "%s\\n" "$@"; }}; {command("why", id)}'],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert pasted.stdout.splitlines() == ["why", *(["--"] if id == "-rf" else []), id]
+    assert command("why", "order-1") == "resonate why order-1"

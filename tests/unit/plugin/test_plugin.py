@@ -324,6 +324,59 @@ def test_what_is_left_can_be_allowed(run):
     run(ini=AUTO + "resonate_leaks = false\n", test_it=HEAD + WAITS).counts(passed=1)
 
 
+FORGETS = """
+def charge(cents: int) -> None:
+    raise TypeError("no card")
+
+async def forgets(ctx: Context) -> None:
+    ctx.run(charge, 5)
+
+MARK
+async def test_forgets(resonate):
+    resonate.register(forgets)
+    await resonate.run("x", forgets)
+"""
+
+
+def test_a_failure_that_no_workflow_asks_for_fails_the_test(run):
+    source = HEAD + FORGETS.replace("MARK", "")
+    ended = run(ini=AUTO, test_it=source)
+    ended.counts(failed=1)
+    line = source[: source.index("ctx.run(charge")].count("\n") + 1
+    assert f"charge@1 (x:1, at test_it.py:{line}) failed with TypeError: no card" in ended.text
+    assert "Or allow it: @pytest.mark.resonate(unheard=True)." in ended.text
+    plain = FORGETS.replace("async def test", "def test").replace("    await res", "    res").replace("MARK", "")
+    run(test_it=HEAD + plain).counts(failed=1)
+
+
+def test_a_failure_that_no_workflow_asks_for_can_be_allowed(run):
+    for mark in ("unheard=True", "leaks=False"):
+        run(ini=AUTO, test_it=HEAD + FORGETS.replace("MARK", f"@pytest.mark.resonate({mark})")).counts(passed=1)
+
+
+def test_another_worker_tells_of_it_too_whatever_its_options(run):
+    source = (
+        FORGETS.replace("MARK", "").partition("async def test")[0]
+        + """
+class Nothing:
+    def record(self, event):
+        pass
+
+async def test_elsewhere(resonate, worker):
+    async def calls(ctx: Context) -> None:
+        await ctx.options(target="far").rpc(forgets)
+
+    for function in (calls, forgets):
+        resonate.register(function)
+    await worker(group="far", tracers=[Nothing()])
+    await resonate.run("x", calls)
+"""
+    )
+    ended = run(ini=AUTO, test_it=HEAD + source)
+    ended.counts(failed=1)
+    assert "failed with TypeError: no card" in ended.text
+
+
 def test_a_mark_on_the_test_goes_before_one_on_its_module(run):
     both = HEAD + "pytestmark = pytest.mark.resonate(leaks=False)\n@pytest.mark.resonate(leaks=True)" + WAITS
     run(ini=AUTO, test_it=both).counts(failed=1)

@@ -302,7 +302,17 @@ def _load(json: Any, known: KnownErrors, depth: int) -> Exception:
         error: Exception = _group(_text(json.get("message")), group, known.find(json.get("module"), json.get("type")))
     else:
         error = _rebuild(json, known) or _application_error(json)
-    return _dress(error, json, known, depth)
+    _ = _dress(error, json, known, depth)
+    if known.may_register(json.get("module"), json.get("type")):
+        error.add_note(_how_to_register(_clean(json["type"]), _clean(json["module"])))
+    return error
+
+
+def _how_to_register(name: str, module: str) -> str:
+    return (
+        f"To have it raised as {name}: resonate.register_error({name.rpartition('.')[2]}), the class of that name in "
+        f"{module}, in each process that catches it."
+    )
 
 
 def _group(message: str, members: list[Exception], cls: type[Exception] | None) -> Exception:

@@ -34,6 +34,8 @@ LIBRARY: Final = frozenset({
     "tomllib", "tomllib._parser", "urllib.error", "xml.etree.ElementTree", "zipfile", "zlib", "zoneinfo._common",
 })  # fmt: skip
 """Modules of the standard library that exceptions belong to, beside the built-in ones."""
+_CLOSED: Final = LIBRARY | {"builtins", errors.__name__}
+"""Modules whose classes come back as themselves, or never do."""
 
 
 def _standard() -> dict[Name, type[Exception]]:
@@ -77,6 +79,12 @@ class KnownErrors:
             if found is not None:
                 self._classes[module, name] = found
         return found
+
+    def may_register(self, module: object, name: object) -> bool:
+        """Say whether this may be the name of a class that could be registered, and was not."""
+        if not isinstance(module, str) or not isinstance(name, str):
+            return False
+        return module not in _CLOSED and (module, name) not in self._classes
 
 
 def _of_library(module: str, name: str) -> type[Exception] | None:

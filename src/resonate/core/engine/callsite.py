@@ -12,10 +12,14 @@ _sites: dict[tuple[str, int], str] = {}  # as many as the program has lines with
 
 def site(frame: FrameType) -> str:
     """Return where `frame` stands, as `shop.py:31`."""
-    place = frame.f_code.co_filename, frame.f_lineno
-    found = _sites.get(place)
+    key = frame.f_code.co_filename, frame.f_lineno
+    found = _sites.get(key)
     if found is None:
-        path, line = place
-        name = path.replace("\\", "/").rpartition("/")[2]
-        found = _sites[place] = f"{name}:{line}"
+        found = _sites[key] = place(*key)
     return found
+
+
+def place(path: str, line: int) -> str:
+    """Return a line of a file, as `shop.py:31`."""
+    name = path.replace("\\", "/").rpartition("/")[2]
+    return f"{name}:{line}"

@@ -25,6 +25,7 @@ from resonate.core.engine.execution import Execution
 from resonate.core.engine.identity import CALLER, RUN, Identity, Kind, fingerprint
 from resonate.core.engine.info import Info
 from resonate.core.engine.loop import FIRST_COMPLETED, Branch, DurableLoop, Future, current_branch, wait
+from resonate.core.engine.outcome import with_unresolved
 from resonate.core.engine.scope import Scope
 from resonate.core.function import WORKFLOW, Function, check_call, describe, refuse_retry
 from resonate.core.protocol.records import PromiseRecord, Value
@@ -367,8 +368,7 @@ class Context:
                 await wait([won])
             return won.result()
         finally:  # also when the race itself is canceled
-            for future in futures:
-                future.cancel()
+            _give_up(futures)
 
     # ------------------------------------------------------------ what would else not be the same twice
 
@@ -569,6 +569,7 @@ class Context:
         except CodecError as error:
             error.execution = self._execution.id
             error.step = error.step or f"{self._scope.id}, calling {call.func}"
+            with_unresolved(error, signature)
             raise
 
     def _chosen_id(self) -> str | None:
@@ -612,6 +613,21 @@ def _future(awaitable: Awaitable[T], loop: DurableLoop) -> Future[T]:
     return awaitable if isinstance(awaitable, Future) else loop.create_task(awaitable)
 
 
+def _give_up(futures: Iterable[Future[Any]]) -> None:
+    """Cancel what nobody waits for any more. How it ends, or has ended, is not to be heard of."""
+    for future in futures:
+        future.cancel()
+        if future.done():
+            _hear(future)
+        else:
+            future.add_done_callback(_hear)  # a task, which may yet fail
+
+
+def _hear(future: Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()
+
+
 class _Fan:
     """Run calls with a bound on how many are open, each started in order. Costs the same for each, however many."""
 
@@ -635,8 +651,7 @@ class _Fan:
                 for finished in await self._next():
                     results[open_.pop(finished)] = finished.result()
         finally:
-            for left in open_:
-                left.cancel()
+            _give_up(open_)
         return results
 
     async def _next(self) -> list[Future[Any]]:

@@ -62,6 +62,7 @@ from resonate.core.engine.reports import Reports
 from resonate.core.engine.scope import LEFT, Scope
 from resonate.core.engine.tags import Place, own_tags, tags_of
 from resonate.core.engine.tries import with_failures
+from resonate.core.engine.unheard import Failures, told
 from resonate.core.engine.writes import Writes
 from resonate.core.protocol.due import NEVER
 from resonate.core.protocol.records import (
@@ -463,12 +464,14 @@ class Execution:
 
     def task_ended(self, task: GuardedCoroutine[Any], result: object, error: BaseException | None) -> None:
         """Take note of a task's end; the end of a scope's body is the scope's outcome."""
-        self.loop.forget(task)
+        ended = self.loop.forget(task)
         scope: Scope = task.scope
         scope.tasks -= 1
         if task is scope.body:
             scope.body = None
             scope.ended(result, error)
+        elif error is not None and ended is not None:
+            scope.failed().of_task(task.name, error, ended)
         if scope.over:
             self._ending.append(scope)
 
@@ -799,8 +802,11 @@ class Execution:
         self._let_go(child)
         if child.awaited > 0:
             self._emit(trace.Resume, child.scope.id, child.id)
+        held = child.future if child.acknowledged is None else child.acknowledged  # which one the workflow has
         for future in (child.acknowledged, child.future):
-            if future is not None and not future.done():
+            if future is held and future is not None and not future.done():
+                self._fail(child, future, error)
+            elif future is not None and not future.done():
                 future.set_exception(error)
         self._owes_no_more(child)
 
@@ -814,7 +820,8 @@ class Execution:
             encoded = self.env.codec.encode(event.value, child.returns, at=child.id)
         except CodecError as error:
             assert child.function is not None
-            placed(error, f"the result of {child.function.name}", execution=self.id, step=child.id)
+            callee = child.function
+            placed(error, f"the result of {callee.name}", execution=self.id, step=child.id, signature=callee.signature)
             self._emit(trace.CodecFailed, id=child.id, path=getattr(error, "path", ""), message=str(error))
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
             return
@@ -1017,9 +1024,14 @@ class Execution:
         elif isinstance(error, NotReadableHere):
             self._stop(error)  # another worker, or this one once it has what it lacks, goes on from here
         elif isinstance(error, StopIteration | StopAsyncIteration):  # a future can't hold these
-            future.set_exception(ApplicationError(str(error), name=type(error).__name__, step=child.id))
+            self._fail(child, future, ApplicationError(str(error), name=type(error).__name__, step=child.id))
         else:
-            future.set_exception(error)
+            self._fail(child, future, error)
+
+    def _fail(self, child: Child, future: Future[Any], error: Exception) -> None:
+        future.set_exception(error)
+        scope: Scope = child.scope
+        scope.failed().of_call(child, error, future)
 
     # ------------------------------------------------------------ ends
 
@@ -1055,6 +1067,8 @@ class Execution:
         scope.finished = True
         for left in list(scope.children.values()):
             left.awaitable.cancel()
+        if scope.failures is not None:
+            self._tell_of_unheard(scope, scope.failures)
         state, value = self._verdict(scope)
         child, scope.child = scope.child, None  # it refers to its scope
         if child is None:
@@ -1068,13 +1082,26 @@ class Execution:
             child.move(FINISHED)
             self._settle(child, state, value)
 
+    def _tell_of_unheard(self, scope: Scope, failures: Failures) -> None:
+        """Warn of what failed in a scope whose code never asked; one that was canceled had no chance to."""
+        scope.failures = None
+        if scope.canceled or isinstance(scope.error, CancelledError):
+            return
+        for event in failures.unheard(self.id):
+            if self._observe is not None:
+                self._observe(event)
+            self.env.warn(told(event))
+
     def _verdict(self, scope: Scope) -> tuple[PromiseState, Value]:
         error = scope.error
         if error is None:
             try:
                 value = self.env.codec.encode(scope.outcome, scope.function.signature.returns, at=scope.id)
             except CodecError as failed:
-                placed(failed, f"the result of {scope.function.name}", execution=self.id, step=scope.id)
+                callee = scope.function
+                placed(
+                    failed, f"the result of {callee.name}", execution=self.id, step=scope.id, signature=callee.signature
+                )
                 self._emit(trace.CodecFailed, id=scope.id, path=getattr(failed, "path", ""), message=str(failed))
                 error = failed
             else:

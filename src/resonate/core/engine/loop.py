@@ -199,6 +199,11 @@ class GuardedCoroutine(Coroutine[Any, Any, T], Generic[T]):
             raise
         return awaited
 
+    @property
+    def name(self) -> str:
+        """What the body's function is called."""
+        return getattr(self._body, "__qualname__", type(self._body).__name__)
+
     def close(self) -> None:
         """End the body where it stands. A body that awaits while it is closed is cut off there."""
         with suppress(Exception, CancelledError, GeneratorExit):  # the execution is over: nobody is left to hear of it
@@ -354,9 +359,9 @@ class DurableLoop(asyncio.AbstractEventLoop):
         self._host.task_started(guarded)
         return task
 
-    def forget(self, task: GuardedCoroutine[Any]) -> None:
-        """Let go of a task that has ended."""
-        self._tasks.pop(task, None)
+    def forget(self, task: GuardedCoroutine[Any]) -> asyncio.Task[Any] | None:
+        """Let go of a task that has ended, and return it."""
+        return self._tasks.pop(task, None)
 
     def tasks_of(self, scope: Any) -> list[asyncio.Task[Any]]:
         """Return the live tasks of a scope, in the order in which they were started."""

@@ -6,15 +6,23 @@ from collections.abc import Callable
 from typing import Any
 
 from resonate.core.engine.identity import CALL
+from resonate.core.function import RESOLVE
 from resonate.core.protocol.records import PromiseRecord, PromiseState, Tag
-from resonate.core.values import Codec
+from resonate.core.values import UNTYPED, Codec, Signature
 from resonate.errors import CodecError, DecodingError, PromiseCanceled, PromiseTimedOut
 
 
-def placed(error: CodecError, what: str, *, execution: str, step: str) -> CodecError:
+def placed(error: CodecError, what: str, *, execution: str, step: str, signature: Signature = UNTYPED) -> CodecError:
     """Say in an error what could not be written or read, and where that was."""
     error.message = f"{what}: {error.message}"
     error.execution, error.step = execution, step
+    return with_unresolved(error, signature)
+
+
+def with_unresolved(error: CodecError, signature: Signature) -> CodecError:
+    """Say in an error which annotations of the function count for nothing, if any do."""
+    if signature.unresolved:
+        error.hint = f"Of the function, {'; '.join(signature.unresolved)}. {RESOLVE}"
     return error
 
 

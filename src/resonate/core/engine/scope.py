@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from resonate.core.engine.children import Child
+from resonate.core.engine.unheard import Failures
 from resonate.core.registry import Function
 
 PATIENCE = 8
@@ -35,6 +36,7 @@ class Scope:
         "children",
         "cleanups",
         "error",
+        "failures",
         "finished",
         "function",
         "id",
@@ -67,6 +69,7 @@ class Scope:
         self.canceled = False
         self.outcome: object = None
         self.error: BaseException | None = None
+        self.failures: Failures | None = None
 
     @property
     def lingers(self) -> bool:
@@ -77,6 +80,12 @@ class Scope:
     def token(self) -> str:
         """What the record of deliveries calls the cancellation of the tasks that are left."""
         return ("" if self.child is None else self.child.suffix) + LEFT
+
+    def failed(self) -> Failures:
+        """Return where a failure is noted."""
+        if self.failures is None:
+            self.failures = Failures(self.id)
+        return self.failures
 
     def ended(self, outcome: object, error: BaseException | None) -> None:
         """Take note of how the body ended."""

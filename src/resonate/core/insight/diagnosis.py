@@ -163,7 +163,7 @@ class _Walk:
         return Cause(
             kind=CauseKind.UNSETTLED,
             text=f"nobody has settled the promise {record.id} in {waited}; its deadline is in {left}.",
-            hint=f"Whoever is to settle it has to: resonate resolve {record.id} (or reject).",
+            hint=f"Whoever is to settle it has to: {words.command('resolve', record.id)} (or reject).",
             path=path,
             since=record.created_at,
             until=record.timeout_at,
@@ -236,7 +236,7 @@ class _Walk:
         return Cause(
             kind=CauseKind.HALTED,
             text=f"{record.id} ({_what(record)}) was halted, and no worker is offered it.",
-            hint=f"resonate continue {record.id}",
+            hint=words.command("continue", record.id),
             path=path,
             until=record.timeout_at,
         )
@@ -420,7 +420,7 @@ class _Walk:
         return Cause(
             kind=CauseKind.CYCLE,
             text=f"{id} waits for itself: {' > '.join(path[path.index(id) :]) if id in path[:-1] else id}.",
-            hint=f"Cancel one of them: resonate cancel {id}",
+            hint=f"Cancel one of them: {words.command('cancel', id)}",
             path=path,
         )
 

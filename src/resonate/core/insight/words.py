@@ -1,10 +1,11 @@
-"""Instants and spans of time as people read them.
+"""Instants and spans of time as people read them, and commands as they type them.
 
 Law 1: every int has a text; none raises.
 """
 
 from __future__ import annotations
 
+import shlex
 from datetime import UTC, datetime
 from typing import Final
 
@@ -40,3 +41,8 @@ def span(length: int) -> str:
 def count(number: int, what: str) -> str:
     """Return `1 worker`, `2 workers`."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def command(verb: str, id: str) -> str:
+    """Return a command on an id, to be pasted into a shell: `resonate why 'order 1'`."""
+    return f"resonate {verb} {'-- ' if id.startswith('-') else ''}{shlex.quote(id)}"
