@@ -48,7 +48,7 @@ from resonate.core.protocol.requests import (
 )
 from resonate.core.retry import RetryPolicy
 from resonate.core.sameness import same_call
-from resonate.core.values import UNTYPED, Call, Codec, Signature, place_of_param, place_of_schedule
+from resonate.core.values import UNTYPED, Call, Codec, Signature, is_plain_call, place_of_param, place_of_schedule
 from resonate.errors import (
     ApplicationError,
     CodecError,
@@ -512,10 +512,13 @@ class Resonate:
             return self._handle(id, returns)
         request = self._creation(id, param, parts.store.prefer(), function.timeout_ms)
         asked = settings.clock.now()
-        with parts.worker.claiming(id):
+        claim = parts.worker.begin_claim(id)
+        try:
             reply = await parts.store.send(TaskCreate(pid=settings.pid, ttl=settings.limits.ttl_ms, action=request))
             if isinstance(reply, ClaimReply):
-                return await self._claimed(parts, reply, request, signature, asked)
+                return await self._claimed(parts, reply, request, call, signature, asked)
+        finally:
+            parts.worker.end_claim(claim)
         if reply.status not in {Status.CONFLICT, Status.UNPROCESSABLE}:
             raise _refused(id, reply)
         self._check_same(promise_of(await parts.store.send(PromiseGet(id)), id), request, signature)
@@ -523,8 +526,14 @@ class Resonate:
             await parts.worker.recover(id)
         return self._handle(id, returns)
 
-    async def _claimed(
-        self, parts: wiring.Parts, claim: ClaimReply, request: PromiseCreate, signature: Signature, asked: int
+    async def _claimed(  # noqa: PLR0917 - all of a claim
+        self,
+        parts: wiring.Parts,
+        claim: ClaimReply,
+        request: PromiseCreate,
+        call: Call,
+        signature: Signature,
+        asked: int,
     ) -> Handle[Any]:
         """Drive what was claimed, unless it is over, or another call's: that one goes back to its workers."""
         pending = claim.promise.state is PromiseState.PENDING
@@ -537,7 +546,9 @@ class Resonate:
         if not pending:
             return self._handle(request.id, signature.returns, settled=claim.promise)
         if parts.worker.may_drive(asked):
-            parts.worker.adopt(claim, asked)
+            as_asked = claim.promise.param.data == request.param.data
+            known = as_asked and is_plain_call(call, signature, parts.env.plain)
+            parts.worker.adopt(claim, asked, call if known else None)
         else:  # this client was closed meanwhile, or the answer came late
             await parts.worker.give_back(claim)
         return self._handle(request.id, signature.returns)

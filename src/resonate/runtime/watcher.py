@@ -167,7 +167,10 @@ class Watcher:
     # ------------------------------------------------------------ inside
 
     def _entry(self, promise_id: str) -> _Entry:
-        return self._entries.setdefault(promise_id, _Entry())
+        entry = self._entries.get(promise_id)
+        if entry is None:
+            entry = self._entries[promise_id] = _Entry()
+        return entry
 
     def _forget_if_idle(self, promise_id: str, entry: _Entry) -> None:
         if not entry.futures and not entry.callbacks and self._entries.get(promise_id) is entry:

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Generator, Iterable
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from contextvars import Context as Variables
 from contextvars import copy_context
 from typing import Any, ParamSpec, assert_never
@@ -45,7 +45,7 @@ from resonate.core.protocol.requests import (
     TaskRelease,
     TaskReply,
 )
-from resonate.core.values import Signature, place_of_param
+from resonate.core.values import Call, Signature, place_of_param
 from resonate.errors import (
     AuthError,
     DecodingError,
@@ -289,10 +289,13 @@ class Worker:
             return
         await self._drive(reply, parked, asked)
 
-    def adopt(self, claim: ClaimReply, asked: int) -> None:
-        """Drive a task that was created acquired in this worker's name, on a request of the instant `asked`."""
+    def adopt(self, claim: ClaimReply, asked: int, call: Call | None = None) -> None:
+        """Drive a task that was created acquired in this worker's name, on a request of the instant `asked`.
+
+        `call` is what its promise's param says, checked, if it need not be read back.
+        """
         task_id, version = claim.promise.id, claim.task.version
-        running = self._spawn(self._drive(claim, None, asked), f"resonate-{task_id}")
+        running = self._spawn(self._drive(claim, None, asked, call), f"resonate-{task_id}")
         if not running.done():  # as it may be where the loop starts its tasks eagerly
             self._held[task_id] = _Held(version, running)
 
@@ -304,17 +307,17 @@ class Worker:
         """Return a claim that is not to be driven here."""
         await self._release(claim.promise.id, claim.task.version, "it is not to be driven here")
 
-    @contextmanager
-    def claiming(self, task_id: str) -> Generator[None, None, None]:
-        """Keep room for one task while it is being claimed."""
-        answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._claiming[answered] = task_id
-        try:
-            yield
-        finally:
-            del self._claiming[answered]
-            answered.set_result(None)
-            self._next_offer()
+    def begin_claim(self, task_id: str) -> asyncio.Future[None]:
+        """Keep room for one task while it is being claimed, until `end_claim` is called with what is returned."""
+        claim: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._claiming[claim] = task_id
+        return claim
+
+    def end_claim(self, claim: asyncio.Future[None]) -> None:
+        """Take note that a claim was answered, and what it brought is adopted or given back."""
+        del self._claiming[claim]
+        claim.set_result(None)
+        self._next_offer()
 
     async def recover(self, task_id: str) -> None:
         """Give a task back that is acquired in this worker's name though it never heard so: the answer was lost.
@@ -339,7 +342,7 @@ class Worker:
 
     # ------------------------------------------------------------ one attempt
 
-    async def _drive(self, claim: ClaimReply, parked: Parked | None, asked: int) -> None:
+    async def _drive(self, claim: ClaimReply, parked: Parked | None, asked: int, call: Call | None = None) -> None:
         promise, version = claim.promise, claim.task.version
         know(lambda: _facts(promise, version))
         held = self._held[promise.id] = _Held(version, asyncio.current_task())
@@ -347,7 +350,7 @@ class Worker:
         self._report(trace.TaskAcquired, promise.id, version, promise)
         held_on = False
         try:
-            held_on = await self._attempt(claim, parked)
+            held_on = await self._attempt(claim, parked, call)
         except asyncio.CancelledError:
             if held.lost is None:
                 raise
@@ -384,7 +387,7 @@ class Worker:
             self.offer(task_id, again)
         self._next_offer()
 
-    async def _attempt(self, claim: ClaimReply, parked: Parked | None) -> bool:
+    async def _attempt(self, claim: ClaimReply, parked: Parked | None, call: Call | None) -> bool:
         """Run one attempt; return whether the task is still ours and has to be held back."""
         promise, version = claim.promise, claim.task.version
         if parked is None:
@@ -405,7 +408,7 @@ class Worker:
             execution = parked.execution
             commands = execution.resume(promise, claim.preload, version, now)
         else:
-            execution = await self._new_execution(claim)
+            execution = await self._new_execution(claim, call)
             if execution is None:
                 return promise.id in self._holds
             commands = execution.start(now)
@@ -441,7 +444,7 @@ class Worker:
             case _:
                 assert_never(ending)
 
-    async def _new_execution(self, claim: ClaimReply) -> Execution | StepExecution | None:
+    async def _new_execution(self, claim: ClaimReply, call: Call | None) -> Execution | StepExecution | None:
         """Make the execution of a claim; None if it can't be made here, and then it is answered or to be held."""
         promise = claim.promise
         wanted: list[tuple[str, int | None]] = []
@@ -451,9 +454,12 @@ class Worker:
             return self._env.registry.get(name, version).signature
 
         try:
-            call = self._env.codec.decode_call(promise.param, signature_of, at=place_of_param(promise))
-            function = self._env.registry.get(call.func, call.version)
-            check_call(function, call.args, call.kwargs)
+            if call is not None:
+                function = self._env.registry.get(call.func, call.version)
+            else:
+                call = self._env.codec.decode_call(promise.param, signature_of, at=place_of_param(promise))
+                function = self._env.registry.get(call.func, call.version)
+                check_call(function, call.args, call.kwargs)
         except FunctionNotRegistered as error:
             self._not_registered(promise.id, wanted, error)
             return None
