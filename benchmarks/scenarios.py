@@ -89,8 +89,17 @@ def one_workflow(workflow: Callable[..., Any], name: str = "") -> Workload:
 
 
 async def many_workflows(size: int, backend: Backend) -> Spent:
-    """Time `size` workflows of five steps each, all at once."""
-    async with new_client(backend) as client:
+    """Time `size` workflows of five steps each, all at once, with room for all of them."""
+    return await _workflows(size, backend, concurrency=size)
+
+
+async def waiting_workflows(size: int, backend: Backend) -> Spent:
+    """Time the same with the room that there is by default: those beyond it wait in the store for a message."""
+    return await _workflows(size, backend)
+
+
+async def _workflows(size: int, backend: Backend, **options: Any) -> Spent:
+    async with new_client(backend, **options) as client:
         spending = Spending(backend)
         await asyncio.gather(*[client.run(f"w{number}", five_steps) for number in range(size)])
         return spending.spent()
