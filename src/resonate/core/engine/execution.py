@@ -350,7 +350,9 @@ class Execution:
         if role in OWED:
             scope.owed += 1
             scope.live += 1
-        self._counted()
+        self._count += 1
+        if self._count == self.env.many + 1 and not self.replaying:
+            self._tell_of_many()
         known = self._history.pop(child_id, None)
         if known is None:
             self.replaying = self.replaying and self._recall.may_find(child_id)
@@ -447,14 +449,12 @@ class Execution:
         parents: int = child.scope.timeout_at
         return parents if timeout_ms is None else min(self.now + timeout_ms, parents)
 
-    def _counted(self) -> None:
-        self._count += 1
-        if self._count == self.env.many + 1 and not self.replaying:
-            self._emit(trace.ManyPromises, self.id, self._count)
-            self.env.warn(
-                f"The execution {self.id} has made more than {self.env.many} promises: each replay reads them all. "
-                "Let a part of its work, or its next round, be an execution of its own: ctx.detached."
-            )
+    def _tell_of_many(self) -> None:
+        self._emit(trace.ManyPromises, self.id, self._count)
+        self.env.warn(
+            f"The execution {self.id} has made more than {self.env.many} promises: each replay reads them all. "
+            "Let a part of its work, or its next round, be an execution of its own: ctx.detached."
+        )
 
     # ------------------------------------------------------------ what the loop tells (Host)
 
@@ -768,7 +768,8 @@ class Execution:
         child.move(SETTLES)
         child.record = record
         self._outside.closed(child)
-        self._offer(settled_at(record), child, RESULT)
+        instant = record.settled_at
+        self._offer(record.timeout_at if instant is None else instant, child, RESULT)
 
     def _overtaken(self, child: Child) -> None:
         """Someone else settled what still runs here: stop it."""
@@ -827,7 +828,9 @@ class Execution:
             return
         if is_plain(event.value, child.returns, self.env.plain):
             child.result = (encoded.data, event.value)
-        self._settle(child, RESOLVED, with_failures(encoded, event.failures))
+        if event.failures.count:
+            encoded = with_failures(encoded, event.failures)
+        self._writes.settle(child, RESOLVED, encoded, carries=False)
 
     def _step_failed(self, event: do.StepFailed) -> None:
         child = self._finished(event.id)
@@ -1133,7 +1136,8 @@ class Execution:
         if self._outcome is not None:
             out.append(self._fulfill(self._outcome))
         elif self._running:
-            self._watch(out)
+            if not self._is_watched():
+                self._watch(out)
         else:
             self._block(out)
         return out
@@ -1164,6 +1168,18 @@ class Execution:
         """Ask for what may have settled, of a store that said that something has, and not what."""
         for promise_id in self._outside.to_look_at(horizon):
             self._looks[promise_id] = None
+
+    def _is_watched(self) -> bool:
+        """Say whether `_watch` has nothing to do, as where step follows step: it will be woken early enough."""
+        alarms = self._alarms
+        return (
+            self.now < self._wakes_at
+            and len(alarms) < SLACK  # else those of children that are gone are to be swept
+            and (not alarms or self._wakes_at <= alarms[0][0])
+            and self._recall.over
+            and not self.replaying
+            and not self._outside
+        )
 
     def _watch(self, out: list[do.Command], *, lingers: bool = False) -> None:
         """Steps run, so the task can't be suspended, or should not be yet: hear of the rest by other means."""
