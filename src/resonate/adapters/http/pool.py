@@ -74,7 +74,7 @@ class Pool:
         self._asked[asked] = None
         if self._look is None:
             self._look_within(_LOOK)
-        connection = self._usable()
+        connection = self._usable() if self._idle else None
         if connection is not None:
             connection.ask(asked)
         else:

@@ -6,7 +6,7 @@ Law 2: what we read may say null for absent, `resumes` as a count or a list, and
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from resonate.core.protocol.records import (
     NO_HEADERS,
@@ -30,6 +30,7 @@ from resonate.core.protocol.wire.fields import (
     text,
 )
 
+_TEXT: Final[frozenset[type]] = frozenset({str})
 PROMISE_STATES = {state.value: state for state in PromiseState}
 TASK_STATES = {state.value: state for state in TaskState}
 
@@ -57,6 +58,11 @@ def maybe_value(data: Json, name: str) -> Value:
     value: Json | None = data.get(name)
     if value is None or value == {}:
         return NO_VALUE
+    if type(value) is dict:  # as nearly always, and without a call
+        headers: Json | None = value.get("headers")
+        payload = value.get("data")
+        if type(payload) is str and type(headers) is dict and _TEXT.issuperset(map(type, headers.values())):
+            return Value(headers, payload)
     try:
         return value_from_wire(as_object(value, name))
     except Malformed as malformed:
