@@ -25,7 +25,8 @@ export NO_MKDOCS_2_WARNING := 1
 # searches, which reach nothing that these do not, run without it.
 CORE_FILES := $(addprefix tests/unit/,engine/ protocol/ client/ insight/ regressions/ replay/ dialects/test_deadlines.py \
 	dialects/test_ids.py dialects/test_timers.py dialects/test_wide.py test_alarms.py test_backoff.py test_durations.py \
-	otel/test_spans.py codecs/test_sameness.py test_function.py test_ids.py test_registry.py test_retry.py test_trace.py) \
+	otel/test_spans.py codecs/test_sameness.py test_function.py test_ids.py test_registry.py test_retry.py test_trace.py \
+	test_unresolved_annotations.py) \
 	tests/property/test_docs.py tests/property/test_properties.py
 CORE_CASES := $(addprefix tests/simulation/,test_crashes.py::test_a_run_without_faults \
 	test_crashes.py::test_both_modes_leave_the_same_history \

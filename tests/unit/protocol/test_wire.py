@@ -441,6 +441,13 @@ def test_the_reply_of_a_fenced_action_is_inside(inner: PromiseReply | Rejection)
     assert decode_reply(request, "7", sent) == FenceReply(inner)
 
 
+def test_the_reply_of_a_fenced_action_may_have_a_preload() -> None:
+    request = TaskFence(id="t", version=1, action=PromiseSettle(id="p", state=PromiseState.RESOLVED))
+    record = PromiseRecord(id="p", state=PromiseState.RESOLVED, timeout_at=9, created_at=1, settled_at=2)
+    reply = FenceReply(PromiseReply(record), (record,))
+    assert decode_reply(request, "7", encode_reply(decode_request(encode_request(request, "7")), reply)) == reply
+
+
 def test_a_refusal_need_not_echo() -> None:
     body = {"kind": "unknown", "head": {"corrId": "0", "status": 400, "version": VERSION}, "data": "bad"}
     assert decode_reply(PromiseGet("p"), "7", json.dumps(body)) == Rejection(400, "bad")
