@@ -190,6 +190,7 @@ class Cluster:
             dialect=evolve(OURS, loses_messages=short and chance.random() < 0.5),
             on_process_fault=self._befall,
             tell=self._tell if record else None,
+            found=self._found,
         )
 
     def play(self) -> Run:

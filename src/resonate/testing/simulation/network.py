@@ -23,6 +23,7 @@ from resonate.core.protocol.requests import Rejection, Request
 from resonate.errors import NetworkError
 from resonate.ports.store import Notice, Reconnected, Store
 from resonate.testing.simulation.faults import Fate, Fault, Kind
+from resonate.testing.simulation.oracles import Fences, Finding
 from resonate.testing.simulation.world import Process, World
 
 R = TypeVar("R")
@@ -65,6 +66,7 @@ class Network:
         dialect: how the server is said to speak.
         on_process_fault: does what befalls processes: kills, pauses, deploys.
         tell: is told what happens, or None.
+        found: is told of what no run may do.
     """
 
     def __init__(
@@ -76,8 +78,10 @@ class Network:
         dialect: Dialect,
         on_process_fault: Callable[[Process, Fault], None],
         tell: Callable[[Process, str], None] | None,
+        found: Callable[[Finding], None],
     ) -> None:
         self.world = world
+        self.found = found
         self.fate = fate
         self.dialect = dialect
         self.requests = 0
@@ -275,15 +279,16 @@ class Near:
 
     def connect(self, *, group: str, pid: str) -> Store:
         """See the port."""
-        return _RemoteStore(self.network, Link(self.process, group, pid))
+        return _RemoteStore(self.network, Link(self.process, group, pid), Fences(self.process, self.network.found))
 
 
 class _RemoteStore:
     """Implements `resonate.ports.store.Store` over the network."""
 
-    def __init__(self, network: Network, link: Link) -> None:
+    def __init__(self, network: Network, link: Link, fences: Fences) -> None:
         self._network = network
         self._link = link
+        self._fences = fences
         self._open = False
 
     @property
@@ -314,10 +319,15 @@ class _RemoteStore:
             reader.set_result(None)
 
     async def send(self, request: Request[R]) -> R | Rejection:
+        self._fences.asks(request)
         answer: Future[R | Rejection] = self._network.ask(self._link.process, request)
-        return await answer
+        reply = await answer
+        self._fences.hears(request, reply)
+        return reply
 
     async def send_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
+        for request in requests:
+            self._fences.asks(request)
         answers = [self._network.ask(self._link.process, request) for request in requests]
         replies: list[Any] = []
         for answer in answers:
@@ -325,6 +335,8 @@ class _RemoteStore:
                 replies.append(await answer)
             except NetworkError as error:
                 replies.append(error)
+        for request, reply in zip(requests, replies, strict=True):
+            self._fences.hears(request, reply)
         return replies
 
     async def messages(self) -> AsyncIterator[Message | Notice]:

@@ -6,6 +6,7 @@ Law 2: what the server has stored is followed from its effects alone, and compar
     that loses what it was told to write is found out.
 Law 3: workers are watched by what they report: each attempt keeps the laws of the trace, each claim is driven by one
     process, and nothing is run again that was recorded before the attempt began.
+Law 4: workers are watched by what they ask for: nothing new under a task after they heard that it is theirs no more.
 """
 
 from __future__ import annotations
@@ -33,7 +34,15 @@ from resonate.core.protocol.effects import (
 from resonate.core.protocol.projection import project
 from resonate.core.protocol.properties import Cause, violated_by, violated_state
 from resonate.core.protocol.records import Execute, PromiseState, Tag, TaskState
-from resonate.core.protocol.requests import Request, TaskFence, TaskFulfill, TaskRelease, TaskSuspend
+from resonate.core.protocol.requests import (
+    Rejection,
+    Request,
+    Status,
+    TaskFence,
+    TaskFulfill,
+    TaskRelease,
+    TaskSuspend,
+)
 from resonate.core.protocol.settings import DEFAULT_SETTINGS
 from resonate.core.protocol.snapshot import PromiseSnapshot, Snapshot, TaskSnapshot
 from resonate.core.protocol.steps import InternalStep, LeaseTimeout, PromiseTimeout, RetryDispatch
@@ -44,6 +53,7 @@ from resonate.testing.simulation.world import Process
 
 SKEW_MS: Final = 15_000
 """No clock is further ahead than this."""
+_GONE: Final = frozenset({Status.CONFLICT, Status.NOT_FOUND})
 WHOLE: Final = 64
 """Each so many steps the whole state is checked."""
 
@@ -268,6 +278,34 @@ class Watch:
         if recorded < granted:
             text = f"the step {step_id} is run by attempt {attempt.version}, though it was recorded before that began"
             self.report(Finding("recorded steps are not run again", text))
+
+
+@define
+class Fences:
+    """Watches what one process asks for under its tasks: a refused fence ends the attempt.
+
+    What was under way already may be asked for again; nothing new may be.
+    """
+
+    process: Process
+    report: Callable[[Finding], None]
+    _asked: set[tuple[str, int, type, str]] = field(factory=set[tuple[str, int, type, str]], init=False)
+    _refused: set[tuple[str, int]] = field(factory=set[tuple[str, int]], init=False)
+
+    def asks(self, request: Request[Any]) -> None:
+        """Take note of a request as it is sent."""
+        if not isinstance(request, TaskFence):
+            return
+        asked = (request.id, request.version, type(request.action), request.action.id)
+        if (request.id, request.version) in self._refused and asked not in self._asked:
+            text = f"{self.process.name} goes on with {request.id}, version {request.version}, after it was refused"
+            self.report(Finding("a refused fence ends the attempt", text))
+        self._asked.add(asked)
+
+    def hears(self, request: Request[Any], reply: object) -> None:
+        """Take note of a reply as it arrives."""
+        if isinstance(request, TaskFence) and isinstance(reply, Rejection) and reply.status in _GONE:
+            self._refused.add((request.id, request.version))
 
 
 def _told(event: LifecycleEvent) -> str:
