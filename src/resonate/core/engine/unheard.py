@@ -50,11 +50,12 @@ class Failures:
         id: the workflow's.
     """
 
-    __slots__ = ("_found", "_id", "_limit")
+    __slots__ = ("_by_error", "_found", "_id", "_limit")
 
     def __init__(self, id: str) -> None:
         self._id = id
         self._found: list[_Failure] = []
+        self._by_error: dict[int, _Failure] = {}  # of those: by the error's address, as long as it is held here
         self._limit = MANY
 
     def of_call(self, child: Child, error: BaseException, future: Future[Any]) -> None:
@@ -64,7 +65,7 @@ class Failures:
 
     def of_task(self, name: str, error: BaseException, task: Future[Any]) -> None:
         """Take note that a task of the workflow fails; `name` is its coroutine's."""
-        call = next((one for cause in _causes(error) for one in self._found if one.error is cause), None)
+        call = next((found for cause in _causes(error) if (found := self._by_error.get(id(cause)))), None)
         if call is None:
             self._add(_Failure(self._id, name, _raised_at(error.__traceback__), error, task))
         else:
@@ -89,8 +90,12 @@ class Failures:
             return
         if len(self._found) >= self._limit:
             self._found = [one for one in self._found if one.is_unheard]
+            self._by_error = {}
+            for one in self._found:
+                self._by_error.setdefault(id(one.error), one)
             self._limit = MANY + 2 * len(self._found)
         self._found.append(failure)
+        self._by_error.setdefault(id(failure.error), failure)
 
 
 def told(event: FailureUnheard) -> str:
