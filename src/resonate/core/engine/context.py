@@ -466,10 +466,9 @@ class Context:
     ) -> Child:
         chosen = self._options
         function = self._function(fn)
-        if chosen.target is not None:
-            refuse_target(chosen, function.name)
+        refuse_target(chosen, function.name)
         check_call(function, args, kwargs)
-        child_id = self._execution.draw_id(branch, None if chosen.id is None else self._chosen_id())
+        child_id = self._execution.draw_id(branch, self._chosen_id())
         call = Call(function.name, args, kwargs, function.version)
         param = self._encode(call, function.signature, child_id)
         workflow = function.kind is WORKFLOW

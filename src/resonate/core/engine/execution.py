@@ -768,8 +768,7 @@ class Execution:
         child.move(SETTLES)
         child.record = record
         self._outside.closed(child)
-        instant = record.settled_at
-        self._offer(record.timeout_at if instant is None else instant, child, RESULT)
+        self._offer(settled_at(record), child, RESULT)
 
     def _overtaken(self, child: Child) -> None:
         """Someone else settled what still runs here: stop it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from resonate.core.protocol.guards import EXTERNAL, TARGET, TIMER
+from resonate.core.protocol.guards import is_external
 from resonate.core.protocol.objects import Promise, Task
 from resonate.core.protocol.records import PENDING, ScheduleRecord, TaskState
 from resonate.core.protocol.steps import LeaseTimeout, RetryDispatch
@@ -21,12 +21,7 @@ NEVER: Final = 2**53 - 1
 def promise_due(promise: Promise) -> int | None:
     """Return when `PromiseTimeout` is due: the deadline of a pending external promise, else None."""
     record = promise.record
-    if record.state is not PENDING:
-        return None
-    tags = record.tags  # as `is_external` has it, without a call: each write asks
-    if TARGET in tags or tags.get(TIMER) == "true" or tags.get(EXTERNAL) == "true":
-        return record.timeout_at
-    return None
+    return record.timeout_at if record.state is PENDING and is_external(record.tags) else None
 
 
 def task_due(task: Task, deadline: int) -> tuple[int, LeaseTimeout | RetryDispatch] | None:

@@ -25,7 +25,7 @@ from resonate.core.protocol.promises import (
     settlement,
 )
 from resonate.core.protocol.reads import Reads
-from resonate.core.protocol.records import PENDING, PromiseRecord, PromiseState, TaskRecord, TaskState
+from resonate.core.protocol.records import PromiseRecord, PromiseState, TaskRecord, TaskState
 from resonate.core.protocol.requests import (
     ClaimReply,
     Done,
@@ -281,9 +281,7 @@ def hold(id: str, version: int | None, event: TaskEvent, reads: Reads, now: int)
     if task is None:
         return _no_task(id)
     promise = reads.promise(id) or promise_of(task, reads)
-    record = promise.record
-    live = record.state is PENDING and record.timeout_at > now  # as `is_live` has it, without a call: each write asks
-    state = task.state if live else TaskState.FULFILLED
+    state = task.state if is_live(promise.record, now) else TaskState.FULFILLED
     after = TASK_TABLE[state, event]
     if after is None:
         return _cannot(state, event)
