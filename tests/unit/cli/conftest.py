@@ -77,7 +77,7 @@ async def fill(url: str) -> None:
         for order in ("asks", "sleeps", "calls"):
             await client.begin_run(f"order-{order}", checkout, order)
         await client.options(target="nobody").begin_rpc("lonely", "refund", 42, why="broken")
-        await client.schedule("nightly", "0 3 * * *", checkout, "good")
+        await client.schedule("jubilee", "0 0 3 1 1 * 2099", checkout, "good")  # rings in no test run
         for order in ("asks", "sleeps", "calls"):
             while not await waiting(client, f"order-{order}"):
                 pass

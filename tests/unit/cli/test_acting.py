@@ -104,7 +104,7 @@ def test_halt_and_continue(resonate):
 
 
 def test_a_schedule_is_deleted(resonate):
-    resonate("schedules", "delete", "nightly")
+    resonate("schedules", "delete", "jubilee")
     assert resonate("schedules", "search", "--json").json == {"schedules": [], "cursor": None}
 
 

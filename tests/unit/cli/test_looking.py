@@ -22,7 +22,7 @@ LOOKS = (
     ["promises", "search"],
     ["tasks", "get", "lonely"],
     ["tasks", "search"],
-    ["schedules", "get", "nightly"],
+    ["schedules", "get", "jubilee"],
     ["schedules", "search"],
 )
 
@@ -242,9 +242,9 @@ def test_searches_have_pages(resonate):
 
 
 def test_schedules_are_shown(resonate):
-    assert resonate("schedules", "search").lines[1].startswith("nightly  0 3 * * *  ")
-    assert "cron       0 3 * * *" in resonate("schedules", "get", "nightly").lines
-    assert resonate("schedules", "get", "nightly", "--json").json["cron"] == "0 3 * * *"
+    assert resonate("schedules", "search").lines[1].startswith("jubilee  0 0 3 1 1 * 2099  ")
+    assert "cron       0 0 3 1 1 * 2099" in resonate("schedules", "get", "jubilee").lines
+    assert resonate("schedules", "get", "jubilee", "--json").json["cron"] == "0 0 3 1 1 * 2099"
 
 
 @pytest.mark.parametrize("command", LOOKS, ids=" ".join)
