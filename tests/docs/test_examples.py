@@ -26,10 +26,12 @@ def page_id(path) -> str:
 
 
 @pytest.fixture(autouse=True)
-def loggers_as_before(caplog):
-    """A page may quiet a logger; the tests that run after it hear it again."""
+def loggers_as_before(caplog, monkeypatch):
+    """A page may quiet a logger, or filter it; the tests that run after it hear it again."""
     for name in ("resonate", "resonate.worker", "resonate.lease"):
-        caplog.set_level(logging.getLogger(name).level, logger=name)
+        logger = logging.getLogger(name)
+        caplog.set_level(logger.level, logger=name)
+        monkeypatch.setattr(logger, "filters", list(logger.filters))
 
 
 async def run_blocks(page: list[Block], module: ModuleType) -> None:
