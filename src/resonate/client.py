@@ -55,6 +55,7 @@ from resonate.errors import (
     Conflict,
     FunctionNotRegistered,
     NotFound,
+    ResonateError,
     StoreError,
     UsageError,
 )
@@ -544,14 +545,14 @@ class Resonate:
                 await parts.worker.give_back(claim)
             raise
         if not pending:
-            return self._handle(request.id, signature.returns, settled=claim.promise)
-        if parts.worker.may_drive(asked):
-            as_asked = claim.promise.param.data == request.param.data
-            known = as_asked and is_plain_call(call, signature, parts.env.plain)
-            parts.worker.adopt(claim, asked, call if known else None)
-        else:  # this client was closed meanwhile, or the answer came late
+            return self._handle(request.id, signature.returns, ended=claim.promise)
+        if not parts.worker.may_drive(asked):  # this client was closed meanwhile, or the answer came late
             await parts.worker.give_back(claim)
-        return self._handle(request.id, signature.returns)
+            return self._handle(request.id, signature.returns)
+        as_asked = claim.promise.param.data == request.param.data
+        known = as_asked and is_plain_call(call, signature, parts.env.plain)
+        ended = await parts.worker.adopt(claim, asked, call if known else None)
+        return self._handle(request.id, signature.returns, ended=ended)
 
     async def _begin_rpc(self, id: str, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Handle[Any]:
         parts = self._session.opened
@@ -628,7 +629,7 @@ class Resonate:
         return Call(func=function.name, args=args, kwargs=kwargs, version=version), function.signature
 
     def _handle(
-        self, id: str, returns: Any, *, settled: PromiseRecord | None = None, started: bool = True
+        self, id: str, returns: Any, *, ended: PromiseRecord | ResonateError | None = None, started: bool = True
     ) -> Handle[Any]:
         parts, codec = self._session.opened, self._session.codec
         return Handle(
@@ -638,7 +639,7 @@ class Resonate:
             watcher=parts.watcher,
             codec=codec,
             settle=parts.settle,
-            settled=settled,
+            ended=ended,
             heard=parts.heard if started else None,
         )
 

@@ -8,8 +8,7 @@ Law 3: a fence that is refused ends the attempt: somebody else holds the task.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Sequence
-from types import coroutine
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, TypeAlias, assert_never
 
 from attrs import frozen
@@ -36,7 +35,7 @@ from resonate.errors import Conflict, EngineBug, ResonateError, StoreError
 from resonate.ports.clock import Clock
 from resonate.ports.store import Store
 from resonate.runtime.alarms import Alarm, Alarms
-from resonate.runtime.eager import begin
+from resonate.runtime.eager import begin, turn
 from resonate.runtime.steps import Steps
 from resonate.runtime.watcher import Watcher
 
@@ -110,12 +109,6 @@ BREATH = 32
 """So many turns are taken before others on the event loop get theirs."""
 
 
-@coroutine
-def _turn() -> Generator[None, None, None]:
-    """Let everybody else on the event loop have a turn. What `asyncio.sleep(0)` does."""
-    yield
-
-
 class _LeaseGone(Exception):
     """The fence was refused."""
 
@@ -156,7 +149,7 @@ class Driver:
                 self._woken = False
                 turns += 1
                 if turns % BREATH == 0:
-                    await _turn()  # a store that answers at once would keep the event loop to itself
+                    await turn()  # a store that answers at once would keep the event loop to itself
                 if self._over:
                     return Lost("its promise was settled from outside")
                 commands = self._execution.step(events, self._tools.clock.now())

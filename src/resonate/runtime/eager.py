@@ -13,27 +13,48 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Generator
+from contextvars import Context as Variables
+from types import coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+
+@coroutine
+def turn() -> Generator[None, None, None]:
+    """Let everybody else on the event loop have a turn. What `asyncio.sleep(0)` does."""
+    yield
+
+
 if sys.version_info >= (3, 12):
 
-    def begin(loop: asyncio.AbstractEventLoop, body: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def begin(
+        loop: asyncio.AbstractEventLoop,
+        body: Coroutine[Any, Any, T],
+        *,
+        name: str | None = None,
+        context: Variables | None = None,
+    ) -> asyncio.Task[T]:
         """Start a task of the running `loop`; its body has run until it first waits, if that can be had."""
-        factory = loop.get_task_factory()
-        if factory is None:
-            return asyncio.Task(body, loop=loop, eager_start=True)
-        task: Any = factory(loop, body)  # which may begin it at once, and may not
-        own: asyncio.Task[T] = task
-        return own
+        if loop.get_task_factory() is None:
+            return asyncio.Task(body, loop=loop, name=name, context=context, eager_start=True)
+        return loop.create_task(body, name=name, context=context)  # which may begin it at once, and may not
 
 else:
 
-    def begin(loop: asyncio.AbstractEventLoop, body: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    def begin(
+        loop: asyncio.AbstractEventLoop,
+        body: Coroutine[Any, Any, T],
+        *,
+        name: str | None = None,
+        context: Variables | None = None,
+    ) -> asyncio.Task[T]:
         """Start a task of the running `loop`; its body has run until it first waits, if that can be had."""
-        task = loop.create_task(body) if loop.get_task_factory() else asyncio.Task(body, loop=loop)
+        if loop.get_task_factory() is None:
+            task = asyncio.Task(body, loop=loop, name=name, context=context)
+        else:
+            task = loop.create_task(body, name=name, context=context)
         outer = asyncio.current_task(loop)
         ready: Any = getattr(loop, "_ready", None)  # what a loop of asyncio's own will run next
         if ready.__class__ is not deque or not ready or outer is None:

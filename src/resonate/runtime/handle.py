@@ -9,7 +9,7 @@ from resonate.core.engine.outcome import outcome_of
 from resonate.core.protocol.records import PromiseRecord, PromiseState
 from resonate.core.protocol.requests import PromiseGet, PromiseReply, PromiseSettle, Rejection
 from resonate.core.values import Codec
-from resonate.errors import NotFound, StoreError
+from resonate.errors import NotFound, ResonateError, StoreError
 from resonate.ports.store import Store
 from resonate.runtime.watcher import Watcher
 
@@ -40,7 +40,7 @@ class Handle(Generic[T]):
         watcher: Watcher,
         codec: Codec,
         settle: Callable[[PromiseSettle], Awaitable[PromiseRecord]],
-        settled: PromiseRecord | None = None,
+        ended: PromiseRecord | ResonateError | None = None,
         heard: Callable[[PromiseRecord], None] | None = None,
     ) -> None:
         self.id = promise_id
@@ -50,7 +50,12 @@ class Handle(Generic[T]):
         self._codec = codec
         self._settle = settle
         self._heard = heard
-        self._settled = settled
+        self._settled: PromiseRecord | None = None
+        self._stopped: ResonateError | None = None
+        if isinstance(ended, ResonateError):
+            self._stopped = ended  # before anybody could wait for it: told to the first who does
+        else:
+            self._settled = ended
 
     async def result(self) -> T:
         """Return the result once there is one, or raise what the function raised.
@@ -60,6 +65,9 @@ class Handle(Generic[T]):
         """
         if self._settled is None:
             self._watcher.check_loop()
+            if self._stopped is not None:
+                stopped, self._stopped = self._stopped, None
+                raise stopped
             self._settled = await self._watcher.wait(self.id)
             if self._heard is not None:
                 self._heard(self._settled)

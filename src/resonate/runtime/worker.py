@@ -61,6 +61,7 @@ from resonate.ports.store import Dropped, Reconnected
 from resonate.ports.telemetry import Load
 from resonate.runtime.continuations import Continuations, Parked
 from resonate.runtime.driver import Driver, Fulfilled, Lost, Stopped, Suspended, Tools
+from resonate.runtime.eager import begin, turn
 from resonate.runtime.history import history_of
 from resonate.runtime.lease import LeaseKeeper
 
@@ -75,6 +76,8 @@ LOUD = 7
 MOST_OFFERS = 100_000
 AT_ONCE = 64
 """How many parked executions are asked after at once."""
+AT_A_STRETCH = 8
+"""So many executions are begun by who starts them before others on the event loop get their turn."""
 LATE = "the answer to its claim came late"
 MOST_TROUBLES = 10_000
 """Of so many tasks that could not go on here it is known why, and how often; the oldest are forgotten."""
@@ -107,6 +110,7 @@ class _Held:
     running: asyncio.Task[None] | None = None
     lost: str | None = None
     back: bool = False  # not driven: kept for a while, then given back
+    ended: PromiseRecord | ResonateError | None = None  # the settled promise, or why nobody drives it for a while
 
 
 class Worker:
@@ -131,6 +135,8 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._continuations = Continuations(limits.continuations, limits.continuation_age_ms, tools.clock, tools.alarms)
         self._taking = False
+        self._beginning = False
+        self._adopted = 0
         self.trouble: ResonateError | None = None
 
     # ------------------------------------------------------------ life
@@ -289,15 +295,22 @@ class Worker:
             return
         await self._drive(reply, parked, asked)
 
-    def adopt(self, claim: ClaimReply, asked: int, call: Call | None = None) -> None:
+    async def adopt(
+        self, claim: ClaimReply, asked: int, call: Call | None = None
+    ) -> PromiseRecord | ResonateError | None:
         """Drive a task that was created acquired in this worker's name, on a request of the instant `asked`.
 
-        `call` is what its promise's param says, checked, if it need not be read back.
+        It has begun on return. Return its settled promise if it is over by then, or what it was stopped for: nobody
+        could wait for that yet. `call` is what its promise's param says, checked, if it need not be read back.
         """
         task_id, version = claim.promise.id, claim.task.version
-        running = self._spawn(self._drive(claim, None, asked, call), f"resonate-{task_id}")
-        if not running.done():  # as it may be where the loop starts its tasks eagerly
-            self._held[task_id] = _Held(version, running)
+        held = self._held[task_id] = _Held(version)
+        drive = self._drive(claim, None, asked, call, held)
+        held.running = self._spawn(drive, f"resonate-{task_id}", at_once=True)
+        self._adopted += 1
+        if self._adopted % AT_A_STRETCH == 0:
+            await turn()  # where the store answers at once, who starts many would keep the event loop to himself
+        return held.ended
 
     def may_drive(self, asked: int) -> bool:
         """Say whether a claim that was asked for at this instant may still be driven here."""
@@ -342,15 +355,24 @@ class Worker:
 
     # ------------------------------------------------------------ one attempt
 
-    async def _drive(self, claim: ClaimReply, parked: Parked | None, asked: int, call: Call | None = None) -> None:
+    async def _drive(
+        self,
+        claim: ClaimReply,
+        parked: Parked | None,
+        asked: int,
+        call: Call | None = None,
+        held: _Held | None = None,
+    ) -> None:
         promise, version = claim.promise, claim.task.version
         know(lambda: _facts(promise, version))
-        held = self._held[promise.id] = _Held(version, asyncio.current_task())
+        if held is None:
+            held = self._held[promise.id] = _Held(version)
+        held.running = asyncio.current_task()
         self._leases.hold(promise.id, version, asked)
         self._report(trace.TaskAcquired, promise.id, version, promise)
         held_on = False
         try:
-            held_on = await self._attempt(claim, parked, call)
+            held_on = await self._attempt(claim, parked, call, held)
         except asyncio.CancelledError:
             if held.lost is None:
                 raise
@@ -359,8 +381,7 @@ class Worker:
             self._in_trouble(error)
             held_on = self.trouble is None
             if held_on:
-                self._tools.watcher.failed(promise.id, error)
-                self._count_hold(promise.id, error)
+                self._stopped(held, promise.id, error)
             else:
                 self._left(promise.id, version, str(error))
         except Exception as error:
@@ -368,8 +389,7 @@ class Worker:
                 "The execution %s could not be driven, and is kept. This is a bug: please report it.", promise.id
             )
             bug = EngineBug(f"Driving it failed: {error!r}.", hint="Please report this.", execution=promise.id)
-            self._tools.watcher.failed(promise.id, bug)
-            self._count_hold(promise.id, bug)
+            self._stopped(held, promise.id, bug)
             held_on = True
         finally:
             if not held_on:
@@ -387,7 +407,7 @@ class Worker:
             self.offer(task_id, again)
         self._next_offer()
 
-    async def _attempt(self, claim: ClaimReply, parked: Parked | None, call: Call | None) -> bool:
+    async def _attempt(self, claim: ClaimReply, parked: Parked | None, call: Call | None, held: _Held) -> bool:
         """Run one attempt; return whether the task is still ours and has to be held back."""
         promise, version = claim.promise, claim.task.version
         if parked is None:
@@ -429,6 +449,7 @@ class Worker:
                 self._report(trace.TaskFulfilled, id=promise.id, version=version)
                 self._went_on(promise.id)
                 execution.close()
+                held.ended = ending.promise
                 self._tools.watcher.told(ending.promise)
                 return False
             case Lost():
@@ -438,8 +459,7 @@ class Worker:
             case Stopped():
                 execution.close()
                 log.error("The execution %s was stopped, and is kept: %s", promise.id, ending.error)
-                self._tools.watcher.failed(promise.id, ending.error)
-                self._count_hold(promise.id, ending.error)
+                self._stopped(held, promise.id, ending.error)
                 return True
             case _:
                 assert_never(ending)
@@ -535,6 +555,12 @@ class Worker:
 
     # ------------------------------------------------------------ tasks that can't go on here
 
+    def _stopped(self, held: _Held, task_id: str, error: ResonateError) -> None:
+        """Take note that a task has to be held, and tell who waits for it here."""
+        held.ended = error
+        self._tools.watcher.failed(task_id, error)
+        self._count_hold(task_id, error)
+
     def _count_hold(self, task_id: str, error: ResonateError) -> None:
         self._holds[task_id] = self._holds.pop(task_id, 0) + 1  # the latest last
         _ = self.troubles.pop(task_id, None)
@@ -611,12 +637,19 @@ class Worker:
         if self._env.observe is not None:  # else none is made
             self._env.observe(event(*args, **kwargs))
 
-    def _spawn(self, body: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(
-            body,
-            name=name,
-            context=self._context.copy(),  # else an execution would see the variables of whoever made room for it
-        )
+    def _spawn(self, body: Coroutine[Any, Any, None], name: str, *, at_once: bool = False) -> asyncio.Task[None]:
+        loop = asyncio.get_running_loop()
+        context = self._context.copy()  # else an execution would see the variables of whoever made room for it
+        if at_once and not self._beginning:  # a step of what begins may start others: not ever deeper
+            self._beginning = True
+            try:
+                task = begin(loop, body, name=name, context=context)
+            finally:
+                self._beginning = False
+            if task.done():
+                return task
+        else:
+            task = loop.create_task(body, name=name, context=context)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

@@ -71,12 +71,16 @@ async def test_a_client_that_is_not_open(harness):
 
 async def test_a_client_that_was_closed(harness):
     client = harness.client()
-    client.register(double)
+
+    @client.register
+    async def waits(ctx: Context) -> None:
+        await (await ctx.promise())
+
     async with client:
-        handle = await client.begin_run("a", double, 1)
+        handle = await client.begin_run("a", waits)
         later = client.get("b")
     with pytest.raises(UsageError, match=r"not open.*async with"):
-        await client.run("a", double, 1)
+        await client.run("a", waits)
     for late in (handle, later):
         with pytest.raises(UsageError, match="closed"):
             await asyncio.wait_for(late.result(), 60)

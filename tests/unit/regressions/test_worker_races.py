@@ -194,6 +194,23 @@ async def test_a_lease_lost_while_the_task_is_held_back_leaves_nothing(
         assert await asyncio.wait_for(handle.result(), SOON) == 5
 
 
+async def test_an_execution_that_is_stopped_before_its_handle_is_there_is_told_of_once() -> None:
+    async def before(request: Request[object]) -> None:
+        if isinstance(request, TaskFulfill) and failures:
+            raise failures.pop()
+
+    failures = [StoreError("not this one")]
+    async with Harness() as harness:
+        client = harness.client(backend=Slow(harness.server, before))
+        client.register(one)
+        await harness.open(client)
+        handle = await client.begin_run("o", one)
+        assert failures == []
+        with pytest.raises(StoreError, match="not this one"):
+            await handle.result()
+        assert await handle.result() == 1
+
+
 async def test_a_store_that_fails_one_execution_delays_it_ever_more_and_leaves_the_worker_healthy() -> None:
     asked: list[int] = []
 
