@@ -97,7 +97,7 @@ CLAIMS = (
         most=1.15,
     ),
     Claim(
-        says="2,000 workflows of 5 steps, with room for all, workflows a second",
+        says="2,000 workflows of 5 steps, all started at once, workflows a second",
         group="memory",
         figure=rate(memory.WORKFLOWS, 2_000),
         least=2_000,

@@ -15,6 +15,8 @@ from benchmarks.scenarios import (
     cold_calls,
     fan_out,
     fan_out_rpc,
+    five_late_steps,
+    five_steps,
     many_workflows,
     mapped,
     one_workflow,
@@ -26,7 +28,6 @@ from benchmarks.scenarios import (
     sequential_rpc,
     sleeps,
     timeouts,
-    waiting_workflows,
 )
 from resonate.adapters.codecs.json import JsonCodec
 from resonate.adapters.memory import MemoryServer
@@ -131,7 +132,7 @@ HOP = "bare hop to a thread and back"
 STEPS_ASYNC = "async steps, one after another"
 STEPS_DEF = "def steps, one after another"
 WORKFLOWS = "workflows of 5 steps"
-WAITING = "workflows of 5 steps, half of which wait for room"
+WAITING = "workflows of 5 steps that wait, half of them for room, too"
 CALLS = "rpc, one after another"
 REPLAY = "cold replay of recorded steps"
 COLD = "cold resume after rpc, until the next step"
@@ -149,8 +150,8 @@ WORKLOADS: dict[str, tuple[Workload, tuple[int, ...], str, float | None]] = {
     "steps at once (asyncio.gather)": (one_workflow(fan_out), (1_000, 10_000), "step", CROWDED),
     "steps by ctx.map, limit 100": (one_workflow(mapped), (1_000, 10_000), "step", LINEAR),
     "steps in asyncio.timeout": (one_workflow(timeouts), (500, 2_000), "step", LINEAR),
-    WORKFLOWS: (many_workflows, (250, 500, 1_000, 2_000), "workflow", CROWDED),
-    WAITING: (waiting_workflows, (2_000,), "workflow", None),
+    WORKFLOWS: (many_workflows(five_steps), (250, 500, 1_000, 2_000), "workflow", CROWDED),
+    WAITING: (many_workflows(five_late_steps), (2_000,), "workflow", None),
     CALLS: (one_workflow(sequential_rpc), (200, 400, 800, 1_600), "call", LINEAR),
     "rpc at once": (one_workflow(fan_out_rpc), (200, 2_000), "call", CROWDED),
     "sleeps at once": (one_workflow(sleeps), (1_000, 10_000), "sleep", CROWDED),

@@ -30,6 +30,11 @@ def threaded(number: int) -> int:
     return number
 
 
+async def late(number: int) -> int:
+    await asyncio.sleep(0)
+    return number
+
+
 async def sequential(ctx: Context, n: int) -> int:
     return sum([await ctx.run(step, number) for number in range(n)])
 
@@ -48,6 +53,10 @@ async def mapped(ctx: Context, n: int) -> int:
 
 async def five_steps(ctx: Context) -> int:
     return sum([await ctx.run(step, number) for number in range(5)])
+
+
+async def five_late_steps(ctx: Context) -> int:
+    return sum([await ctx.run(late, number) for number in range(5)])
 
 
 async def sequential_rpc(ctx: Context, n: int) -> int:
@@ -88,21 +97,16 @@ def one_workflow(workflow: Callable[..., Any], name: str = "") -> Workload:
     return run
 
 
-async def many_workflows(size: int, backend: Backend) -> Spent:
-    """Time `size` workflows of five steps each, all at once, with room for all of them."""
-    return await _workflows(size, backend, concurrency=size)
+def many_workflows(workflow: Callable[..., Any]) -> Workload:
+    """Time `size` executions of `workflow(ctx)`, all started at once, with the room that there is by default."""
 
+    async def run(size: int, backend: Backend) -> Spent:
+        async with new_client(backend) as client:
+            spending = Spending(backend)
+            await asyncio.gather(*[client.run(f"w{number}", workflow) for number in range(size)])
+            return spending.spent()
 
-async def waiting_workflows(size: int, backend: Backend) -> Spent:
-    """Time the same with the room that there is by default: those beyond it wait in the store for a message."""
-    return await _workflows(size, backend)
-
-
-async def _workflows(size: int, backend: Backend, **options: Any) -> Spent:
-    async with new_client(backend, **options) as client:
-        spending = Spending(backend)
-        await asyncio.gather(*[client.run(f"w{number}", five_steps) for number in range(size)])
-        return spending.spent()
+    return run
 
 
 def workflows_at_once(count: int, name: str = "w") -> Workload:
@@ -188,12 +192,14 @@ def new_client(backend: Backend, **options: Any) -> Resonate:
     client = Resonate(backend, group=GROUP, **options)
     for function in (
         step,
+        late,
         threaded,
         sequential,
         sequential_def,
         fan_out,
         mapped,
         five_steps,
+        five_late_steps,
         sequential_rpc,
         fan_out_rpc,
         timeouts,
