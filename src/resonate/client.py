@@ -371,7 +371,7 @@ class Resonate:
     async def begin_run(self, id: str, fn: Any, /, *args: Any, **kwargs: Any) -> Handle[Any]:
         """Start like `run`, and return a handle once the execution is durable.
 
-        Where it runs here, it has begun by then, and gone on to where it first waits.
+        Where it runs here, it may have begun by then, or be over.
         """
         return await self._begin_run(id, fn, args, kwargs)
 

@@ -27,48 +27,38 @@ def turn() -> Generator[None, None, None]:
     yield
 
 
-if sys.version_info >= (3, 12):
-
-    def begin(
-        loop: asyncio.AbstractEventLoop,
-        body: Coroutine[Any, Any, T],
-        *,
-        name: str | None = None,
-        context: Variables | None = None,
-    ) -> asyncio.Task[T]:
-        """Start a task of the running `loop`; its body has run until it first waits, if that can be had."""
-        if loop.get_task_factory() is None:
-            return asyncio.Task(body, loop=loop, name=name, context=context, eager_start=True)
+def begin(
+    loop: asyncio.AbstractEventLoop,
+    body: Coroutine[Any, Any, T],
+    *,
+    name: str | None = None,
+    context: Variables | None = None,
+) -> asyncio.Task[T]:
+    """Start a task of the running `loop`; its body has run until it first waits, if that can be had."""
+    if loop.get_task_factory() is not None:
         return loop.create_task(body, name=name, context=context)  # which may begin it at once, and may not
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(body, loop=loop, name=name, context=context, eager_start=True)
+    task = asyncio.Task(body, loop=loop, name=name, context=context)
+    _run_now(loop, task)
+    return task
 
-else:
 
-    def begin(
-        loop: asyncio.AbstractEventLoop,
-        body: Coroutine[Any, Any, T],
-        *,
-        name: str | None = None,
-        context: Variables | None = None,
-    ) -> asyncio.Task[T]:
-        """Start a task of the running `loop`; its body has run until it first waits, if that can be had."""
-        if loop.get_task_factory() is None:
-            task = asyncio.Task(body, loop=loop, name=name, context=context)
-        else:
-            task = loop.create_task(body, name=name, context=context)
-        outer = asyncio.current_task(loop)
-        ready: Any = getattr(loop, "_ready", None)  # what a loop of asyncio's own will run next
-        if ready.__class__ is not deque or not ready or outer is None:
-            return task
-        first = ready[-1]
-        begins: object = getattr(getattr(first, "_callback", None), "__self__", None)
-        if begins is not task:
-            return task
-        tasks: Any = asyncio.tasks  # which has these for event loops; they are not in its types
-        tasks._leave_task(loop, outer)  # noqa: SLF001 - as an eager task does from 3.12 on
-        try:
-            first._run()  # noqa: SLF001 - as above
-        finally:
-            tasks._enter_task(loop, outer)  # noqa: SLF001 - as above
-            first.cancel()  # so that the loop passes it over; taking it out would race with threads that append
-            first._context = None  # noqa: SLF001 - it would keep what the step knows until the loop comes by
-        return task
+def _run_now(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> None:
+    """Run a task that was just made until it first waits, if it is what the loop has ready last."""
+    outer = asyncio.current_task(loop)
+    ready: Any = getattr(loop, "_ready", None)  # what a loop of asyncio's own will run next
+    if ready.__class__ is not deque or not ready or outer is None:
+        return
+    first = ready[-1]
+    begins: object = getattr(getattr(first, "_callback", None), "__self__", None)
+    if begins is not task:
+        return
+    tasks: Any = asyncio.tasks  # which has these for event loops; they are not in its types
+    tasks._leave_task(loop, outer)  # noqa: SLF001 - as an eager task does from 3.12 on
+    try:
+        first._run()  # noqa: SLF001 - as above
+    finally:
+        tasks._enter_task(loop, outer)  # noqa: SLF001 - as above
+        first.cancel()  # so that the loop passes it over; taking it out would race with threads that append
+        first._context = None  # noqa: SLF001 - it would keep what the step knows until the loop comes by

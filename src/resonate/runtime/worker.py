@@ -135,8 +135,8 @@ class Worker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._continuations = Continuations(limits.continuations, limits.continuation_age_ms, tools.clock, tools.alarms)
         self._taking = False
-        self._beginning = False
-        self._adopted = 0
+        self._beginning = False  # an execution is carried to its first wait by who has started it
+        self._adopted = 0  # so many were
         self.trouble: ResonateError | None = None
 
     # ------------------------------------------------------------ life
@@ -293,19 +293,20 @@ class Worker:
                 parked.execution.close()
             self._next_offer()
             return
-        await self._drive(reply, parked, asked)
+        held = self._held[task_id] = _Held(reply.task.version)
+        await self._drive(held, reply, parked, asked)
 
     async def adopt(
         self, claim: ClaimReply, asked: int, call: Call | None = None
     ) -> PromiseRecord | ResonateError | None:
         """Drive a task that was created acquired in this worker's name, on a request of the instant `asked`.
 
-        It has begun on return. Return its settled promise if it is over by then, or what it was stopped for: nobody
-        could wait for that yet. `call` is what its promise's param says, checked, if it need not be read back.
+        It begins at once where it can. Return its settled promise if it is over by then, or what it was stopped for:
+        nobody could wait for that yet. `call` is what its promise's param says, checked, if it need not be read back.
         """
         task_id, version = claim.promise.id, claim.task.version
         held = self._held[task_id] = _Held(version)
-        drive = self._drive(claim, None, asked, call, held)
+        drive = self._drive(held, claim, None, asked, call)
         held.running = self._spawn(drive, f"resonate-{task_id}", at_once=True)
         self._adopted += 1
         if self._adopted % AT_A_STRETCH == 0:
@@ -356,23 +357,16 @@ class Worker:
     # ------------------------------------------------------------ one attempt
 
     async def _drive(
-        self,
-        claim: ClaimReply,
-        parked: Parked | None,
-        asked: int,
-        call: Call | None = None,
-        held: _Held | None = None,
+        self, held: _Held, claim: ClaimReply, parked: Parked | None, asked: int, call: Call | None = None
     ) -> None:
         promise, version = claim.promise, claim.task.version
         know(lambda: _facts(promise, version))
-        if held is None:
-            held = self._held[promise.id] = _Held(version)
         held.running = asyncio.current_task()
         self._leases.hold(promise.id, version, asked)
         self._report(trace.TaskAcquired, promise.id, version, promise)
         held_on = False
         try:
-            held_on = await self._attempt(claim, parked, call, held)
+            held_on = await self._attempt(held, claim, parked, call)
         except asyncio.CancelledError:
             if held.lost is None:
                 raise
@@ -407,7 +401,7 @@ class Worker:
             self.offer(task_id, again)
         self._next_offer()
 
-    async def _attempt(self, claim: ClaimReply, parked: Parked | None, call: Call | None, held: _Held) -> bool:
+    async def _attempt(self, held: _Held, claim: ClaimReply, parked: Parked | None, call: Call | None) -> bool:
         """Run one attempt; return whether the task is still ours and has to be held back."""
         promise, version = claim.promise, claim.task.version
         if parked is None:
