@@ -16,6 +16,7 @@ import asyncio
 import atexit
 import concurrent.futures
 import inspect
+import os
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -451,9 +452,9 @@ class _Door:
     def close(self) -> None:
         with self._lock:
             thread, self._thread = self._thread, None
-        if thread is None:
-            return
         _opened.discard(self)
+        if thread is None or thread.is_forked:  # which is its parent's to close
+            return
         try:
             thread.call(lambda: self._inner.__aexit__(None, None, None))
         finally:
@@ -487,9 +488,15 @@ class _LoopThread:
         self._lock = threading.Lock()
         self._calls: dict[concurrent.futures.Future[Any], Coroutine[Any, Any, Any]] = {}  # which somebody waits for
         self._over = False
+        self._process = os.getpid()
         self._thread = threading.Thread(target=self._run_thread, name="resonate-sync", daemon=True)
         self._thread.start()
         self._ready.wait()
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether this process is a child, made by `os.fork`, of the one that has the thread."""
+        return os.getpid() != self._process
 
     def _run_thread(self) -> None:
         try:
@@ -510,6 +517,11 @@ class _LoopThread:
 
     def call(self, ask: Callable[[], Coroutine[Any, Any, T]], limit: float | None = None, what: str = "it") -> T:
         assert self._loop is not None
+        if self.is_forked:
+            raise UsageError(
+                "This process was forked while its parent had the client open, and can't use it.",
+                hint="Open a client after the fork, or start processes by spawn.",
+            )
         closed = UsageError("The client was closed while a call was under way.", hint=_OPEN)
         coroutine = ask()
         try:

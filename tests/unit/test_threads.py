@@ -5,6 +5,10 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import signal
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -90,6 +94,47 @@ def test_one_thread_is_enough_for_calls_that_come_one_after_another(pool):
         time.sleep(0)
     assert pool.submit(abs, -1).result(SOON) == 1
     assert len(threads()) == 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system sends no signals to threads")
+def test_a_signal_does_not_end_a_thread_that_waits(pool):
+    assert pool.submit(abs, -1).result(SOON) == 1
+    [thread] = threads()
+    before = signal.signal(signal.SIGUSR1, lambda _signal, _frame: None)
+    try:
+        for _ in range(200):
+            signal.pthread_kill(thread.ident, signal.SIGUSR1)
+            time.sleep(0)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert thread.is_alive()
+    assert pool.submit(abs, -2).result(SOON) == 2
+    assert threads() == [thread]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_that_closes_the_pool_does_not_end_its_parents_threads():
+    script = textwrap.dedent(f"""
+        import os
+        import threading
+        import warnings
+        from resonate.runtime.threads import Threads
+
+        warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads, which this is about
+        pool, ran = Threads(1, "pool"), []
+        while not pool._idle:
+            ran = ran or [pool.submit(threading.get_ident).result()]
+        for _ in range(20):
+            child = os.fork()
+            if not child:
+                pool.shutdown(wait=False)
+                os._exit(0)
+            os.waitpid(child, 0)
+            assert pool.submit(threading.get_ident).result({SOON}) == ran[0]
+        print("ended by itself")
+    """)
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=SOON, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "ended by itself\n", "")
 
 
 def test_a_call_that_was_canceled_before_it_began_does_not_begin(pool):

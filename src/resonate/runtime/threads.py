@@ -63,7 +63,10 @@ class _Eventfd:
 
     def wait(self) -> None:
         """Return once it was opened."""
-        os.eventfd_read(self._fd)
+        while True:
+            with suppress(InterruptedError):  # by a signal, after which Python reads again everything but this
+                os.eventfd_read(self._fd)
+                return
 
     def close(self) -> None:
         """Give back what it holds of the system: a descriptor."""
@@ -79,12 +82,13 @@ def _gate() -> _Lock | _Eventfd:
 
 
 class _Thread:
-    """One thread: what it is to run next, and the gate that it waits at for that."""
+    """One thread: what it is to run next, or that it is over, and the gate that it waits at for that."""
 
-    __slots__ = ("call", "gate")
+    __slots__ = ("call", "gate", "over")
 
     def __init__(self) -> None:
-        self.call: _Call | None = None  # None when the gate opens: the pool is closed
+        self.call: _Call | None = None
+        self.over = False
         self.gate = _gate()
 
 
@@ -134,6 +138,7 @@ class Threads(Executor):
         for future, _ in calls:
             _ = future.cancel()
         for thread in idle:
+            thread.over = True
             thread.gate.open()
         if wait:
             for running in self._threads:
@@ -165,8 +170,16 @@ class Threads(Executor):
             tell()
             del tell  # else what it tells would be kept alive until the next call
             if waits:
-                own.gate.wait()
-                call, own.call = own.call, None
+                call = self._wait(own)
+
+    @staticmethod
+    def _wait(own: _Thread) -> _Call | None:
+        """Return the next call, None if there will be none."""
+        own.gate.wait()
+        while own.call is None and not own.over:  # a child made by `os.fork` has opened it, which it shares
+            own.gate.wait()
+        call, own.call = own.call, None
+        return call
 
 
 def _run(future: Future[Any], call: Callable[[], Any]) -> Callable[[], None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import textwrap
@@ -311,3 +312,38 @@ def test_the_end_of_the_interpreter_closes_what_is_open():
         [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=60, check=False
     )
     assert (ran.returncode, ran.stdout.split(), ran.stderr) == (0, ["leaving", "recorded"], "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_can_not_use_its_parents_client_and_leaves_it_alone_when_it_ends():
+    script = textwrap.dedent("""
+        import os
+        import sys
+        import warnings
+        from resonate import UsageError
+        from resonate.sync import Resonate
+
+        def step(n: int) -> int:
+            return n + 1
+
+        async def add(ctx, n: int) -> int:
+            return await ctx.run(step, n)
+
+        warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads, which this is about
+        with Resonate() as resonate:
+            resonate.register(add)
+            resonate.run("before", add, 1)
+            child = os.fork()
+            if not child:
+                try:
+                    resonate.run("in the child", add, 1)
+                except UsageError as error:
+                    print(str(error), flush=True)
+                sys.exit(3)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+            assert resonate.run("after", add, 1) == 2
+    """)
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("This process was forked while its parent had the client open, and can't use it.")
+    assert ran.stderr == ""
