@@ -19,7 +19,7 @@ interpreter() {
 if [ ! -d "$folder/node/node_modules/@resonatehq/sdk" ]; then
     if ! command -v npm >/dev/null; then
         echo "Without the TypeScript SDK: npm is not installed."
-    elif ! npm install --prefix "$folder/node" --silent --no-audit --no-fund "$typescript" >/dev/null; then
+    elif ! npm install --prefix "$folder/node" --fetch-timeout=60000 --fetch-retries=1 --silent --no-audit --no-fund "$typescript" >/dev/null; then
         echo "Without the TypeScript SDK: npm could not install $typescript."
         rm -rf "$folder/node"
     fi
@@ -29,7 +29,7 @@ if [ ! -x "$folder/official/bin/python" ]; then
     python=$(interpreter)
     if [ -z "$python" ]; then
         echo "Without the official Python SDK: it needs Python 3.12."
-    elif ! { "$python" -m venv "$folder/official" && "$folder/official/bin/python" -m pip install --quiet --disable-pip-version-check "$official"; }; then
+    elif ! { "$python" -m venv "$folder/official" && "$folder/official/bin/python" -m pip install --timeout=30 --retries=1 --quiet --disable-pip-version-check "$official"; }; then
         echo "Without the official Python SDK: pip could not install $official."
         rm -rf "$folder/official"
     fi
