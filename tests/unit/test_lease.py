@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
 
+from resonate.adapters.clock import SystemClock
 from resonate.core.protocol.dialect import OURS
 from resonate.core.protocol.requests import Done, TaskHeartbeat
 from resonate.runtime.lease import LeaseKeeper
@@ -78,3 +80,29 @@ async def test_an_answer_makes_the_older_requests_needless_and_not_the_newer(kee
     middle.set_result(Done())
     await clock.advance(0)
     assert [one.cancelled() for one in (oldest, middle, newest)] == [True, False, False]
+
+
+def test_leases_of_an_event_loop_that_was_closed_are_renewed_no_more():
+    home = asyncio.new_event_loop()
+
+    async def begin() -> LeaseKeeper:
+        keeper = LeaseKeeper(
+            store=Store(),
+            clock=SystemClock(),
+            pid="p",
+            ttl_ms=80,
+            on_lost=lambda *_: None,
+            on_refused=lambda _: None,
+            own_thread=True,
+        )
+        keeper.start()
+        keeper.hold("a", 1, SystemClock().now())
+        return keeper
+
+    before = set(threading.enumerate())
+    keeper = home.run_until_complete(begin())
+    home.close()
+    (heart,) = set(threading.enumerate()) - before
+    heart.join(60)
+    assert not heart.is_alive()
+    del keeper

@@ -157,6 +157,8 @@ class LeaseKeeper:
                     beat_at = self._oldest() + half  # and not from now: this may be late to wake
                 tick_at = self._clock.now() + part if self._is_uncertain(half) else beat_at
                 await self._clock.sleep_until(min(beat_at, tick_at))
+                if self._home is not None and self._home.is_closed():
+                    return  # nobody goes on with what is held: it lapses, and others take it
                 self._give_up_stale()
                 now = self._clock.now()
                 is_beat = now >= beat_at

@@ -201,6 +201,11 @@ async def _respond(send: Send, status: int, body: bytes, content_type: str = "ap
 # ---------------------------------------------------------------- in the process
 
 
+_lives: set[asyncio.Future[None]] = set()
+"""Of applications whose transport nobody closed, too: an event loop holds its tasks only weakly, and one that has been
+forgotten would be closed by the garbage collector, in the middle of anything, and not be ended with its loop."""
+
+
 class FrontTransport(httpx.AsyncBaseTransport):
     """Carries requests to an ASGI application in this process, on the event loop that sends them.
 
@@ -264,6 +269,9 @@ class FrontTransport(httpx.AsyncBaseTransport):
         self._asked.put_nowait({"type": "lifespan.startup"})
         scope: Scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": self._state}
         self._life = asyncio.ensure_future(self._app(scope, self._asked.get, send))
+        _lives.difference_update([life for life in _lives if life.get_loop().is_closed()])
+        _lives.add(self._life)
+        self._life.add_done_callback(_lives.discard)
         await asyncio.wait([begun, self._life], return_when=asyncio.FIRST_COMPLETED)
         if self._life.done():
             await self._life

@@ -65,12 +65,17 @@ class Alarm:
         return True
 
     async def close(self) -> None:
-        """Stop sleeping."""
-        task, self._task = self._task, None
-        self.stores = 0
-        if task is not None and task.cancel() and asyncio.get_running_loop() is self.loop:
+        """Stop sleeping, and return once it has."""
+        task = self.end()
+        if task is not None and asyncio.get_running_loop() is self.loop:
             with suppress(asyncio.CancelledError):
                 await task
+
+    def end(self) -> Task[None] | None:
+        """Stop sleeping; return what is about to end, if anything is."""
+        task, self._task = self._task, None
+        self.stores = 0
+        return task if task is not None and task.cancel() else None
 
     def _restart(self) -> None:
         self._restarting = False

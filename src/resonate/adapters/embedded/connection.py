@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 from resonate.adapters.embedded.mail import Member
+from resonate.core.engine.loop import DurableLoop
 from resonate.core.protocol.addresses import anycast, preferring, unicast
 from resonate.core.protocol.records import Message
 from resonate.errors import StoreError, UsageError
@@ -52,3 +54,14 @@ class Connection:
         if self._member is None:
             return UsageError(f"The {self._kind} store has not been started.", hint="Await its start() first.")
         return StoreError(f"The {self._kind} store has been stopped.", hint="Start it again, or connect another.")
+
+
+def event_loop() -> asyncio.AbstractEventLoop:
+    """Return the running event loop, to which messages can come. Raise `UsageError` inside a workflow."""
+    loop = asyncio.get_running_loop()
+    if isinstance(loop, DurableLoop):
+        raise UsageError(
+            "A store was started inside a workflow.",
+            hint="Use the workflow's Context: ctx.run, ctx.rpc, ctx.promise; or do it in a step.",
+        )
+    return loop

@@ -8,9 +8,9 @@ Law 2: a pile is read in the order in which its messages came.
 from __future__ import annotations
 
 import asyncio
-import threading
 from asyncio import AbstractEventLoop, Future
 from collections import OrderedDict
+from contextlib import AbstractContextManager
 from typing import Self, TypeAlias
 
 from attrs import frozen
@@ -80,7 +80,7 @@ class Mailbox:
     It ends when it is closed; when the server has failed for good, it raises why.
     """
 
-    def __init__(self, loop: AbstractEventLoop, lock: threading.Lock, piles: Piles) -> None:
+    def __init__(self, loop: AbstractEventLoop, lock: AbstractContextManager[bool], piles: Piles) -> None:
         self.loop = loop
         self._lock = lock
         self._piles = piles

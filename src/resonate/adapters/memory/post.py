@@ -9,8 +9,8 @@ Law 2: what a connection that stops has not read goes to the others.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import OrderedDict
+from contextlib import AbstractContextManager
 
 from attrs import define, field
 
@@ -58,7 +58,7 @@ class PostOffice:
         elif isinstance(message, Execute):
             self._piles.put(group.kept, address, message)
 
-    def join(self, group: str, pid: str, lock: threading.Lock) -> tuple[Member, list[OutboxEntry]]:
+    def join(self, group: str, pid: str, lock: AbstractContextManager[bool]) -> tuple[Member, list[OutboxEntry]]:
         """Add a connection on the running loop; return it with what was kept for its group, to be posted if wanted."""
         joined = self._groups.setdefault(group, _Group())
         member = Member(group, pid, Mailbox(asyncio.get_running_loop(), lock, self._piles))

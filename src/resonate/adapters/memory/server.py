@@ -3,17 +3,21 @@
 Law 1: each step of the machine is a transaction under one lock; whatever a request makes due is done before its reply.
 Law 2: a request costs O(log n) in what is stored, searches and preloads aside.
 Law 3: the server does what it does unasked while at least one store is started, and at the next request otherwise.
+Law 4: nothing happens in the middle of a step, also where the garbage collector runs somebody's code there: it closes
+    coroutines that nobody goes on with, and what those do at their end may come here, in the thread that has the lock.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, TypeAlias, TypeVar
 
 from resonate.adapters.clock import SystemClock
 from resonate.adapters.embedded.alarm import IDLE, Alarm
+from resonate.adapters.embedded.connection import event_loop
 from resonate.adapters.embedded.mail import Member
 from resonate.adapters.memory.facts import facts_of
 from resonate.adapters.memory.post import PostOffice
@@ -27,6 +31,7 @@ from resonate.core.protocol.requests import Rejection, Request
 from resonate.core.protocol.settings import DEFAULT_SETTINGS, Settings
 from resonate.core.protocol.snapshot import Snapshot
 from resonate.core.protocol.steps import InternalStep
+from resonate.errors import UsageError
 from resonate.ports.clock import Clock
 
 R = TypeVar("R")
@@ -59,7 +64,9 @@ class MemoryServer:
         self._clock: Clock = clock or SystemClock()
         self._settings = settings
         self._witness = witness
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._busy = False  # with what has the lock
+        self._left: list[Member] = []  # while it was busy
         self._now = 0
         self._tables = Tables()
         self._post = PostOffice()
@@ -76,7 +83,7 @@ class MemoryServer:
 
     def snapshot(self) -> Snapshot:
         """Return all that is stored, as stored."""
-        with self._lock:
+        with self._step():
             return Snapshot(
                 now=self._tick(),
                 promises=self._tables.all_promises(),
@@ -91,7 +98,7 @@ class MemoryServer:
         As after a restart; this one is not to be used any more.
         """
         successor = MemoryServer(clock or self._clock, self._settings, witness=self._witness)
-        with self._lock:
+        with self._step():
             self._tables.take_sends()
             successor._tables, successor._now = self._tables, self._now
         return successor
@@ -101,24 +108,40 @@ class MemoryServer:
     def ask(self, request: Request[R]) -> R | Rejection:
         """Do one request, and what it makes due."""
         with self._lock:
-            return self._ask(request)
+            if self._busy:
+                raise _in_the_middle()
+            self._busy = True
+            try:
+                return self._ask(request)
+            finally:
+                self._busy = False
+                if self._left:
+                    self._let_go()
 
     def ask_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
         """Do many requests, each with what it makes due, with nobody else's in between."""
         with self._lock:
-            if len(requests) == 1:  # as nearly always
-                return (self._ask(requests[0]),)
-            return [self._ask(request) for request in requests]
+            if self._busy:
+                raise _in_the_middle()
+            self._busy = True
+            try:
+                if len(requests) == 1:  # as nearly always
+                    return (self._ask(requests[0]),)
+                return [self._ask(request) for request in requests]
+            finally:
+                self._busy = False
+                if self._left:
+                    self._let_go()
 
     def facts(self, ids: Sequence[str]) -> Facts:
         """Return what is known about these promises and tasks, and who is connected."""
-        with self._lock:
+        with self._step():
             return facts_of(self._tables, self._post, ids)
 
     def attach(self, group: str, pid: str) -> Member:
         """Connect on the running loop; what was kept for somebody like this is delivered at once."""
-        loop = asyncio.get_running_loop()
-        with self._lock:
+        loop = event_loop()
+        with self._step():
             member, kept = self._post.join(group, pid, self._lock)
             for entry in kept:
                 if self._is_wanted(entry.message):
@@ -131,19 +154,47 @@ class MemoryServer:
 
     async def detach(self, member: Member) -> None:
         """Disconnect, and stop what served this connection alone."""
-        loop = member.mailbox.loop
         with self._lock:
-            self._post.leave(member)
-            alarm = self._alarms.get(loop)
-            if alarm is None:
+            if self._busy:
+                self._left.append(member)
                 return
-            alarm.stores -= 1
-            if alarm.stores:
-                return
-            del self._alarms[loop]
-        await alarm.close()
+            alarm = self._leave(member)
+        if alarm is not None:
+            await alarm.close()
 
     # ------------------------------------------------------------ with the lock held
+
+    @contextmanager
+    def _step(self) -> Generator[None]:
+        """Take the lock for a step. What is asked most, `ask` and `ask_all`, has the same without a call."""
+        with self._lock:
+            if self._busy:
+                raise _in_the_middle()
+            self._busy = True
+            try:
+                yield
+            finally:
+                self._busy = False
+                if self._left:
+                    self._let_go()
+
+    def _leave(self, member: Member) -> Alarm | None:
+        """Forget a connection; return the alarm that served it alone, to be closed."""
+        self._post.leave(member)
+        alarm = self._alarms.get(member.mailbox.loop)
+        if alarm is None:
+            return None
+        alarm.stores -= 1
+        if alarm.stores:
+            return None
+        return self._alarms.pop(member.mailbox.loop)
+
+    def _let_go(self) -> None:
+        left, self._left = self._left, []
+        for member in left:
+            alarm = self._leave(member)
+            if alarm is not None:
+                alarm.end()
 
     def _tick(self) -> int:
         self._now = max(self._now, self._clock.now())
@@ -193,8 +244,15 @@ class MemoryServer:
     # ------------------------------------------------------------ on a store's loop
 
     def _ring(self, alarm: Alarm) -> None:
-        with self._lock:
+        with self._step():
             now = self._tick()
             self._work(now)
             instant = self._tables.next_instant(now)
             alarm.at = IDLE if instant is None else instant
+
+
+def _in_the_middle() -> UsageError:
+    return UsageError(
+        "The server was asked for something in the middle of another request, by the thread that made it.",
+        hint="The garbage collector has closed a coroutine that nobody goes on with: end it in its event loop.",
+    )

@@ -60,7 +60,8 @@ def answer(jobs: Sequence[Job[Any]]) -> None:
         if job.future is not None:
             by_loop.setdefault(job.future.get_loop(), []).append(job)
     for loop, answered in by_loop.items():
-        with suppress(RuntimeError):  # the loop is closed: nobody waits
+        # Whatever a loop says to that, the others are answered. It is closed; or a workflow's, which is told nothing.
+        with suppress(Exception):
             loop.call_soon_threadsafe(_finish, answered)
     for job in jobs:
         if job.after is not None:

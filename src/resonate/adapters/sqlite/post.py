@@ -9,8 +9,8 @@ Law 3: used by one thread, inside a transaction that its caller begins and ends;
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 
 from attrs import frozen
 
@@ -36,7 +36,12 @@ class PostOffice:
     """See the module's text. `lock` guards `piles`, which the mailboxes of this process share with their readers."""
 
     def __init__(
-        self, connection: sqlite3.Connection, tables: Tables, token: str, lock: threading.Lock, piles: Piles
+        self,
+        connection: sqlite3.Connection,
+        tables: Tables,
+        token: str,
+        lock: AbstractContextManager[bool],
+        piles: Piles,
     ) -> None:
         self._db = connection
         self._tables = tables

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from resonate.adapters.clock import SystemClock
 from resonate.adapters.embedded.alarm import IDLE, Alarm
+from resonate.adapters.embedded.connection import event_loop
 from resonate.adapters.embedded.mail import Mailbox, Member, Piles
 from resonate.adapters.sqlite import forks
 from resonate.adapters.sqlite.file import Durability
@@ -66,7 +67,7 @@ class SqliteServer:
         self._clock: Clock = clock or SystemClock()
         self._settings = settings
         self._patience = lock_timeout
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the garbage collector may close an abandoned store in who has it
         self._piles = Piles()
         self._worker: Worker | None = None
         self._searcher: Searcher | None = None
@@ -102,7 +103,7 @@ class SqliteServer:
     async def attach(self, group: str, pid: str) -> Member:
         """Connect on the running loop; open the file if this is the first to. Raise `StoreError`."""
         self._check_forked()
-        loop = asyncio.get_running_loop()
+        loop = event_loop()
         member = Member(group, pid, Mailbox(loop, self._lock, self._piles))
         with self._clock.busy():
             with self._lock:
@@ -129,12 +130,15 @@ class SqliteServer:
             worker = self._worker
             with self._lock:
                 last = self._stores == 1
-            if worker is not None and not last:  # the last one leaves as the file is closed
-                with suppress(ResonateError):
-                    await _done(worker, Call(future=loop.create_future(), function=lambda: worker.office.leave(member)))
-            with self._lock:
-                member.mailbox.close()
-            closed = await self._part(member.mailbox.loop)
+            try:
+                if worker is not None and not last:  # the last one leaves as the file is closed
+                    leave = Call(future=loop.create_future(), function=lambda: worker.office.leave(member))
+                    with suppress(ResonateError):
+                        await _done(worker, leave)
+            finally:
+                with self._lock:
+                    member.mailbox.close()
+                closed = await self._part(member.mailbox.loop)
             if worker is not None and last and not closed:  # another came meanwhile
                 worker.submit(Call(function=lambda: worker.office.leave(member)))
 

@@ -15,7 +15,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -86,7 +86,7 @@ class Options:
     patience: float
     clock: Clock
     settings: Settings
-    lock: threading.Lock
+    lock: AbstractContextManager[bool]
     """Guards `piles`, and whatever else mailboxes share with their readers."""
     piles: Piles
     wake_at: Callable[[int], None]
@@ -103,7 +103,7 @@ class Worker:
         self._alive = Alive(options.path)
         self._watch = Watch(options.path)
         self._jobs: SimpleQueue[Job[Any] | None] = SimpleQueue()  # None is the last
-        self._gate = threading.Lock()
+        self._gate = threading.RLock()  # as the server's lock is
         self._last = False
         self._closing = False
         self._ended = False
