@@ -42,9 +42,10 @@ STEPS = 2_000
 FOREVER = 2**52
 LINEAR = 1.2
 """How many times as much a unit may cost at the largest size: caches and the garbage collector have more to look at."""
-CROWDED = 1.6
+CROWDED = 2.0
 """The same where all units are alive at once: each of the collector's rounds walks over all of them, and the less a
-unit costs by itself, the more of it that is. Growth with the size would be as many times as the size is."""
+unit costs by itself, as with a faster Python, the more of it that is. Growth with the size would be as many
+times as the size is."""
 
 # ---------------------------------------------------------------- parts alone
 

@@ -269,7 +269,7 @@ class FrontTransport(httpx.AsyncBaseTransport):
         self._asked.put_nowait({"type": "lifespan.startup"})
         scope: Scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": self._state}
         self._life = asyncio.ensure_future(self._app(scope, self._asked.get, send))
-        _lives.difference_update([life for life in _lives if life.get_loop().is_closed()])
+        _lives.difference_update([life for life in tuple(_lives) if life.get_loop().is_closed()])
         _lives.add(self._life)
         self._life.add_done_callback(_lives.discard)
         await asyncio.wait([begun, self._life], return_when=asyncio.FIRST_COMPLETED)
