@@ -27,9 +27,7 @@ def is_idle(loop: asyncio.AbstractEventLoop) -> bool:
     if ready.__class__ is not deque:
         return False
     if ready:
-        own = asyncio.current_task(
-            loop
-        )  # which may have begun where it was made, and is passed over when its turn comes
+        own = asyncio.current_task(loop)  # may have begun where it was made, and is passed over in its turn
         for handle in tuple(ready):  # threads append to it
             if not handle.cancelled() and getattr(getattr(handle, "_callback", None), "__self__", None) is not own:
                 return False

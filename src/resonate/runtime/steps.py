@@ -44,7 +44,7 @@ class Running:
     function: str
 
 
-class Patience:
+class ShortWaits:
     """Whether to wait in the event loop's own thread for a call that may be over in no time.
 
     A loop that another thread tells of it is woken, reads that it was, and takes two turns: for a short step, a third
@@ -97,7 +97,7 @@ class Steps:
     around: Callable[[str, str], AbstractContextManager[object]] | None = None
     retrying: dict[str, Retrying] = field(factory=dict[str, Retrying], init=False, eq=False)
     """Steps that wait for their next attempt, and those under way that have failed before; for who asks why."""
-    _patience: Patience = field(factory=Patience, init=False, eq=False)
+    _short: ShortWaits = field(factory=ShortWaits, init=False, eq=False)
     _going_on: dict[Future[Any], Running] = field(factory=dict["Future[Any]", "Running"], init=False, eq=False)
 
     def tell_what_goes_on(self) -> None:
@@ -220,18 +220,18 @@ class Steps:
         """Run `call` in the pool. What `run_in_executor` does, with one thread-safe future less on the way."""
         loop = asyncio.get_running_loop()
         outcome: asyncio.Future[Any] = loop.create_future()
-        patience = self._patience
+        short = self._short
         with self.clock.busy():
             queued = self.pool.submit(_called, call)
-            patience.under_way += 1
+            short.under_way += 1
             try:
-                if patience.under_way == 1 and is_idle(loop) and patience.wait(queued):
+                if short.under_way == 1 and is_idle(loop) and short.wait(queued):
                     _complete(outcome, *queued.result())
                 else:
                     queued.add_done_callback(partial(_tell, loop, outcome))  # once the pool has its thread back
                 return await outcome
             finally:
-                patience.under_way -= 1
+                short.under_way -= 1
                 if outcome.cancelled() or not outcome.done():
                     self._leave(queued, Running(execution, command.id, command.function.name))
 

@@ -107,16 +107,8 @@ class MemoryServer:
 
     def ask(self, request: Request[R]) -> R | Rejection:
         """Do one request, and what it makes due."""
-        with self._lock:
-            if self._busy:
-                raise _in_the_middle()
-            self._busy = True
-            try:
-                return self._ask(request)
-            finally:
-                self._busy = False
-                if self._left:
-                    self._let_go()
+        reply: R | Rejection = self.ask_all((request,))[0]
+        return reply
 
     def ask_all(self, requests: Sequence[Request[Any]]) -> Sequence[Any]:
         """Do many requests, each with what it makes due, with nobody else's in between."""
@@ -166,7 +158,7 @@ class MemoryServer:
 
     @contextmanager
     def _step(self) -> Generator[None]:
-        """Take the lock for a step. What is asked most, `ask` and `ask_all`, has the same without a call."""
+        """Take the lock for a step. `ask_all`, which is asked most, has the same without a call."""
         with self._lock:
             if self._busy:
                 raise _in_the_middle()
