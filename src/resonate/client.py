@@ -236,7 +236,7 @@ class Resonate:
             await parts.recorder.close()
         parts.watcher.stop(UsageError("The client was closed while a result was awaited.", hint=_OPEN))
         await parts.store.stop()
-        parts.pool.shutdown(wait=False, cancel_futures=True)
+        parts.pool.close()
 
     @property
     def pid(self) -> str:

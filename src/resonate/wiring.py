@@ -10,7 +10,6 @@ import random
 import secrets
 import socket
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
 
@@ -44,6 +43,7 @@ from resonate.runtime.observers import Observers
 from resonate.runtime.offloading import Moves, Offloading
 from resonate.runtime.patience import Patient
 from resonate.runtime.steps import Steps
+from resonate.runtime.threads import Pool
 from resonate.runtime.watcher import Watcher
 from resonate.runtime.worker import Limits, Worker
 
@@ -88,7 +88,7 @@ class Parts:
     watcher: Watcher
     worker: Worker
     steps: Steps
-    pool: Executor
+    pool: Pool
     recorder: Recorder | None
     teller: str | None
     """This process's name if it reports what it settles."""

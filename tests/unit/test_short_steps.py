@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
 from itertools import pairwise
 from random import random
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -18,38 +18,44 @@ from resonate.core.function import describe
 from resonate.core.retry import Never
 from resonate.runtime.eager import begin
 from resonate.runtime.steps import Steps
+from resonate.runtime.threads import Call
 
 YEAR_3000 = 32_503_680_000_000
 
 
-class Asked(Future[Any]):
-    """A call that knows how often it was waited for, and not only asked."""
+class Asked(Call[Any]):
+    """A call that knows how often it was waited for."""
 
-    def __init__(self, call: Callable[[], Any]) -> None:
-        super().__init__()
-        self.call = call
+    def __init__(self, fn: Callable[[], Any]) -> None:
+        super().__init__(fn, Lock())
         self.waits = 0
 
-    def end(self) -> None:
-        self.set_result(self.call())
+    def finish(self) -> None:
+        self.begin()
+        self.run()
+        self.end()
+        self.ring()
 
-    def exception(self, timeout: float | None = None) -> BaseException | None:
+    def wait(self, seconds: float) -> bool:
         self.waits += 1
-        return super().exception(timeout)
+        return super().wait(seconds)
 
 
-class Pool(Executor):
+class Pool:
     """Makes each call at once, or when it is told to."""
 
     def __init__(self) -> None:
         self.is_quick = True
         self.calls: list[Asked] = []
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Asked:
-        self.calls.append(Asked(lambda: fn(*args, **kwargs)))
+    def submit(self, fn: Callable[[], Any]) -> Asked:
+        self.calls.append(Asked(fn))
         if self.is_quick:
-            self.calls[-1].end()
+            self.calls[-1].finish()
         return self.calls[-1]
+
+    def close(self) -> None:
+        """Nothing waits to begin."""
 
     def waits(self) -> list[int]:
         return [call.waits for call in self.calls]
@@ -77,7 +83,7 @@ async def late(steps: Steps, pool: Pool) -> int:
     """Run a step that takes longer than anybody would wait; return how often it was waited for."""
     pool.is_quick = False
     running = begun(steps, asks_for(abs, -1))
-    pool.calls[-1].end()
+    pool.calls[-1].finish()
     assert await running == StepReturned("a:1", 1)
     return pool.calls[-1].waits
 
@@ -111,7 +117,7 @@ async def test_where_other_steps_are_under_way_the_loop_does_not_wait(steps: Ste
     pool.is_quick = False
     running = [begun(steps, asks_for(abs, -number)) for number in range(9)]
     for call in pool.calls:
-        call.end()
+        call.finish()
     assert await asyncio.gather(*running) == [StepReturned("a:1", number) for number in range(9)]
     assert pool.waits() == [1, *[0] * 8]
 
@@ -122,7 +128,7 @@ async def test_an_interrupted_step_is_no_longer_under_way(steps: Steps, pool: Po
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert pool.calls[0].cancelled()
+    assert not pool.calls[0].begin()  # it never will
     assert [await late(steps, pool) for _ in range(3)] == [0, 0, 1]
 
 

@@ -11,14 +11,16 @@ import sys
 import textwrap
 import threading
 import time
+import weakref
 from collections.abc import Iterator
-from concurrent.futures import CancelledError
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from resonate.runtime.threads import Threads
+from resonate.runtime.threads import Call, Threads
 
 SOON = 60
 DESCRIPTORS = Path("/proc/self/fd")
@@ -39,7 +41,9 @@ def gates(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 def pool(gates: None) -> Iterator[Threads]:
     pool = Threads(3, "pool-under-test")
     yield pool
-    pool.shutdown(cancel_futures=True)
+    pool.close()
+    for thread in threads():
+        thread.join(SOON)
     assert not threads()
 
 
@@ -47,58 +51,62 @@ def threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name.startswith("pool-under-test")]
 
 
+def came_of(call: Call[Any]) -> Any:
+    assert call.wait(SOON)
+    return call.result()
+
+
 def test_it_gives_what_a_call_returns_and_raises(pool):
-    assert pool.submit(divmod, 7, 2).result(SOON) == (3, 1)
-    assert pool.submit(int, "101", base=2).result(SOON) == 5
+    assert came_of(pool.submit(lambda: 7)) == 7
     with pytest.raises(ZeroDivisionError):
-        pool.submit(divmod, 1, 0).result(SOON)
+        came_of(pool.submit(lambda: 1 // 0))
     with pytest.raises(SystemExit):
-        pool.submit(exit, 3).result(SOON)
-    assert list(pool.map(abs, [-1, -2])) == [1, 2]
+        came_of(pool.submit(sys.exit))
 
 
 def test_calls_that_need_each_other_run_at_once_up_to_the_bound(pool):
     for _ in range(200):
         together = threading.Barrier(3, timeout=SOON)
-        for future in [pool.submit(together.wait) for _ in range(3)]:
-            future.result(SOON)
+        for call in [pool.submit(together.wait) for _ in range(3)]:
+            came_of(call)
     assert len(threads()) == 3
 
 
 def test_no_more_run_than_there_may_be_threads(pool):
     free, begun = threading.Event(), []
 
-    def call(n: int) -> int:
+    def waits(n: int) -> int:
         begun.append(n)
         free.wait()
         return n
 
-    futures = [pool.submit(call, n) for n in range(9)]
+    calls = [pool.submit(partial(waits, n)) for n in range(9)]
     assert len(begun) <= 3
     free.set()
-    assert [future.result(SOON) for future in futures] == list(range(9))
+    assert [came_of(call) for call in calls] == list(range(9))
 
 
 def test_what_has_to_wait_begins_in_order():
     pool, ran = Threads(1, "pool-under-test"), []
     for n in range(100):
-        pool.submit(ran.append, n)
-    pool.shutdown()
+        last = pool.submit(partial(ran.append, n))
+    came_of(last)
     assert ran == list(range(100))
+    pool.close()
 
 
 def test_one_thread_is_enough_for_calls_that_come_one_after_another(pool):
-    assert pool.submit(abs, -1).result(SOON) == 1
+    assert came_of(pool.submit(partial(abs, -1))) == 1
     limit = time.monotonic() + SOON
     while not pool._idle and time.monotonic() < limit:  # it has returned, and is about to wait
         time.sleep(0)
-    assert pool.submit(abs, -1).result(SOON) == 1
+    assert came_of(pool.submit(partial(abs, -1))) == 1
     assert len(threads()) == 1
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="this system sends no signals to threads")
 def test_a_signal_does_not_end_a_thread_that_waits(pool):
-    assert pool.submit(abs, -1).result(SOON) == 1
+    assert came_of(pool.submit(partial(abs, -1))) == 1
     [thread] = threads()
     before = signal.signal(signal.SIGUSR1, lambda _signal, _frame: None)
     try:
@@ -108,7 +116,7 @@ def test_a_signal_does_not_end_a_thread_that_waits(pool):
     finally:
         signal.signal(signal.SIGUSR1, before)
     assert thread.is_alive()
-    assert pool.submit(abs, -2).result(SOON) == 2
+    assert came_of(pool.submit(partial(abs, -2))) == 2
     assert threads() == [thread]
 
 
@@ -118,19 +126,23 @@ def test_a_forked_child_that_closes_the_pool_does_not_end_its_parents_threads():
         import os
         import threading
         import warnings
-        from resonate.runtime.threads import Threads
+        from resonate.runtime.threads import Call, Threads
 
         warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads, which this is about
+        def came_of(call):
+            assert call.wait({SOON})
+            return call.result()
+
         pool, ran = Threads(1, "pool"), []
         while not pool._idle:
-            ran = ran or [pool.submit(threading.get_ident).result()]
+            ran = ran or [came_of(pool.submit(threading.get_ident))]
         for _ in range(20):
             child = os.fork()
             if not child:
-                pool.shutdown(wait=False)
+                pool.close()
                 os._exit(0)
             os.waitpid(child, 0)
-            assert pool.submit(threading.get_ident).result({SOON}) == ran[0]
+            assert came_of(pool.submit(threading.get_ident)) == ran[0]
         print("ended by itself")
     """)
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=SOON, check=False)
@@ -140,32 +152,79 @@ def test_a_forked_child_that_closes_the_pool_does_not_end_its_parents_threads():
 def test_a_call_that_was_canceled_before_it_began_does_not_begin(pool):
     free, ran = threading.Event(), []
     busy = [pool.submit(free.wait) for _ in range(3)]
-    waiting = pool.submit(ran.append, 1)
+    waiting, after = pool.submit(partial(ran.append, 1)), pool.submit(partial(ran.append, 2))
     assert waiting.cancel()
     free.set()
-    assert all(future.result(SOON) for future in busy)
-    assert pool.submit(len, ran).result(SOON) == 0
+    assert all(came_of(call) for call in busy)
+    came_of(after)
+    assert ran == [2]
+    assert not waiting.is_over
 
 
-def test_a_pool_that_is_closed_takes_nothing_and_finishes_what_it_has(pool):
+def test_a_call_that_has_begun_can_not_be_canceled(pool):
     free = threading.Event()
-    futures = [pool.submit(free.wait) for _ in range(5)]
-    pool.shutdown(wait=False)
+    call = pool.submit(free.wait)
+    assert not call.cancel()
+    free.set()
+    assert came_of(call)
+    assert not call.cancel()
+
+
+def test_who_waits_for_a_call_waits_no_longer_than_he_said(pool):
+    free = threading.Event()
+    call = pool.submit(free.wait)
+    assert not call.wait(0.001)
+    free.set()
+    assert call.wait(SOON)
+    assert call.wait(SOON)  # as often as one likes
+
+
+def test_who_listens_is_told_in_the_thread_of_the_call_and_at_once_if_it_is_over(pool):
+    free, told = threading.Event(), []
+
+    def listener(call: Call[Any]) -> None:
+        told.append((call.result(), threading.current_thread() in threads()))
+
+    call = pool.submit(free.wait)
+    call.tell(listener)
+    assert not told
+    free.set()
+    came_of(call)
+    pool.close()
+    for thread in threads():
+        thread.join(SOON)
+    assert told == [(True, True)]
+    call.tell(listener)
+    assert told == [(True, True), (True, False)]
+
+
+def test_what_is_over_is_not_kept_alive_by_its_thread(pool):
+    class Kept:
+        pass
+
+    def makes() -> Kept:
+        return Kept()
+
+    call = pool.submit(makes)
+    made = weakref.ref(came_of(call))
+    del call
+    limit = time.monotonic() + SOON
+    while made() is not None and time.monotonic() < limit:  # the thread may still be at it
+        time.sleep(0)
+    assert made() is None
+
+
+def test_a_pool_that_is_closed_takes_nothing_begins_nothing_and_finishes_what_has_begun(pool):
+    free = threading.Event()
+    calls = [pool.submit(free.wait) for _ in range(5)]
+    pool.close()
     with pytest.raises(RuntimeError, match="closed"):
-        pool.submit(abs, 1)
+        pool.submit(free.wait)
     free.set()
-    assert all(future.result(SOON) for future in futures)
-
-
-def test_a_pool_that_is_closed_at_once_cancels_what_waits(pool):
-    free = threading.Event()
-    futures = [pool.submit(free.wait) for _ in range(5)]
-    pool.shutdown(wait=False, cancel_futures=True)
-    free.set()
-    assert all(future.result(SOON) for future in futures[:3])
-    for future in futures[3:]:
-        with pytest.raises(CancelledError):
-            future.result(SOON)
+    assert all(came_of(call) for call in calls[:3])
+    for thread in threads():
+        thread.join(SOON)
+    assert [call.is_over for call in calls] == [True, True, True, False, False]
 
 
 def test_no_process_waits_for_its_threads(pool):
@@ -184,7 +243,9 @@ def test_a_closed_pool_has_given_back_its_descriptors():
         pool.submit(together.wait)
     together.wait()
     assert eventfds() - before
-    pool.shutdown()
+    pool.close()
+    for thread in threads():
+        thread.join(SOON)
     assert eventfds() <= before  # those of earlier tests may be given back meanwhile
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from concurrent.futures import Executor
 from typing import Final
 
 from attrs import frozen
 
 from resonate.runtime.steps import Steps
-from resonate.runtime.threads import Threads
+from resonate.runtime.threads import Pool, Threads
 
 
 @frozen(kw_only=True)
@@ -24,13 +23,13 @@ class Host:
         steps: makes what runs steps, from the arguments of `Steps`.
     """
 
-    pool: Callable[[int], Executor]
+    pool: Callable[[int], Pool]
     draw: Callable[[], float]
     heartbeat_thread: bool
     steps: Callable[..., Steps] = Steps
 
 
-def _threads(count: int) -> Executor:
+def _threads(count: int) -> Pool:
     return Threads(count, "resonate-step")
 
 

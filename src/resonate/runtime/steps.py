@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any
@@ -26,6 +25,7 @@ from resonate.logs import Log, know
 from resonate.ports.clock import Clock
 from resonate.runtime.eager import is_idle
 from resonate.runtime.interrupts import claim, ends_the_process
+from resonate.runtime.threads import Call, Pool
 
 log = Log("resonate.steps")
 
@@ -61,19 +61,17 @@ class ShortWaits:
         self._missed = 0
         self._passing = 0
 
-    def wait(self, queued: Future[Any]) -> bool:
+    def wait(self, call: Call[Any]) -> bool:
         """Return whether the call is over, after a short wait, or none where earlier ones were in vain."""
         if self._passing:
             self._passing -= 1
             return False
-        try:
-            queued.exception(_SHORT)
-        except TimeoutError:
-            self._missed = min(self._missed + 1, _SELDOM)
-            self._passing = 2**self._missed
-            return False
-        self._missed = 0
-        return True
+        if call.wait(_SHORT):
+            self._missed = 0
+            return True
+        self._missed = min(self._missed + 1, _SELDOM)
+        self._passing = 2**self._missed
+        return False
 
 
 @frozen(kw_only=True)
@@ -90,7 +88,7 @@ class Steps:
     """
 
     clock: Clock
-    pool: Executor
+    pool: Pool
     dependencies: Dependencies
     draw: Callable[[], float]
     observe: Callable[[LifecycleEvent], None] | None = None
@@ -98,7 +96,7 @@ class Steps:
     retrying: dict[str, Retrying] = field(factory=dict[str, Retrying], init=False, eq=False)
     """Steps that wait for their next attempt, and those under way that have failed before; for who asks why."""
     _short: ShortWaits = field(factory=ShortWaits, init=False, eq=False)
-    _going_on: dict[Future[Any], Running] = field(factory=dict["Future[Any]", "Running"], init=False, eq=False)
+    _going_on: dict[Call[Any], Running] = field(factory=dict["Call[Any]", "Running"], init=False, eq=False)
 
     def tell_what_goes_on(self) -> None:
         """Warn of each `def` step that was interrupted, and whose thread goes on all the same."""
@@ -216,33 +214,33 @@ class Steps:
         )
         return (info, *command.args)
 
-    async def _in_thread(self, call: Callable[[], Any], command: RunStep, execution: str) -> Any:
-        """Run `call` in the pool. What `run_in_executor` does, with one thread-safe future less on the way."""
+    async def _in_thread(self, fn: Callable[[], Any], command: RunStep, execution: str) -> Any:
+        """Call `fn` in the pool, and return what it returns or raise what it raises."""
         loop = asyncio.get_running_loop()
-        outcome: asyncio.Future[Any] = loop.create_future()
         short = self._short
         with self.clock.busy():
-            queued = self.pool.submit(_called, call)
+            call = self.pool.submit(partial(_called, fn))
             short.under_way += 1
             try:
-                if short.under_way == 1 and is_idle(loop) and short.wait(queued):
-                    _complete(outcome, *queued.result())
-                else:
-                    queued.add_done_callback(partial(_tell, loop, outcome))  # once the pool has its thread back
-                return await outcome
+                if not (short.under_way == 1 and is_idle(loop) and short.wait(call)):
+                    await _end_of(call, loop)
             finally:
                 short.under_way -= 1
-                if outcome.cancelled() or not outcome.done():
-                    self._leave(queued, Running(execution, command.id, command.function.name))
+                if not call.is_over:
+                    self._leave(call, Running(execution, command.id, command.function.name))
+        value, error = call.result()
+        if error is not None:
+            raise error
+        return value
 
-    def _leave(self, queued: Future[Any], running: Running) -> None:
+    def _leave(self, call: Call[Any], running: Running) -> None:
         """Let go of a step that was interrupted: one that has not begun does not begin, another goes on."""
-        if not queued.cancel():
-            self._going_on[queued] = running
-            queued.add_done_callback(self._gone)
+        if not call.cancel():
+            self._going_on[call] = running
+            call.tell(self._gone)
 
-    def _gone(self, queued: Future[Any]) -> None:
-        _ = self._going_on.pop(queued, None)
+    def _gone(self, call: Call[Any]) -> None:
+        _ = self._going_on.pop(call, None)
 
     def _started(self, command: RunStep, attempt: int) -> int:
         if self.observe is not None:
@@ -284,22 +282,18 @@ def _called(call: Callable[[], Any]) -> tuple[object, BaseException | None]:
         return None, raised
 
 
-def _tell(
-    loop: asyncio.AbstractEventLoop,
-    outcome: asyncio.Future[Any],
-    queued: Future[tuple[object, BaseException | None]],
-) -> None:
-    if queued.cancelled():
-        return  # nobody waits any more
-    value, error = queued.result()
-    with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
-        loop.call_soon_threadsafe(_complete, outcome, value, error)
+def _end_of(call: Call[Any], loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:
+    """Return what is done once the call is over, and the pool has its thread back."""
+    over: asyncio.Future[None] = loop.create_future()
+
+    def tell(_call: Call[Any]) -> None:
+        with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
+            loop.call_soon_threadsafe(_complete, over)
+
+    call.tell(tell)
+    return over
 
 
-def _complete(outcome: asyncio.Future[Any], value: object, error: BaseException | None) -> None:
-    if outcome.done():
-        return  # interrupted meanwhile
-    if error is None:
-        outcome.set_result(value)
-    else:
-        outcome.set_exception(error)
+def _complete(over: asyncio.Future[None]) -> None:
+    if not over.done():  # interrupted meanwhile
+        over.set_result(None)

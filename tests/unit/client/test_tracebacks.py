@@ -92,14 +92,17 @@ async def test_what_this_library_refuses_by_itself_shows_nothing_of_it(harness):
 
 def test_what_is_not_for_this_library_to_raise_keeps_the_frames_that_raised_it():
     closed, pool = Threads(1, "closed"), Threads(1, "open")
-    closed.shutdown()
+    closed.close()
 
     def submits() -> None:
         closed.submit(fails)
 
-    for call, frames in ((submits, ["submits", "submit"]), (partial(closed.submit, fails), ["_run", "submit"])):
-        error = pool.submit(call).exception()
-        assert error is not None
+    for fn, frames in ((submits, ["submits", "submit"]), (partial(closed.submit, fails), ["_outcome", "submit"])):
+        call = pool.submit(fn)
+        assert call.wait(60)
+        with pytest.raises(RuntimeError) as raised:
+            call.result()
+        error = raised.value.with_traceback(raised.value.__traceback__.tb_next.tb_next)  # less this test, and `result`
         written = JsonCodec().decode_error(JsonCodec().encode_error(error))
         assert [line.split()[-1] for line in written.__notes__[0].splitlines() if "File " in line] == frames
-    pool.shutdown()
+    pool.close()

@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future
 from random import Random
-from typing import Any, Final
+from threading import Lock
+from typing import Any, Final, TypeVar
 
 from attrs import field, frozen
 
 from resonate.core.engine.commands import RunStep
 from resonate.runtime.steps import Steps
+from resonate.runtime.threads import Call
 from resonate.testing.simulation.world import Process
+
+T = TypeVar("T")
 
 MOMENTS: Final = (1, 1, 3, 60, 60, 4_000)
 """A step takes up to so many ms, before and after what it does; which, is drawn."""
@@ -61,11 +64,17 @@ class SimulatedSteps(Steps):
         return value
 
 
-class OnLoop(Executor):
+class OnLoop:
     """Runs what it is given at once, where it is: there are no threads in a simulation."""
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Call it, and return that it was called."""
-        done: Future[Any] = Future()
-        done.set_result(fn(*args, **kwargs))
-        return done
+    def submit(self, fn: Callable[[], T]) -> Call[T]:
+        """Call it, and return what came of it."""
+        call = Call(fn, Lock())
+        call.begin()
+        call.run()
+        call.end()
+        call.ring()
+        return call
+
+    def close(self) -> None:
+        """Nothing waits to begin."""
