@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from itertools import pairwise
 from random import random
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 import pytest
@@ -27,7 +27,7 @@ class Asked(Call[Any]):
     """A call that knows how often it was waited for."""
 
     def __init__(self, fn: Callable[[], Any]) -> None:
-        super().__init__(fn, Lock())
+        super().__init__(fn, RLock())
         self.waits = 0
 
     def finish(self) -> None:

@@ -113,10 +113,10 @@ def test_a_signal_does_not_end_a_thread_that_waits(pool):
         for _ in range(200):
             signal.pthread_kill(thread.ident, signal.SIGUSR1)
             time.sleep(0)
+        assert thread.is_alive()
+        assert came_of(pool.submit(partial(abs, -2))) == 2  # by when it was delivered the last signal, too
     finally:
         signal.signal(signal.SIGUSR1, before)
-    assert thread.is_alive()
-    assert came_of(pool.submit(partial(abs, -2))) == 2
     assert threads() == [thread]
 
 
@@ -159,6 +159,37 @@ def test_a_call_that_was_canceled_before_it_began_does_not_begin(pool):
     came_of(after)
     assert ran == [2]
     assert not waiting.is_over
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_call_may_be_canceled_in_the_middle_of_whatever_the_pool_does(pool):
+    """As where the garbage collector closes who waits for it."""
+    free, ran = threading.Event(), []
+    busy = [pool.submit(free.wait) for _ in range(3)]
+    canceled: list[bool] = []
+
+    def cancels(_frame: object, _event: str, _arg: object) -> None:
+        if waiting:
+            canceled.append(waiting.pop().cancel())
+
+    def hands_in() -> None:
+        sys.setprofile(cancels)
+        while waiting:
+            handed_in.append(pool.submit(partial(ran.append, 1)))
+        sys.setprofile(None)
+
+    waiting = [pool.submit(partial(ran.append, 0)) for _ in range(30)]
+    handed_in: list[Call[None]] = []
+    thread = threading.Thread(target=hands_in, daemon=True)
+    thread.start()
+    thread.join(SOON)
+    assert not thread.is_alive(), "it waits for itself"
+    free.set()
+    assert all(came_of(call) for call in busy)
+    for call in handed_in:
+        came_of(call)
+    assert canceled == [True] * 30
+    assert ran == [1] * len(handed_in)
 
 
 def test_a_call_that_has_begun_can_not_be_canceled(pool):

@@ -28,12 +28,13 @@ class Call(Generic[T]):
 
     Args:
         fn: is called.
-        lock: guards what is known of the call; the pool has it, too.
+        lock: guards what is known of the call; the pool has it, too. Reentrant: the garbage collector may close what
+            waits for a call in the middle of the pool's work, and that cancels it.
     """
 
     __slots__ = ("_begun", "_bell", "_error", "_fn", "_listener", "_lock", "_value", "is_over")
 
-    def __init__(self, fn: Callable[[], T], lock: threading.Lock) -> None:
+    def __init__(self, fn: Callable[[], T], lock: threading.RLock) -> None:
         self.is_over = False
         """Whether it has returned or raised. A call that was canceled never does."""
         self._fn: Callable[[], T] | None = fn
@@ -80,8 +81,8 @@ class Call(Generic[T]):
 
     def begin(self) -> bool:
         """Take note that a thread has it, and return whether it is to be run. Under the lock."""
-        self._begun = self._fn is not None
-        return self._begun
+        self._begun = True
+        return self._fn is not None
 
     def run(self) -> None:
         """Call, and keep what came of it."""
@@ -198,7 +199,7 @@ class Threads:
     def __init__(self, count: int, name: str) -> None:
         self._count = count
         self._name = name
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._calls: deque[Call[Any]] = deque()  # for which there is no thread yet
         self._idle: list[_Thread] = []
         self._started = 0

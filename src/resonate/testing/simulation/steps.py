@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from random import Random
-from threading import Lock
+from threading import RLock
 from typing import Any, Final, TypeVar
 
 from attrs import field, frozen
@@ -69,7 +69,7 @@ class OnLoop:
 
     def submit(self, fn: Callable[[], T]) -> Call[T]:
         """Call it, and return what came of it."""
-        call = Call(fn, Lock())
+        call = Call(fn, RLock())
         call.begin()
         call.run()
         call.end()
