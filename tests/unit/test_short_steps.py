@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 from itertools import pairwise
 from random import random
-from threading import RLock
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from resonate.core.function import describe
 from resonate.core.retry import Never
 from resonate.runtime.eager import begin
 from resonate.runtime.steps import Steps
-from resonate.runtime.threads import Call
+from resonate.runtime.threads import Call, Threads, outcome
 
 YEAR_3000 = 32_503_680_000_000
 
@@ -27,14 +28,13 @@ class Asked(Call[Any]):
     """A call that knows how often it was waited for."""
 
     def __init__(self, fn: Callable[[], Any]) -> None:
-        super().__init__(fn, RLock())
+        super().__init__(fn)
         self.waits = 0
 
     def finish(self) -> None:
-        self.begin()
-        self.run()
-        self.end()
-        self.ring()
+        fn = self.begin()
+        if fn is not None:
+            self.end(*outcome(fn))
 
     def wait(self, seconds: float) -> bool:
         self.waits += 1
@@ -101,6 +101,29 @@ async def test_what_such_a_step_raises_is_its_failure(steps: Steps):
     assert isinstance(failed.error, ZeroDivisionError)
 
 
+async def test_nothing_is_left_for_the_garbage_collector_of_what_it_raises():
+    class Failed(Exception):
+        pass
+
+    def fails() -> None:
+        raise Failed
+
+    pool = Threads(1, "pool")
+    steps = Steps(clock=SystemClock(), pool=pool, dependencies=Dependencies({}), draw=random)
+    gc.collect()
+    gc.disable()
+    try:
+        failed = await steps.run(asks_for(fails), "a")
+        assert isinstance(failed, StepFailed)
+        error = weakref.ref(failed.error)
+        del failed
+        await steps.run(asks_for(abs, -1), "a")  # by when the thread has let go of the one before
+        assert error() is None
+    finally:
+        gc.enable()
+        pool.close()
+
+
 async def test_a_step_that_takes_longer_lets_the_loop_go_on(steps: Steps, pool: Pool):
     assert await late(steps, pool) == 1
 
@@ -128,7 +151,7 @@ async def test_an_interrupted_step_is_no_longer_under_way(steps: Steps, pool: Po
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert not pool.calls[0].begin()  # it never will
+    assert pool.calls[0].begin() is None  # it never will
     assert [await late(steps, pool) for _ in range(3)] == [0, 0, 1]
 
 

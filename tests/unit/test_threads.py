@@ -93,6 +93,8 @@ def test_what_has_to_wait_begins_in_order():
     came_of(last)
     assert ran == list(range(100))
     pool.close()
+    for thread in threads():
+        thread.join(SOON)
 
 
 def test_one_thread_is_enough_for_calls_that_come_one_after_another(pool):
@@ -192,9 +194,64 @@ def test_a_call_may_be_canceled_in_the_middle_of_whatever_the_pool_does(pool):
     assert ran == [1] * len(handed_in)
 
 
-def test_a_call_that_has_begun_can_not_be_canceled(pool):
+def test_a_call_is_begun_or_canceled_and_not_both():
+    canceled, begun = Call(int), Call(int)
+    assert canceled.cancel()
+    assert canceled.begin() is None
+    assert canceled.cancel()
+    assert begun.begin() is int
+    assert not begun.cancel()
+    assert begun.begin() is None
+
+
+def test_a_thread_whose_start_was_interrupted_is_as_good_as_any(pool, monkeypatch):
+    start = threading.Thread.start
+
+    def is_interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        raise KeyboardInterrupt  # it waits there for the thread, and a signal's handler may raise
+
+    monkeypatch.setattr(threading.Thread, "start", is_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        pool.submit(int)
+    monkeypatch.undo()
+    own, other = os.pipe()  # may be given the number of a descriptor that was closed too soon
+    os.write(other, b"8 bytes!")
+    limit = time.monotonic() + SOON
+    while not pool._idle and time.monotonic() < limit:
+        time.sleep(0)
+    assert [came_of(pool.submit(int)) for _ in range(9)] == [0] * 9
+    assert os.read(own, 8) == b"8 bytes!"
+    os.close(own)
+    os.close(other)
+
+
+def test_a_listener_that_fails_is_told_of_and_the_thread_goes_on(pool, caplog):
     free = threading.Event()
     call = pool.submit(free.wait)
+    call.tell(lambda call: call.fail())
+    told = []
+    call.tell(lambda call: told.append(call.result()))
+    free.set()
+    came_of(call)
+    for number in range(9):
+        assert came_of(pool.submit(partial(abs, -number))) == number
+    pool.close()
+    for thread in threads():
+        thread.join(SOON)
+    assert told == [True]
+    assert [record.exc_info[0] for record in caplog.records] == [AttributeError]
+
+
+def test_a_call_that_has_begun_can_not_be_canceled(pool):
+    begun, free = threading.Event(), threading.Event()
+
+    def runs() -> bool:
+        begun.set()
+        return free.wait()
+
+    call = pool.submit(runs)
+    assert begun.wait(SOON)
     assert not call.cancel()
     free.set()
     assert came_of(call)
@@ -227,6 +284,28 @@ def test_who_listens_is_told_in_the_thread_of_the_call_and_at_once_if_it_is_over
     assert told == [(True, True)]
     call.tell(listener)
     assert told == [(True, True), (True, False)]
+
+
+def test_nothing_is_left_for_the_garbage_collector_of_what_was_raised(pool):
+    class Failed(Exception):
+        pass
+
+    def fails() -> None:
+        raise Failed
+
+    gc.collect()
+    gc.disable()
+    try:
+        call = pool.submit(fails)
+        assert call.wait(SOON)
+        error = weakref.ref(call._error)
+        del call
+        limit = time.monotonic() + SOON
+        while error() is not None and time.monotonic() < limit:  # the thread may still be at it
+            time.sleep(0)
+        assert error() is None
+    finally:
+        gc.enable()
 
 
 def test_what_is_over_is_not_kept_alive_by_its_thread(pool):

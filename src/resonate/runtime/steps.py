@@ -229,9 +229,12 @@ class Steps:
                 if not call.is_over:
                     self._leave(call, Running(execution, command.id, command.function.name))
         value, error = call.result()
-        if error is not None:
-            raise error
-        return value
+        try:
+            if error is not None:
+                raise error
+            return value
+        finally:
+            del call, error  # else what was raised would lead back to itself
 
     def _leave(self, call: Call[Any], running: Running) -> None:
         """Let go of a step that was interrupted: one that has not begun does not begin, another goes on."""

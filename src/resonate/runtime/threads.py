@@ -17,32 +17,31 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 
+from resonate.logs import Log
+
+log = Log("resonate.threads")
+
 T = TypeVar("T")
 
 
 class Call(Generic[T]):
-    """A call that was handed in, for who waits for it or is told of it. Safe from any thread.
+    """A call that was handed in, for who waits for it or is told of it. Safe from any thread, without a lock.
 
     What a future of `concurrent.futures` is, for one who listens, and without its condition: a thread that was just
     woken is slow, most of all at what it has not done for a while.
-
-    Args:
-        fn: is called.
-        lock: guards what is known of the call; the pool has it, too. Reentrant: the garbage collector may close what
-            waits for a call in the middle of the pool's work, and that cancels it.
     """
 
-    __slots__ = ("_begun", "_bell", "_error", "_fn", "_listener", "_lock", "_value", "is_over")
+    __slots__ = ("_bell", "_canceled", "_error", "_fn", "_free", "_listeners", "_value", "is_over")
 
-    def __init__(self, fn: Callable[[], T], lock: threading.RLock) -> None:
+    def __init__(self, fn: Callable[[], T]) -> None:
         self.is_over = False
         """Whether it has returned or raised. A call that was canceled never does."""
         self._fn: Callable[[], T] | None = fn
-        self._lock = lock
-        self._begun = False
+        self._free = [True]  # taken once: by the thread that begins it, or by who cancels it
+        self._canceled = False
         self._bell = threading.Lock()  # free once it is over
         self._bell.acquire()
-        self._listener: Callable[[Call[T]], object] | None = None
+        self._listeners: list[Callable[[Call[T]], object]] = []
         self._value: Any = None
         self._error: BaseException | None = None
 
@@ -53,22 +52,17 @@ class Call(Generic[T]):
         return self.is_over
 
     def tell(self, listener: Callable[[Call[T]], object]) -> None:
-        """Call `listener`, the only one, with this call once it is over, in its thread; if it is already, at once.
-
-        It is not to raise.
-        """
-        with self._lock:
-            if not self.is_over:
-                self._listener = listener
-                return
-        listener(self)
+        """Call `listener` with this call once it is over, in its thread; if it is already, at once."""
+        self._listeners.append(listener)
+        if self.is_over:
+            self._tell()
 
     def cancel(self) -> bool:
         """Let it not begin, and return whether it never will: False if it has begun."""
-        with self._lock:
-            if not self._begun:
-                self._fn = None
-            return not self._begun
+        if self._take():
+            self._canceled = True
+            self._fn = None
+        return self._canceled
 
     def result(self) -> T:
         """Return what it returned, or raise what it raised. To be asked for when it is over."""
@@ -77,32 +71,43 @@ class Call(Generic[T]):
         value: T = self._value
         return value
 
+    def _take(self) -> bool:
+        try:
+            return self._free.pop()
+        except IndexError:
+            return False
+
+    def _tell(self) -> None:
+        """Tell each listener, once: also where two threads come to do so."""
+        while self._listeners:
+            try:
+                listener = self._listeners.pop(0)
+            except IndexError:
+                return
+            try:
+                listener(self)
+            except Exception:
+                log.exception("Who was to be told that a call is over has failed. This is a bug: please report it.")
+
     # ------------------------------------------------------------ for the pool
 
-    def begin(self) -> bool:
-        """Take note that a thread has it, and return whether it is to be run. Under the lock."""
-        self._begun = True
-        return self._fn is not None
-
-    def run(self) -> None:
-        """Call, and keep what came of it."""
+    def begin(self) -> Callable[[], T] | None:
+        """Take note that a thread has it, and return what to call; None if it was canceled."""
+        if not self._take():
+            return None
         fn, self._fn = self._fn, None
-        assert fn is not None, "it has begun"
-        self._value, self._error = _outcome(fn)
+        return fn
 
-    def end(self) -> None:
-        """Let it be over. Under the lock, after `run`."""
+    def end(self, value: T | None, error: BaseException | None) -> None:
+        """Take note of what came of it, and tell who waits and who listens."""
+        self._value, self._error = value, error
         self.is_over = True
-
-    def ring(self) -> None:
-        """Tell who waits, and the listener. After `end`, and not under the lock: who is woken may need it next."""
         self._bell.release()
-        if self._listener is not None:
-            self._listener(self)
-            self._listener = None
+        self._tell()
 
 
-def _outcome(fn: Callable[[], T]) -> tuple[T, None] | tuple[None, BaseException]:
+def outcome(fn: Callable[[], T]) -> tuple[T, None] | tuple[None, BaseException]:
+    """Call, and return what comes of it. Nothing that is kept leads from what was raised to the call."""
     try:
         return fn(), None
     except BaseException as error:  # noqa: BLE001 - whatever it raises is its outcome
@@ -138,9 +143,6 @@ class _Lock:
         """Return once it was opened."""
         self._lock.acquire()
 
-    def close(self) -> None:
-        """Give back what it holds of the system: nothing."""
-
 
 class _Eventfd:
     """A gate that is opened by a system call, during which Python's own lock is free for who waits.
@@ -150,8 +152,8 @@ class _Eventfd:
 
     __slots__ = ("_fd",)
 
-    def __init__(self) -> None:
-        self._fd = os.eventfd(0)
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
 
     def open(self) -> None:
         """Let who waits pass, or who comes next."""
@@ -164,16 +166,16 @@ class _Eventfd:
                 os.eventfd_read(self._fd)
                 return
 
-    def close(self) -> None:
-        """Give back what it holds of the system: a descriptor."""
-        os.close(self._fd)
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        with suppress(AttributeError):  # it was interrupted as it was made
+            close(self._fd)  # no sooner: its number may be given to another file at once
 
 
 def _gate() -> _Lock | _Eventfd:
     """Return the best gate that can be had."""
     if hasattr(os, "eventfd"):
         with suppress(OSError):  # no descriptor is left
-            return _Eventfd()
+            return _Eventfd(os.eventfd(0))
     return _Lock()
 
 
@@ -199,7 +201,7 @@ class Threads:
     def __init__(self, count: int, name: str) -> None:
         self._count = count
         self._name = name
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # the garbage collector may end anything in the middle of what it guards
         self._calls: deque[Call[Any]] = deque()  # for which there is no thread yet
         self._idle: list[_Thread] = []
         self._started = 0
@@ -207,18 +209,17 @@ class Threads:
 
     def submit(self, fn: Callable[[], T]) -> Call[T]:
         """See `Pool`."""
-        call = Call(fn, self._lock)
+        call = Call(fn)
         with self._lock:
             if self._closed:
                 msg = "The pool is closed."
                 raise RuntimeError(msg)
             thread = self._idle.pop() if self._idle else None
-            if thread is None and self._started == self._count:
-                self._calls.append(call)
-                return call
-            call.begin()
             if thread is None:
-                self._start(call)
+                if self._started < self._count:
+                    self._start(call)
+                else:
+                    self._calls.append(call)
                 return call
         thread.call = call
         thread.gate.open()  # outside of the lock: the thread is to find it free
@@ -228,8 +229,9 @@ class Threads:
         """See `Pool`. The threads end, those that run a call when that is over."""
         with self._lock:
             self._closed = True
-            self._calls.clear()
+            calls, self._calls = self._calls, deque()
             idle, self._idle = self._idle, []
+        del calls  # not under the lock: it may be the end of anything
         for thread in idle:
             thread.over = True
             thread.gate.open()
@@ -239,42 +241,24 @@ class Threads:
         own.call = call  # not as an argument: a thread keeps those to its end
         own.gate.open()
         name = f"{self._name}-{self._started}"
-        thread = threading.Thread(target=self._work, args=(own,), name=name, daemon=True)
-        try:
-            thread.start()
-        except BaseException:  # as many threads as the system allows
-            own.gate.close()
-            raise
+        threading.Thread(target=self._run, args=(own,), name=name, daemon=True).start()
         self._started += 1
-
-    def _work(self, own: _Thread) -> None:
-        try:
-            self._run(own)
-        finally:
-            own.gate.close()
 
     def _run(self, own: _Thread) -> None:
         call = self._wait(own)
         while call is not None:
-            call.run()
+            fn = call.begin()
+            came = None if fn is None else outcome(fn)
             with self._lock:  # before anybody is told, who may have the next call at once
-                following = self._next()
+                following = self._calls.popleft() if self._calls else None
                 waits = following is None and not self._closed
                 if waits:
                     self._idle.append(own)
-                call.end()
-            call.ring()
-            call = following  # and what is over is not kept alive until there is another
+            if came is not None:
+                call.end(*came)
+            call, fn, came = following, None, None  # what is over is not kept alive until there is another
             if waits:
                 call = self._wait(own)
-
-    def _next(self) -> Call[Any] | None:
-        """Return the call that has waited longest. Under the lock."""
-        while self._calls:
-            call = self._calls.popleft()
-            if call.begin():
-                return call
-        return None
 
     @staticmethod
     def _wait(own: _Thread) -> Call[Any] | None:

@@ -97,7 +97,7 @@ def test_what_is_not_for_this_library_to_raise_keeps_the_frames_that_raised_it()
     def submits() -> None:
         closed.submit(fails)
 
-    for fn, frames in ((submits, ["submits", "submit"]), (partial(closed.submit, fails), ["_outcome", "submit"])):
+    for fn, frames in ((submits, ["submits", "submit"]), (partial(closed.submit, fails), ["outcome", "submit"])):
         call = pool.submit(fn)
         assert call.wait(60)
         with pytest.raises(RuntimeError) as raised:

@@ -6,14 +6,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
 from random import Random
-from threading import RLock
 from typing import Any, Final, TypeVar
 
 from attrs import field, frozen
 
 from resonate.core.engine.commands import RunStep
 from resonate.runtime.steps import Steps
-from resonate.runtime.threads import Call
+from resonate.runtime.threads import Call, outcome
 from resonate.testing.simulation.world import Process
 
 T = TypeVar("T")
@@ -69,11 +68,10 @@ class OnLoop:
 
     def submit(self, fn: Callable[[], T]) -> Call[T]:
         """Call it, and return what came of it."""
-        call = Call(fn, RLock())
-        call.begin()
-        call.run()
-        call.end()
-        call.ring()
+        call = Call(fn)
+        begun = call.begin()
+        assert begun is not None, "nobody else has it"
+        call.end(*outcome(begun))
         return call
 
     def close(self) -> None:
