@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class Call(Generic[T]):
-    """A call that was handed in, for who waits for it or is told of it. Safe from any thread, without a lock.
+    """A call that was handed in, for who waits for it or is told of it. Safe from any thread; only `wait` ever waits.
 
     What a future of `concurrent.futures` is, for one who listens, and without its condition: a thread that was just
     woken is slow, most of all at what it has not done for a while.
