@@ -128,7 +128,7 @@ def test_a_forked_child_that_closes_the_pool_does_not_end_its_parents_threads():
         import os
         import threading
         import warnings
-        from resonate.runtime.threads import Call, Threads
+        from resonate.runtime.threads import Threads
 
         warnings.simplefilter("ignore", DeprecationWarning)  # a fork beside threads, which this is about
         def came_of(call):
@@ -192,6 +192,42 @@ def test_a_call_may_be_canceled_in_the_middle_of_whatever_the_pool_does(pool):
         came_of(call)
     assert canceled == [True] * 30
     assert ran == [1] * len(handed_in)
+
+
+def test_a_pool_may_be_closed_in_the_middle_of_whatever_it_does(gates):
+    """As where the garbage collector ends who has it."""
+    places = 0
+
+    def hands_in(pool: Threads, place: int) -> None:
+        nonlocal places
+        passed = 0
+
+        def closes(_frame: object, _event: str, _arg: object) -> None:
+            nonlocal passed
+            passed += 1
+            if passed == place:
+                pool.close()
+
+        sys.setprofile(closes)
+        try:
+            with suppress(RuntimeError):  # it is closed
+                for _ in range(3):
+                    pool.submit(int)
+        finally:
+            sys.setprofile(None)
+            places = max(places, passed)
+
+    for place in range(1, 60):
+        pool = Threads(2, "pool-under-test")
+        thread = threading.Thread(target=hands_in, args=(pool, place), daemon=True)
+        thread.start()
+        thread.join(SOON)
+        assert not thread.is_alive(), f"it waits for itself at {place}"
+        pool.close()
+        for own in threads():
+            own.join(SOON)
+        assert not threads()
+    assert places > 20
 
 
 def test_a_call_is_begun_or_canceled_and_not_both():

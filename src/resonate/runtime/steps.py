@@ -228,13 +228,10 @@ class Steps:
                 short.under_way -= 1
                 if not call.is_over:
                     self._leave(call, Running(execution, command.id, command.function.name))
-        value, error = call.result()
         try:
-            if error is not None:
-                raise error
-            return value
+            return call.result()
         finally:
-            del call, error  # else what was raised would lead back to itself
+            del call  # else what was raised would lead back to itself
 
     def _leave(self, call: Call[Any], running: Running) -> None:
         """Let go of a step that was interrupted: one that has not begun does not begin, another goes on."""
@@ -272,17 +269,16 @@ def _facts(command: RunStep, execution: str) -> dict[str, object]:
     return {"execution": execution, "step": command.id, "function": function.name, "version": function.version}
 
 
-def _called(call: Callable[[], Any]) -> tuple[object, BaseException | None]:
-    """Call, and return what it returned and None, or None and what it raised: whatever that is, is its outcome."""
+def _called(fn: Callable[[], Any]) -> Any:
+    """Call, in the pool; what it raises is the step's, whatever that is."""
     try:
-        return call(), None
-    except (StopIteration, GeneratorExit) as stop:  # what awaits a future would not take it for a failure
-        failure = RuntimeError(f"The step raised {type(stop).__name__}({stop}).")
-        failure.__cause__ = stop
-        return None, failure
-    except BaseException as raised:  # noqa: BLE001 - see above
+        return fn()
+    except (StopIteration, GeneratorExit) as stop:  # what awaits it would not take it for a failure
+        msg = f"The step raised {type(stop).__name__}({stop})."
+        raise RuntimeError(msg) from stop
+    except BaseException as raised:
         claim(raised)
-        return None, raised
+        raise
 
 
 def _end_of(call: Call[Any], loop: asyncio.AbstractEventLoop) -> asyncio.Future[None]:

@@ -66,10 +66,14 @@ class Call(Generic[T]):
 
     def result(self) -> T:
         """Return what it returned, or raise what it raised. To be asked for when it is over."""
-        if self._error is not None:
-            raise self._error
-        value: T = self._value
-        return value
+        error = self._error
+        if error is None:
+            value: T = self._value
+            return value
+        try:
+            raise error
+        finally:
+            del self, error  # else it would lead back to itself
 
     def _take(self) -> bool:
         try:
