@@ -15,7 +15,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from benchmarks import footprint, loopback, memory, sqlite, telemetry
-from benchmarks.alone import peaks
+from benchmarks.alone import peaks, rounds_apart
 from benchmarks.claims import judged, judgements
 from benchmarks.harness import Costs, Work, machine, measure
 
@@ -38,6 +38,7 @@ class Group:
         works: makes the works, for as long as they are measured.
         counted: counts requests per unit, by the names of works.
         peaks: whether to weigh each work in a process of its own.
+        apart: whether to do each round in a process of its own.
         rounds: how many, if not as asked.
     """
 
@@ -46,6 +47,7 @@ class Group:
     works: Callable[[], Works]
     counted: Callable[[], Awaitable[dict[str, float]]] | None = None
     peaks: bool = False
+    apart: bool = False
     rounds: int | None = None
 
 
@@ -60,7 +62,14 @@ def always(works: Callable[[], Sequence[Work]]) -> Callable[[], Works]:
 
 
 GROUPS = (
-    Group(name="memory", title="On the memory store", works=always(memory.works), counted=memory.counted, peaks=True),
+    Group(
+        name="memory",
+        title="On the memory store, each round in a process of its own",
+        works=always(memory.works),
+        counted=memory.counted,
+        peaks=True,
+        apart=True,
+    ),
     Group(name="sqlite", title="On a SQLite file", works=always(sqlite.works), counted=sqlite.counted, peaks=True),
     Group(name="http", title="Over HTTP, on loopback", works=loopback.works, counted=loopback.counted),
     Group(
@@ -123,7 +132,8 @@ async def measured_group(group: Group, options: argparse.Namespace) -> Costs | N
         chosen = [evolve(one, sizes=one.sizes[: 1 if options.smallest else None]) for one in works if wanted(one)]
         if not chosen:
             return None
-        costs = await measure(chosen, rounds=group.rounds or options.rounds)
+        apart = rounds_apart(group.name) if group.apart else None
+        costs = await measure(chosen, rounds=group.rounds or options.rounds, apart=apart)
     if group.counted is not None:
         costs.requests = await group.counted()
     if group.peaks and not options.smallest:

@@ -3,7 +3,9 @@
 Law 1: rounds of all works are interleaved, so that a slow moment of the machine falls on all of them alike.
 Law 2: a ratio, to other work or to another size, is taken within each round; the median of these is what counts. So
     neither the machine's speed nor its other load decides.
-Law 3: requests and peak memory are taken in runs of their own that are not timed: counting slows nothing.
+Law 3: where a work needs nothing but itself, each of its rounds has a process of its own. What other works leave behind
+    (objects, and holes between them) costs it nothing, and the median is of several layouts of memory, not of one.
+Law 4: requests and peak memory are taken in runs of their own that are not timed: counting slows nothing.
 """
 
 from __future__ import annotations
@@ -231,17 +233,36 @@ _COLUMNS: tuple[tuple[str, Callable[[Costs, Work, int], str]], ...] = (
 )
 
 
-async def measure(works: Iterable[Work], *, rounds: int) -> Costs:
-    """Run every work at its smallest size to warm up, then all of them `rounds` times in turns."""
+Round: TypeAlias = Callable[[Work], Awaitable[list[Spent]]]
+"""Does one round of a work: each of its sizes once, and tells what each took."""
+
+
+async def warm_up(work: Work) -> None:
+    """Run a work once at its smallest size, which does not count."""
+    gc.collect()
+    await work.run(work.sizes[0])
+
+
+async def one_round(work: Work) -> list[Spent]:
+    """Run a work once at each of its sizes, in this process."""
+    taken: list[Spent] = []
+    for size in work.sizes:
+        gc.collect()  # each size pays for its own garbage only
+        taken.append(await work.run(size))
+    return taken
+
+
+async def measure(works: Iterable[Work], *, rounds: int, apart: Round | None = None) -> Costs:
+    """Run all works `rounds` times in turns, warmed up: in this process, or each round `apart`."""
     chosen = tuple(works)
     taken: dict[Key, list[Spent]] = {(work.name, size): [] for work in chosen for size in work.sizes}
-    for number in range(rounds + 1):
+    for work in () if apart else chosen:
+        await warm_up(work)
+    for _ in range(rounds):
         for work in chosen:
-            for size in work.sizes if number else work.sizes[:1]:
-                gc.collect()  # each round pays for its own garbage only
-                spent = await work.run(size)
-                if number:
-                    taken[work.name, size].append(spent)
+            spent = await (apart or one_round)(work)
+            for size, one in zip(work.sizes, spent, strict=True):
+                taken[work.name, size].append(one)
     return Costs(chosen, taken)
 
 

@@ -9,7 +9,10 @@ from contextlib import closing
 from xml.etree import ElementTree as ET
 
 import pytest
+from attrs import evolve
 
+from benchmarks import memory
+from benchmarks.alone import rounds_apart
 from benchmarks.claims import Claim, growth, judged, judgements, rate
 from benchmarks.curves import LINE, Chart
 from benchmarks.harness import Spending, Spent, Work, measure, seconds
@@ -85,6 +88,14 @@ def test_what_was_counted_apart_stands_beside_the_rounds():
     ]
     assert "2.50" in costs.table()
     assert "commits" not in costs.table()
+
+
+def test_rounds_apart_are_each_a_process_that_runs_all_sizes():
+    known = next(work for work in memory.works() if work.name == "bare asyncio task")
+    work = evolve(known, run=in_turn(), sizes=[10, 1_000])  # here it can't be run
+    costs = asyncio.run(measure([work], rounds=2, apart=rounds_apart("memory")))
+    assert [len(costs.rounds[work.name, size]) for size in work.sizes] == [2, 2]
+    assert all(one.seconds > 0 for taken in costs.rounds.values() for one in taken)
 
 
 @pytest.mark.parametrize("sizes", [[10, 10], []])
