@@ -893,7 +893,7 @@ class Execution:
     def _turn(self) -> list[do.Command]:
         idle = self.loop.run_until_idle(MANY_CALLBACKS)
         while (self._known_tokens or self._ending or self._lingering) and idle and self._stopped is None:
-            if not self._advance():
+            if not self._advance() and not self.loop.has_ready:  # what was ended may have been told so
                 break
             idle = self.loop.run_until_idle(MANY_CALLBACKS)
         if not idle:

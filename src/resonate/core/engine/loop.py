@@ -270,6 +270,11 @@ class DurableLoop(asyncio.AbstractEventLoop):
             asyncio._set_running_loop(outer)  # noqa: SLF001 - as above
         return True
 
+    @property
+    def has_ready(self) -> bool:
+        """Whether there is something to run."""
+        return bool(self._ready)
+
     def halt(self) -> None:
         """Stop for good after the callback that runs now."""
         self._halted = True
