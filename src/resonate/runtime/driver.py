@@ -130,6 +130,7 @@ class Driver:
         self._canceled: set[asyncio.Task[None]] = set()  # told to stop, and not done with it
         self._closed = False
         self._over = False  # the execution's own promise was settled by somebody else
+        self._broken: Exception | None = None  # what a step was not to raise
 
     async def run(self, commands: list[do.Command]) -> Ending:
         """Carry the attempt to its end. Canceled, it stops its steps and leaves the task as it is."""
@@ -150,6 +151,8 @@ class Driver:
                 turns += 1
                 if turns % BREATH == 0:
                     await turn()  # a store that answers at once would keep the event loop to itself
+                if self._broken is not None:
+                    raise self._broken
                 if self._over:
                     return Lost("its promise was settled from outside")
                 commands = self._execution.step(events, self._tools.clock.now())
@@ -297,6 +300,10 @@ class Driver:
             if self._closed or asyncio.current_task() in self._canceled:
                 raise
             event = do.StepFailed(command.id, error)  # it canceled its own task
+        except Exception as error:  # noqa: BLE001 - a fault of ours, or of a clock or observer: told, not waited for
+            self._broken = error
+            self._wake()
+            return
         self._steps.pop(command.id, None)
         self._post(event)
 

@@ -19,8 +19,10 @@ from resonate.core.function import ASYNC
 from resonate.core.insight.picture import Retrying
 from resonate.core.insight.words import span
 from resonate.core.payload import brief
-from resonate.core.retry import before_deadline
+from resonate.core.raised import message_of, titled
+from resonate.core.retry import RetryPolicy, before_deadline
 from resonate.core.trace import LifecycleEvent, RetryScheduled, StepFinished, StepOutcome, StepStarted
+from resonate.errors import UsageError
 from resonate.logs import Log, know
 from resonate.ports.clock import Clock
 from resonate.runtime.eager import is_idle
@@ -140,7 +142,11 @@ class Steps:
                     if ends_the_process(error):
                         _tell_of_interrupt(error, command, execution)
                         raise
-                    again = self._next_try(command, error, failed)
+                    try:
+                        again = self._next_try(command, error, failed)
+                    except Exception as broken:  # noqa: BLE001 - a user's policy raises what it likes
+                        self._finished(command, "rejected", started)
+                        return StepFailed(command.id, _policy_failed(command.retry, broken, error), failed)
                     if again is None:
                         self._finished(command, "rejected", started)
                         return StepFailed(command.id, error, failed)
@@ -162,7 +168,7 @@ class Steps:
         delay, now = command.retry.next_delay(failed.count + 1, error, self.draw()), self.clock.now()
         if delay is None or not before_deadline(delay, now, command.deadline):
             return None
-        return Failure(now, type(error).__name__, str(error), delay)
+        return Failure(now, type(error).__name__, message_of(error), delay)
 
     async def _wait_for_next_try(self, command: RunStep, failed: Failures) -> None:
         last = failed.last[-1]
@@ -262,6 +268,17 @@ def _tell_of_interrupt(error: BaseException, command: RunStep, execution: str) -
             command.function.name,
             execution,
         )
+
+
+def _policy_failed(retry: RetryPolicy, broken: Exception, error: BaseException) -> UsageError:
+    """Return what a step fails with whose retry policy can't say whether to try again."""
+    failed = UsageError(
+        f"The retry policy {type(retry).__name__} failed with {titled(broken)}, asked about a step that had failed "
+        f"with {titled(error)}.",
+        hint="next_delay(failures, error, draw) returns the ms to wait, or None to give up.",
+    )
+    failed.__cause__ = broken
+    return failed
 
 
 def _facts(command: RunStep, execution: str) -> dict[str, object]:

@@ -24,6 +24,7 @@ from resonate.adapters.codecs.plan import Misfit, class_of, is_list, is_object, 
 from resonate.adapters.codecs.text import write
 from resonate.adapters.codecs.unions import TAG, VALUE
 from resonate.adapters.codecs.untyped import untyped_plan
+from resonate.core.raised import message_of
 from resonate.errors import ApplicationError, EngineBug, ResonateError
 
 MAX_FAILURES: Final = 100
@@ -69,7 +70,7 @@ def brief(error: BaseException, failed: Exception) -> dict[str, Any]:
     """Write no more than what is certain of a failure that can't be written in full."""
     name = type(error).__name__
     left_out = [f"everything else: {type(failed).__name__}"]
-    return {"__type": "error", "message": message_of(error), "name": _clean(name), "left_out": left_out}
+    return {"__type": "error", "message": _clean(message_of(error)), "name": _clean(name), "left_out": left_out}
 
 
 class _Writer:
@@ -87,7 +88,7 @@ class _Writer:
         left_out: list[str] = []
         json: dict[str, Any] = {
             "__type": "error",
-            "message": message_of(error),
+            "message": _clean(message_of(error)),
             "name": _name(error),
             "type": _clean(cls.__qualname__),
             "module": _clean(cls.__module__),
@@ -165,16 +166,6 @@ class _Writer:
             json[name] = self.write(cause, depth - 1)
         else:
             left_out.append(f"{name}: the chain is too long")
-
-
-def message_of(error: BaseException) -> str:
-    """Return an exception's text, whatever its `__str__` does."""
-    try:
-        if isinstance(error, BaseExceptionGroup | ResonateError):
-            return _clean(error.message)
-        return _clean(str(error))
-    except Exception as failed:  # noqa: BLE001 - a user's __str__ raises what it likes
-        return f"(its text can't be had: {type(failed).__name__})"
 
 
 def _is_group(error: BaseException) -> TypeGuard[BaseExceptionGroup[BaseException]]:

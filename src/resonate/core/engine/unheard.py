@@ -17,6 +17,7 @@ from resonate.core.engine.callsite import place
 from resonate.core.engine.children import OWED, Child
 from resonate.core.engine.loop import CancelledError, Future
 from resonate.core.payload import brief
+from resonate.core.raised import titled
 from resonate.core.trace import FailureUnheard
 from resonate.errors import PromiseCanceled
 
@@ -79,7 +80,7 @@ class Failures:
                 execution=execution,
                 function=one.function,
                 site=one.site,
-                error=brief(f"{type(one.error).__name__}: {one.error}".removesuffix(": ")),
+                error=brief(titled(one.error)),
             )
             for one in self._found
             if one.is_unheard
