@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any
@@ -197,28 +197,36 @@ class Steps:
 
     def _attempt(self, command: RunStep, execution: str, attempt: int) -> Awaitable[Any]:
         function = command.function
-        args = self._arguments(command, execution, attempt)
+        args, kwargs = self._arguments(command, execution, attempt)
         if function.form is ASYNC:
-            called: Awaitable[Any] = function.fn(*args, **command.kwargs)
+            called: Awaitable[Any] = function.fn(*args, **kwargs)
             return called
-        call = partial(contextvars.copy_context().run, function.fn, *args, **command.kwargs)
+        call = partial(contextvars.copy_context().run, function.fn, *args, **kwargs)
         return self._in_thread(call, command, execution)
 
-    def _arguments(self, command: RunStep, execution: str, attempt: int) -> tuple[Any, ...]:
-        """Return what a step is called with: its arguments, behind an `Info` if it asks for one."""
-        function = command.function
-        if not function.takes_info:
-            return command.args
-        info = Info(
+    def _arguments(
+        self, command: RunStep, execution: str, attempt: int
+    ) -> tuple[tuple[object, ...], Mapping[str, object]]:
+        """Return what a try calls the step with: what was recorded, behind an `Info` if it asks for one."""
+        args, kwargs = command.args, command.kwargs
+        if attempt > 1 and command.reread is not None:
+            recorded = command.reread()
+            args, kwargs = recorded.args, recorded.kwargs
+        if command.function.takes_info:
+            args = (self._info(command, execution, attempt), *args)
+        return args, kwargs
+
+    def _info(self, command: RunStep, execution: str, attempt: int) -> Info:
+        """Return what a step that asks for it is told of itself."""
+        return Info(
             id=command.id,
             execution=execution,
-            function=function.name,
-            version=function.version,
+            function=command.function.name,
+            version=command.function.version,
             attempt=attempt,
             timeout_at=command.deadline,
             dependencies=self.dependencies,
         )
-        return (info, *command.args)
 
     async def _in_thread(self, fn: Callable[[], Any], command: RunStep, execution: str) -> Any:
         """Call `fn` in the pool, and return what it returns or raise what it raises."""

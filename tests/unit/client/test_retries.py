@@ -173,3 +173,31 @@ async def test_a_failure_is_one_line_of_the_log_that_says_when_the_next_try_is(c
         "The step a:1 (fails) failed with OSError: no route to the bank. That was attempt 1; the next is in 3 h 12 min."
         in (caplog.messages)
     )
+
+
+class Packs:
+    """A step that changes its arguments, and fails at its first try."""
+
+    def __init__(self) -> None:
+        self.seen: list[list[str]] = []
+
+    async def __call__(self, items: list[str], *, into: dict[str, int]) -> list[str]:
+        self.seen.append([*items, *into])
+        items.append("wrapping")
+        into["tape"] = 1
+        if len(self.seen) == 1:
+            raise OSError("no route")
+        return items
+
+
+async def test_each_try_has_the_arguments_that_were_recorded(client):
+    @client.register
+    async def workflow(ctx: Context) -> list[str]:
+        return await ctx.run(packs, ["book"], into={"box": 1})
+
+    packs = client.register(Packs(), name="packs")
+    assert await client.run("a", workflow) == ["book", "wrapping"]
+    assert packs.seen == [["book", "box"]] * 2
+    packs.seen.clear()
+    assert await client.run("b", packs, ["book"], into={"box": 1}) == ["book", "wrapping"]
+    assert packs.seen == [["book", "box"]] * 2

@@ -6,7 +6,7 @@ Law 2: a command names what to do, the driver decides nothing: an arm of its mat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from attrs import field
@@ -17,6 +17,7 @@ from resonate.core.protocol.records import PromiseRecord
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 from resonate.core.registry import Function
 from resonate.core.retry import RetryPolicy
+from resonate.core.values import Call
 from resonate.errors import ResonateError
 
 # ---------------------------------------------------------------- commands
@@ -33,7 +34,8 @@ class Write:
 class RunStep:
     """Run this step until it returns, or fails for good; answer with `StepReturned` or `StepFailed`.
 
-    `deadline` is epoch ms: the step is interrupted there, and no retry is scheduled past it.
+    `deadline` is epoch ms: the step is interrupted there, and no retry is scheduled past it. `reread` reads the call as
+    it was recorded, for another try: the one before may have changed its arguments; None where nobody can.
     """
 
     id: str
@@ -42,6 +44,7 @@ class RunStep:
     kwargs: Mapping[str, object] = field(factory=dict[str, object])
     retry: RetryPolicy
     deadline: int
+    reread: Callable[[], Call] | None = field(default=None, eq=False)
 
 
 @frozen

@@ -723,6 +723,7 @@ class Execution:
                 kwargs=call.kwargs,
                 retry=child.retry or function.retry or self.env.step_retry,
                 deadline=record.timeout_at,
+                reread=None if call is child.call else lambda: self._recorded_call(function, record),
             )
         )
 
@@ -740,15 +741,17 @@ class Execution:
     def _read_call(self, child: Child, function: Function, record: PromiseRecord) -> Call | None:
         """Read the arguments of what is to run here; one that can't be read has failed, or stops the attempt."""
         try:
-            return self.env.codec.decode_call(
-                record.param, lambda _name, _version: function.signature, at=place_of_param(record)
-            )
+            return self._recorded_call(function, record)
         except NotReadableHere as error:
             self._stop(error)
         except CodecError as error:
             child.move(FINISHED)
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
         return None
+
+    def _recorded_call(self, function: Function, record: PromiseRecord) -> Call:
+        signature = function.signature
+        return self.env.codec.decode_call(record.param, lambda _name, _version: signature, at=place_of_param(record))
 
     def _begin(self, scope: Scope, branch: Branch, call: Call) -> None:
         body = body_of(scope.function, self._context_of(self, scope), call)

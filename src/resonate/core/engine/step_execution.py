@@ -14,7 +14,7 @@ from resonate.core.engine.tries import NO_FAILURES, Failures, with_failures
 from resonate.core.function import Function
 from resonate.core.protocol.records import PromiseRecord, PromiseState, Value
 from resonate.core.protocol.requests import PromiseSettle
-from resonate.core.values import Call
+from resonate.core.values import Call, is_plain_call, place_of_param
 from resonate.errors import CodecError, PromiseTimedOut
 
 P = ParamSpec("P")
@@ -34,6 +34,7 @@ class StepExecution:
         """Ask for the step to be run."""
         del now
         self._emit(trace.Spawn, self.id)
+        signature = self.function.signature
         return [
             do.RunStep(
                 id=self.id,
@@ -42,6 +43,7 @@ class StepExecution:
                 kwargs=self.call.kwargs,
                 retry=self.function.retry or self.env.step_retry,
                 deadline=self.promise.timeout_at,
+                reread=None if is_plain_call(self.call, signature, self.env.plain) else self._recorded_call,
             ),
             do.Wake(self.promise.timeout_at),
         ]
@@ -74,6 +76,10 @@ class StepExecution:
 
     def close(self) -> None:
         """Nothing is kept."""
+
+    def _recorded_call(self) -> Call:
+        promise, signature = self.promise, self.function.signature
+        return self.env.codec.decode_call(promise.param, lambda _name, _version: signature, at=place_of_param(promise))
 
     def _returned(self, value: object, failures: Failures) -> do.Fulfill:
         try:

@@ -56,7 +56,8 @@ class SimulatedSteps(Steps):
         if stub is None:
             value = await super()._attempt(command, execution, attempt)
         else:
-            value = stub(*self._arguments(command, execution, attempt), **command.kwargs)
+            args, kwargs = self._arguments(command, execution, attempt)
+            value = stub(*args, **kwargs)
             if asyncio.iscoroutine(value):
                 value = await value
         await asyncio.sleep(moment(chance) / 1000)
