@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from datetime import timedelta
 
 import pytest
 
 from resonate import Context, PromiseTimedOut, UsageError
+from resonate.core.protocol.dialect import FIELD, Dialect
 from resonate.testing.harness import Harness
 
 SOON = 60
@@ -104,3 +106,61 @@ async def test_a_body_that_catches_everything_for_ever_can_be_closed() -> None:
         await asyncio.sleep(0)
         await harness.crash(client)
     gc.collect()
+
+
+@pytest.mark.parametrize("continuations", [1_000, 0])
+@pytest.mark.parametrize("dialect", [None, FIELD])
+@pytest.mark.parametrize("deep", [False, True])
+@pytest.mark.parametrize("held", [0, 3_600])
+async def test_a_workflow_that_waits_for_nothing_durable_is_stopped_at_its_deadline(
+    held: int, deep: bool, dialect: Dialect | None, continuations: int
+) -> None:
+    async def flow(ctx: Context) -> timedelta:
+        lock = asyncio.Lock()
+
+        async def holder() -> None:
+            async with lock:
+                await ctx.sleep(held)
+
+        async def waits(ctx: Context) -> None:
+            async with lock:
+                pass
+
+        async def waits_deep_below(ctx: Context) -> None:
+            await ctx.run(waits)
+
+        if held:
+            task = asyncio.create_task(holder())
+            await asyncio.sleep(0)
+        else:
+            await lock.acquire()
+        begun = await ctx.now()
+        with pytest.raises(PromiseTimedOut):
+            await ctx.options(timeout=10).run(waits_deep_below if deep else waits)
+        took = await ctx.now() - begun
+        if held:
+            await task
+        return took
+
+    async with Harness(dialect=dialect, continuations=continuations) as harness:
+        client = harness.client()
+        client.register(flow)
+        await harness.open(client)
+        took = await asyncio.wait_for(client.run("o", flow), 10_000)
+        assert timedelta(seconds=10) <= took < timedelta(seconds=12)
+
+
+async def test_a_workflow_that_is_woken_by_its_deadline_anyway_needs_no_timer_for_it() -> None:
+    async def asks(ctx: Context) -> None:
+        await (await ctx.promise())
+
+    async def flow(ctx: Context) -> None:
+        with pytest.raises(PromiseTimedOut):
+            await ctx.options(timeout=10).run(asks)
+
+    async with Harness() as harness:
+        client = harness.client()
+        client.register(flow)
+        await harness.open(client)
+        await asyncio.wait_for(client.run("o", flow), SOON)
+        assert {one.record.id for one in harness.snapshot().promises} == {"o", "o:1", "o:1.1"}

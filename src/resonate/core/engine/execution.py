@@ -46,6 +46,7 @@ from resonate.core.engine.children import (
 )
 from resonate.core.engine.deliveries import HEADER, Deliveries
 from resonate.core.engine.identity import CALLER, Identity, Kind, fingerprint
+from resonate.core.engine.limits import Limits, is_woken
 from resonate.core.engine.loop import (
     Branch,
     CancelledError,
@@ -153,9 +154,7 @@ class Execution:
         self._context_of = context_of
         self.id = promise.id
         self.promise = promise
-        self.function = function
-        self.call = call
-        self.version = version
+        self.function, self.call, self.version = function, call, version
         dialect = env.dialect
         self._separator, self._stem = dialect.separator, ids.below(promise.id, dialect.separator)
         self._place = Place.of(promise, dialect)
@@ -184,6 +183,7 @@ class Execution:
         self._looks: dict[str, None] = {}  # to be asked for at the end of this turn
         self._suspending = False  # asked to be suspended; stepped again, it was redirected
         self._lingers_until = self._wakes_at = 0  # `_wakes_at`: for when this attempt has asked to be stepped again
+        self._rung = 0  # the last instant that has passed by the store's clock, as timers of our own have told
         self._wakers: set[str] = set()  # timers that stand in for deadlines that the store does not enforce
         self._others: list[do.Command] = []
         self._running: set[str] = set()
@@ -191,11 +191,11 @@ class Execution:
         self._lingering: dict[str, Scope] = {}  # by token: the body has ended, and tasks are left
         self._outside = Outside()
         self._nested: dict[str, Child] = {}  # workflows that run here as children
+        self._limits = Limits(self._nested)
         self._count = 0
         self._stopped: ResonateError | None = None
         self._outcome: PromiseSettle | None = None
-        self._ended = False
-        self._dead = False
+        self._ended = self._dead = False
         self._refusals = 0
         self.replaying = False
         self._root = Scope(id=promise.id, function=function, timeout_at=promise.timeout_at)
@@ -603,6 +603,9 @@ class Execution:
                 self._learn([record])
             elif ids.is_own(self.id, record.id, self._separator):
                 self._wakers.add(record.id)
+                if record.state is not PENDING:
+                    self._rung = max(self._rung, record.timeout_at)
+                    self._fire_due_timers()
             return
         if record.state is not PENDING or child.role not in OWNED:
             self._abandoned.pop(record.id)
@@ -680,6 +683,8 @@ class Execution:
     def _open(self, child: Child, record: PromiseRecord) -> None:
         if child.role in LOCAL and record.timeout_at < child.scope.timeout_at:
             heappush(self._alarms, (record.timeout_at, child.id))  # nobody else would stop it there
+            if child.role is Role.WORKFLOW:
+                self._limits.set(child, record.timeout_at)
         match child.role:
             case Role.STEP:
                 if self._observe is not None:
@@ -860,7 +865,8 @@ class Execution:
 
     def _fire_due_timers(self) -> None:
         """Read timers and steps that are pending as the store would: settled at their deadline, once it has passed."""
-        while self._alarms and self._alarms[0][0] <= self.now:
+        by = max(self.now, self._rung)
+        while self._alarms and self._alarms[0][0] <= by:
             due, child_id = heappop(self._alarms)
             child = self._children.get(child_id)
             if child is None or child.phase is not OPEN or child.record is None:
@@ -1211,7 +1217,7 @@ class Execution:
 
     def _block(self, out: list[do.Command]) -> None:
         self._caught_up()
-        if not self._outside:
+        if not self._outside and self._limits.first() is None:
             self._starve(out)
         elif self._outside.is_wide and self.now < self._lingers_until:
             self._watch(out, lingers=True)
@@ -1221,16 +1227,28 @@ class Execution:
     def _suspend(self, out: list[do.Command]) -> None:
         dialect = self.env.dialect
         awaiting = self._outside.to_name(remembered=dialect.keeps_resumes)
-        if not dialect.enforces_deadlines and (late := self._outside.first_deadline()) is not None:
-            waker = ids.child(late.id, 0, self._separator)
-            if late.record is not None and late.record.timeout_at < self.promise.timeout_at:
-                if waker not in self._wakers:
-                    self._wake_at(late.record.timeout_at, waker, late.id)
-                    out.extend(self._writes.send())
-                    return
-                awaiting = (*awaiting, waker)
+        late = self._late()
+        if late is not None:
+            waker = ids.child(late[1], 0, self._separator)
+            if waker not in self._wakers:
+                self._wake_at(late[0], waker, late[1])
+                out.extend(self._writes.send())
+                return
+            awaiting = (*awaiting, waker)
         self._suspending = True
         out.append(do.Suspend(awaiting))
+
+    def _late(self) -> tuple[int, str] | None:
+        """Return the first deadline at which nothing but a timer of our own would bring this back, and whose it is."""
+        found: list[tuple[int, str]] = []
+        if not self.env.dialect.enforces_deadlines:
+            promise = self._outside.first_deadline()
+            if promise is not None and promise.record is not None:
+                found.append((promise.record.timeout_at, promise.id))
+        limited = self._limits.first()
+        if limited is not None and not is_woken(limited[1], limited[0]):
+            found.append((limited[0], limited[1].id))
+        return min((one for one in found if one[0] < self.promise.timeout_at), default=None)
 
     def _wake_at(self, instant: int, waker: str, promise_id: str) -> None:
         """Ask for a timer that brings this execution back when a deadline passes that the store does not enforce."""

@@ -1,6 +1,7 @@
 """What an execution waits for that others settle: remote calls, timers, promises settled from outside.
 
-Law 1: a suspension names what no earlier one has (where the store remembers those), and never nothing.
+Law 1: a suspension names what no earlier one has (where the store remembers those), and never nothing while there is
+    something to wait for.
 Law 2: while steps run, the task can't be suspended: then what is open is watched, timers by the clock.
 Law 3: nothing here costs more as history grows; a suspension costs what is new since the last, where the store
     remembers, and what is open where it does not.
@@ -53,6 +54,8 @@ class Outside:
 
     def to_name(self, *, remembered: bool) -> tuple[str, ...]:
         """Return what a suspension has to name; `remembered` if the store remembers what earlier ones named."""
+        if not self._open:
+            return ()
         if not remembered:
             return tuple(self._open)
         if self._unregistered:
