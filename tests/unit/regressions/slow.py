@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.requests import Rejection, Request
 from resonate.ports.store import Backend, Store
 from resonate.runtime.relay import Relay
@@ -35,6 +36,10 @@ class Slow:
 @frozen
 class _SlowStore(Relay):
     _slow: Slow
+
+    @property
+    def dialect(self) -> Dialect:
+        return evolve(self.inner.dialect, loses_answers=True)
 
     async def send(self, request: Request[R]) -> R | Rejection:
         await self._slow.before(request)

@@ -13,7 +13,7 @@ from resonate.core.protocol.requests import Rejection, Request
 
 R = TypeVar("R")
 
-DIALECT = Dialect(loses_messages=False)
+DIALECT = Dialect(loses_answers=False, loses_messages=False)
 """Our own machine's; and messages cross no network."""
 
 

@@ -13,7 +13,7 @@ from resonate.core.protocol.requests import Rejection, Request
 
 R = TypeVar("R")
 
-DIALECT = Dialect(loses_messages=False)
+DIALECT = Dialect(loses_answers=False, loses_messages=False)
 """Our own machine's. A message to a process that lives is in its memory or in the file; if it may have missed some all
 the same, since others took it for dead, its readers are told."""
 

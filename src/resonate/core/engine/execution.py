@@ -1226,7 +1226,7 @@ class Execution:
 
     def _suspend(self, out: list[do.Command]) -> None:
         dialect = self.env.dialect
-        awaiting = self._outside.to_name(remembered=dialect.keeps_resumes)
+        awaiting = self._outside.to_name(remembered=dialect.keeps_resumes and not dialect.loses_answers)
         late = self._late()
         if late is not None:
             waker = ids.child(late[1], 0, self._separator)

@@ -19,6 +19,8 @@ class Dialect:
         searches: promise.search and its siblings are served.
         keeps_resumes: task.suspend redirects when something settled since the last acquire, so that a
             suspend need not name what earlier suspends already registered.
+        loses_answers: the answer to a request may get lost, and the request is then asked again: a redirect that is
+            told once is not enough to suspend on what earlier suspends have registered.
         loses_messages: a message may get lost on its way, so that whoever waits must also ask from time to time.
         delta_preload: task.acquire honours `delta`, and tells what has settled since the last suspend.
         whole_preload: task.acquire tells all that was created through the task's fence, whatever its tags, and
@@ -32,6 +34,7 @@ class Dialect:
     keeps_resumes: bool = True
     delta_preload: bool = True
     whole_preload: bool = True
+    loses_answers: bool = True
     loses_messages: bool = True
 
 
