@@ -521,6 +521,9 @@ class Resonate:
             reply = await parts.store.send(TaskCreate(pid=settings.pid, ttl=settings.limits.ttl_ms, action=request))
             if isinstance(reply, ClaimReply):
                 return await self._claimed(parts, reply, request, call, signature, asked)
+        except asyncio.CancelledError:
+            parts.worker.forsake_claim(id)
+            raise
         finally:
             parts.worker.end_claim(claim)
         if reply.status not in {Status.CONFLICT, Status.UNPROCESSABLE}:

@@ -333,6 +333,17 @@ class Worker:
         claim.set_result(None)
         self._next_offer()
 
+    def forsake_claim(self, task_id: str) -> None:
+        """See to a claim whose asker was canceled: what it brings all the same is given back, and offered again."""
+        if self._taking:
+            _ = self._spawn(self._recover_forsaken(task_id), f"resonate-recover-{task_id}")
+
+    async def _recover_forsaken(self, task_id: str) -> None:
+        try:
+            await self.recover(task_id)
+        except StoreError as error:
+            log.info("Whether the task %s was claimed is not known; if so, its lease will lapse: %s", task_id, error)
+
     async def recover(self, task_id: str) -> None:
         """Give a task back that is acquired in this worker's name though it never heard so: the answer was lost.
 

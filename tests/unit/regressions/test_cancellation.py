@@ -6,9 +6,13 @@ import asyncio
 import gc
 import threading
 
+import pytest
+
 from resonate import Context, Resonate
+from resonate.errors import NotFound
 from resonate.runtime.driver import Driver
 from resonate.testing.harness import Harness
+from tests.unit.regressions.slow import Slow
 
 SOON = 60
 
@@ -84,3 +88,25 @@ async def test_an_attempt_keeps_nothing_of_the_steps_that_it_canceled() -> None:
         client.register(cancels)
         await client.run("a", cancels)
     assert held[0] < 60  # steps that were told to stop a moment ago
+
+
+@pytest.mark.parametrize("turns", range(0, 24, 2))
+async def test_an_execution_whose_starter_was_canceled_runs_without_waiting_for_a_lease(turns: int) -> None:
+    async def flow(ctx: Context) -> str:
+        await ctx.sleep(1)
+        return "done"
+
+    async with Harness() as harness:
+        client = await harness.open(harness.client(backend=Slow(harness.server)))
+        client.register(flow)
+        start = harness.clock.now()
+        starting = asyncio.create_task(client.run("o", flow))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.wait([starting])
+        try:
+            assert await asyncio.wait_for(client.get("o").result(), SOON) == "done"
+        except NotFound:
+            assert turns < 10, "it was made"
+        assert harness.clock.now() - start < 10_000
