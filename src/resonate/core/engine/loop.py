@@ -238,7 +238,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
         self._host = host
         self._now = now
         self._ready: deque[asyncio.Handle] = deque()
-        self._tasks: dict[GuardedCoroutine[Any], asyncio.Task[Any]] = {}
+        self._tasks: dict[Any, dict[GuardedCoroutine[Any], asyncio.Task[Any]]] = {}  # by scope
         self._closed = False
         self._halted = False
 
@@ -360,17 +360,23 @@ class DurableLoop(asyncio.AbstractEventLoop):
         guarded = GuardedCoroutine(body, self, self._host, branch)
         task: asyncio.Task[T] = PlacedTask(guarded, loop=self, context=context)
         setattr(task, "_log_destroy_pending", False)  # noqa: B010 - asyncio knows it, its types do not: parked is no leak
-        self._tasks[guarded] = task
+        self._tasks.setdefault(branch.scope, {})[guarded] = task
         self._host.task_started(guarded)
         return task
 
     def forget(self, task: GuardedCoroutine[Any]) -> asyncio.Task[Any] | None:
         """Let go of a task that has ended, and return it."""
-        return self._tasks.pop(task, None)
+        tasks = self._tasks.get(task.scope)
+        if tasks is None:
+            return None
+        ended = tasks.pop(task, None)
+        if not tasks:
+            del self._tasks[task.scope]
+        return ended
 
     def tasks_of(self, scope: Any) -> list[asyncio.Task[Any]]:
         """Return the live tasks of a scope, in the order in which they were started."""
-        return [task for guarded, task in self._tasks.items() if guarded.scope is scope]
+        return list(self._tasks.get(scope, {}).values())
 
     def get_debug(self) -> bool:
         """Return False: asyncio's debug mode reads clocks."""
@@ -397,7 +403,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
         """Close every task where it stands; `finally` blocks run, with nothing durable left to reach."""
         self._closed = self._halted = True
         self._ready.clear()
-        tasks, self._tasks = self._tasks, {}
+        tasks, self._tasks = [task for of_scope in self._tasks.values() for task in of_scope], {}
         for task in tasks:
             task.close()
         self._ready.clear()
