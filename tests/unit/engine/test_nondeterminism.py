@@ -278,3 +278,13 @@ def test_the_table_ends_where_nothing_is_left_to_hear():
     assert final == {Phase.DELIVERED, Phase.ABANDONED}
     assert {phase for phase in Phase if child(phase).gone} == final
     assert set(TRANSITIONS.values()) == set(Phase) - {Phase.ASKED}
+
+
+def test_one_id_for_two_calls_of_one_run_is_told_as_what_it_is():
+    async def flow(ctx: Context) -> int:
+        return await ctx.options(id="root:x").run(one, 1) + await ctx.options(id="root:x").run(one, 2)
+
+    world = World(flow)
+    world.play()
+    assert isinstance(world.end, do.Stop)
+    assert "If one run asks for both: give each call an id of its own" in str(world.end.error)

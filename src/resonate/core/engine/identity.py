@@ -96,12 +96,15 @@ class Identity:
         return NondeterminismError(
             f"The workflow no longer asks for what its history records at {_place(record.id)}: "
             f"recorded is {recorded}; asked for now is {asked}.",
-            hint=(_OTHER_ARGUMENTS if same_line else "") + "Restore the code, or register the change as a new version; "
+            hint=("" if counted(record.id)[1] else _ONE_ID_FOR_TWO)
+            + (_OTHER_ARGUMENTS if same_line else "")
+            + "Restore the code, or register the change as a new version; "
             "the execution is kept and goes on once they match.",
             step=record.id,
         )
 
 
+_ONE_ID_FOR_TWO: Final = "If one run asks for both: give each call an id of its own, or none. If not: "
 _OTHER_ARGUMENTS: Final = (
     "If the code is the same: take times, random numbers and new ids from ctx.now(), ctx.random and ctx.uuid4(), "
     "and all else that is not the same twice from a step. If not: "
