@@ -92,7 +92,7 @@ async def reject(
 
 @command(app)
 async def cancel(door: Door, id: Id, *, yes: Yes = False) -> None:
-    """Cancel an execution or a promise. An execution stops at its next durable step."""
+    """Cancel an execution or a promise. An execution stops at its next durable step, or before a step's next try."""
     door.confirm(f"Cancel {id}?", yes=yes)
     await _settle(door, id, PromiseState.REJECTED_CANCELED, NO_VALUE, yes=True)
 
@@ -113,9 +113,7 @@ async def _settle(door: Door, id: str, state: PromiseState, value: Value, *, yes
         given = f" with {shown(peek(record.value))}" if state is PromiseState.RESOLVED else ""
         door.out.line(f"{id} is {_word(record.state)}{given}.")
         if kind_of(record) is Kind.CALL:
-            door.out.note(
-                "A process that runs it now hears of that once the try under way, or the next one, has ended."
-            )
+            door.out.note("A process that runs it now hears of that once the try under way has ended.")
 
 
 def _word(state: PromiseState) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeAlias, assert_never
 
 from attrs import frozen
@@ -36,6 +37,7 @@ from resonate.ports.clock import Clock
 from resonate.ports.store import Store
 from resonate.runtime.alarms import Alarm, Alarms
 from resonate.runtime.eager import begin, turn
+from resonate.runtime.news import NotHeld, news_of
 from resonate.runtime.steps import Steps
 from resonate.runtime.watcher import Watcher
 
@@ -295,7 +297,8 @@ class Driver:
 
     async def _run_step(self, command: do.RunStep) -> None:
         try:
-            event: do.Event = await self._tools.steps.run(command, self._execution.id)
+            news = partial(self._news, command.id)
+            event: do.Event = await self._tools.steps.run(command, self._execution.id, news)
         except asyncio.CancelledError as error:
             if self._closed or asyncio.current_task() in self._canceled:
                 raise
@@ -306,6 +309,17 @@ class Driver:
             return
         self._steps.pop(command.id, None)
         self._post(event)
+
+    async def _news(self, step_id: str) -> do.Event | None:
+        """Return what ends a step that is about to be tried again, if anything does."""
+        tools = self._tools
+        match await news_of(step_id, self._execution.id, self._version, tools.store, tools.clock):
+            case PromiseRecord() as settled:
+                return do.PromiseKnown(settled)
+            case NotHeld(reason=reason):
+                raise _LeaseGone(reason)
+            case None:
+                return None
 
     def _cancel_step(self, step_id: str) -> None:
         task = self._steps.pop(step_id, None)

@@ -87,7 +87,7 @@ class Handle(Generic[T]):
     async def cancel(self) -> bool:
         """Settle the promise as canceled; return False if it had settled otherwise before.
 
-        Its execution stops at its next durable step, wherever it runs.
+        Its execution stops at its next durable step, or before a step's next try, wherever it runs.
         """
         request = PromiseSettle(id=self.id, state=PromiseState.REJECTED_CANCELED)
         self._settled = record = await self._settle(request)

@@ -7,7 +7,7 @@ import contextvars
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
@@ -31,6 +31,8 @@ from resonate.runtime.threads import Call, Pool
 
 log = Log("resonate.steps")
 
+News: TypeAlias = Callable[[], Awaitable[Event | None]]
+"""Tells the event that ends a step from outside, if there is one."""
 _SHORT = 0.000_25
 """Seconds: two or three times what a thread takes to begin a call and to tell its end on a virtual machine."""
 _SELDOM = 10
@@ -112,9 +114,10 @@ class Steps:
                 running.execution,
             )
 
-    async def run(self, command: RunStep, execution: str) -> Event:
+    async def run(self, command: RunStep, execution: str, news: News | None = None) -> Event:
         """Run the step until it returns or has no attempt left, and return the event that says so.
 
+        `news` is awaited before each further attempt: what it returns ends the step in its place, None lets it go on.
         Cancelling the caller interrupts an `async def` step at its next await; a `def` step that runs
         already can't be interrupted: its thread goes on and its result is dropped.
 
@@ -153,6 +156,8 @@ class Steps:
                     self._finished(command, "failed", started)
                     failed = failed.more(again)
                     await self._wait_for_next_try(command, failed)
+                    if news is not None and (event := await news()) is not None:
+                        return event
                 else:
                     if self.observe is not None:
                         self._finished(command, "resolved", started)

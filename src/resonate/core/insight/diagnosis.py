@@ -195,8 +195,8 @@ class _Walk:
             return Cause(
                 kind=CauseKind.STEP_RETRYING,
                 text=f"the step {name} has {failed}; {again}.",
-                hint="Mend what it calls; or cancel the step's promise: after its next try the workflow gets "
-                "PromiseCanceled.",
+                hint="Mend what it calls; or cancel the step's promise: it is not tried again, and "
+                "the workflow gets PromiseCanceled.",
                 path=path,
                 since=record.created_at,
                 until=retrying.next_at,
