@@ -80,7 +80,7 @@ async def replay_files(
     pdb: Annotated[bool, typer.Option("--pdb", help="Stop in the debugger at the call that differs.")] = False,
 ) -> None:
     """Run recorded executions through today's code, offline. Shows the first thing that it does otherwise."""
-    found = load(functions, "--app")
+    found = load(functions, "--app", or_module=True)
     verdicts: list[Verdict] = []
     for file in _recordings(files):
         try:

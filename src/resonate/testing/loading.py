@@ -10,15 +10,21 @@ from typing import Any
 from resonate.errors import UsageError
 
 
-def load(given: str, option: str) -> Any:
-    """Return the object that `module:name` stands for, looked for from the current folder on. Raise `UsageError`."""
+def load(given: str, option: str, *, or_module: bool = False) -> Any:
+    """Return the object that `module:name` stands for, looked for from the current folder on. Raise `UsageError`.
+
+    The option's own name is the default. With `or_module`, the module itself is returned where neither is there.
+    """
     module, _, name = given.partition(":")
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
     try:
         found = _imported(module, f"{option} {given}")
-        for part in (name or option.lstrip("-").rpartition("-")[2]).split("."):
+        default = option.lstrip("-").rpartition("-")[2]
+        if or_module and not name:
+            return getattr(found, default, found)
+        for part in (name or default).split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError, ValueError) as error:
         text = f"{option} {given}: {error}."

@@ -94,6 +94,14 @@ def test_code_that_has_changed(resonate, tmp_path, shop):
     assert "args[0]: 'good' was recorded, now it is 'GOOD'" in answer.out
 
 
+@pytest.mark.parametrize("client", ["app", "client"])
+def test_a_module_is_replayed_with_its_app_or_its_functions(resonate, shop, client):
+    module, _, _ = shop(APP.replace("app", client)).partition(":")
+    resonate("record", "order-good", "-o", "kept.json")
+    answer = Command(None)("replay", "kept.json", "--app", module)
+    assert answer.lines == ["order-good (checkout@1) agrees to the end: 1 thing asked for."]
+
+
 def test_what_is_not_there(resonate, tmp_path, shop):
     assert "There is no execution nobody" in resonate("record", "nobody", code=1).err
     app = shop()
