@@ -93,7 +93,7 @@ LEAVES: list[Shape] = [
     Shape(bytes, st.binary(max_size=8)),
     Shape(datetime, _INSTANTS),
     Shape(date, st.dates()),
-    Shape(time, st.times()),
+    Shape(time, st.times(timezones=st.none() | st.timezones())),
     Shape(timedelta, st.timedeltas()),
     Shape(UUID, st.uuids()),
     Shape(Decimal, st.decimals(allow_nan=False)),

@@ -158,7 +158,7 @@ CASES: list[tuple[Any, list[Any]]] = [
     (datetime, [datetime(2024, 10, 27, 2, 30, tzinfo=BERLIN, fold=fold) for fold in (0, 1)]),
     (datetime, [datetime(2024, 3, 31, 2, 30, tzinfo=BERLIN), datetime(2024, 7, 1, tzinfo=ZoneInfo("UTC"))]),
     (date, [date(2024, 2, 29), date.min]),
-    (time, [time(1, 2, 3, 4), time(1, tzinfo=UTC)]),
+    (time, [time(1, 2, 3, 4), time(1, tzinfo=UTC), time(9, tzinfo=BERLIN), time(9, tzinfo=ZoneInfo("Etc/GMT+5"))]),
     (timedelta, [timedelta(0), timedelta(microseconds=-1), timedelta(days=400, seconds=3, microseconds=50)]),
     (timedelta, [timedelta.max, timedelta.min]),
     (UUID, [ID]),

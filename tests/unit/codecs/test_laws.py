@@ -6,6 +6,7 @@ import string
 import subprocess
 import sys
 from contextlib import suppress
+from datetime import UTC, time
 from pathlib import Path
 
 import orjson
@@ -89,6 +90,14 @@ def test_no_value_is_changed_in_silence_whatever_is_declared(value, type_):
         return
     back = codec.decode(stored, type_)
     assert back == value or same(back, value)
+
+
+@given(st.times(timezones=st.none() | st.just(UTC) | st.timezones()))
+def test_a_time_comes_back_with_its_zone(value):
+    # Two times whose zones have no offset without a date are equal, whatever the zones.
+    back = codec.decode(codec.encode(value, time), time)
+    assert back == value
+    assert str(back.tzinfo) == str(value.tzinfo)
 
 
 # ---------------------------------------------------------------- law 2

@@ -8,7 +8,7 @@ import sys
 from collections import namedtuple
 from collections.abc import Callable, Iterator
 from dataclasses import InitVar, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from enum import IntEnum
 from fractions import Fraction
@@ -101,6 +101,11 @@ def test_a_zone_and_its_fold_come_back():
 
 def test_a_class_without_equality_comes_back_field_by_field():
     assert codec.decode(codec.encode(Nameless(3), Nameless), Nameless).x == 3
+
+
+class Anywhere(tzinfo):
+    def utcoffset(self, _when: datetime | None) -> None:
+        return None
 
 
 class Priced(Protocol):
@@ -196,6 +201,7 @@ def test_an_object_of_another_sdk_is_the_one_class_that_its_fields_fit():
         (float, True, "", "bool where float is declared"),
         (Decimal, 1.5, "", "float where Decimal is declared"),
         (datetime, date(2024, 1, 1), "", "date where datetime is declared"),
+        (time, time(9, tzinfo=Anywhere()), "", "a time in a zone that has no name"),
         (date, datetime(2024, 1, 1, tzinfo=UTC), "", "datetime where date is declared"),
         (bytes, "a", "", "str where bytes is declared"),
         (Color, "red", "", "str where Color is declared"),
@@ -381,6 +387,8 @@ def test_numbers_that_json_lacks_come_back_from_any_depth(type_, around):
         (datetime, '"yesterday"', "", "'yesterday' is not a datetime"),
         (datetime, '"2024-01-01T00:00:00+00:00[No/Where]"', "", "is not a datetime"),
         (datetime, '"2024-01-01T00:00:00[Europe/Berlin]"', "", "is not a datetime"),
+        (time, '"09:00:00[No/Where]"', "", "is not a time"),
+        (time, '"09:00:00[]"', "", "is not a time"),
         (timedelta, '"PT"', "", "is not a timedelta"),
         (timedelta, '"P999999999999D"', "", "is not a timedelta"),
         (timedelta, '"P999999999D"', "", None),

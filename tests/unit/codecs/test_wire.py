@@ -3,10 +3,11 @@
 import base64
 import json
 import math
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -16,6 +17,7 @@ from resonate.core.values import UNTYPED, Call, Signature
 from resonate.errors import ApplicationError, DecodingError, EncodingError
 from tests.unit.codecs.samples import BERLIN, Card, Cash, Color, Item, Order, UserId, label
 
+WEST = timezone(timedelta(hours=-5))
 codec = JsonCodec()
 
 
@@ -38,6 +40,9 @@ def stored(data: Any) -> Value:
         (timedelta(days=-1, hours=2), timedelta, "-P0DT79200S"),
         (datetime(2024, 1, 2, 3, 4, 5, 6, tzinfo=UTC), datetime, "2024-01-02T03:04:05.000006+00:00"),
         (datetime(2024, 1, 2, tzinfo=BERLIN), datetime, "2024-01-02T00:00:00+01:00[Europe/Berlin]"),
+        (time(9, tzinfo=BERLIN), time, "09:00:00[Europe/Berlin]"),
+        (time(9, tzinfo=ZoneInfo("Etc/GMT+5")), time, "09:00:00-05:00[Etc/GMT+5]"),
+        (time(9, tzinfo=ZoneInfo("UTC")), time, "09:00:00+00:00"),
         ({"b", "a"}, set[str], ["a", "b"]),
         ({1: Color.RED}, dict[int, Color], {"1": "red"}),
         (Cash(1), Card | Cash, {"$type": "Cash", "amount": 1}),
@@ -52,6 +57,12 @@ def test_is_written_as(value, type_, wire):
 
 def test_headers_name_the_format():
     assert codec.encode(1, int).headers == {"content-type": "application/json"}
+
+
+@pytest.mark.parametrize(("wire", "value"), [("09:00:00", time(9)), ("09:00:00-05:00", time(9, tzinfo=WEST))])
+def test_a_time_without_a_zones_name_is_read(wire, value):
+    back = codec.decode(stored(wire), time)
+    assert (back, back.tzinfo) == (value, value.tzinfo)
 
 
 def test_infinity_from_another_sdk_is_read():

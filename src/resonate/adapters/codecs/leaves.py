@@ -194,8 +194,23 @@ def _load_timedelta(text: str) -> timedelta:
     return -value if found["sign"] == "-" else value
 
 
+def _dump_time(value: time) -> str:
+    """Write ISO 8601, with the zone's name behind it where it has one. Most zones have no offset without a date."""
+    zone = value.tzinfo
+    if isinstance(zone, ZoneInfo) and zone.key and zone.key != "UTC":
+        return f"{value.isoformat()}[{zone.key}]"
+    if zone is not None and value.utcoffset() is None:  # it would equal one without a zone
+        raise Misfit("a time in a zone that has no name", hint="Use a ZoneInfo of the time zone database, or timezone.")
+    return value.isoformat()
+
+
 def _load_time(text: str) -> time:
-    return time.fromisoformat(text)
+    if not text.endswith("]"):
+        return time.fromisoformat(text)
+    found = _ZONED.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    return time.fromisoformat(found["wall"]).replace(tzinfo=ZoneInfo(found["zone"]))
 
 
 _FRACTION: Final = re.compile(r"[+-]?\d+(?:/\d+|\.\d+)?")
@@ -223,7 +238,7 @@ def _load_bytearray(text: str) -> bytearray:
 def _texts() -> Iterable[Plan]:
     yield text_plan(datetime, _dump_datetime, _load_datetime)
     yield text_plan(date, date.isoformat, date.fromisoformat)
-    yield text_plan(time, time.isoformat, _load_time)
+    yield text_plan(time, _dump_time, _load_time)
     yield text_plan(timedelta, _dump_timedelta, _load_timedelta)
     yield text_plan(UUID, str, UUID)
     yield text_plan(Decimal, str, Decimal, int)
