@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, StatusCode
 
-from resonate import Constant, Context, Exponential, Info, Never, OTel, PromiseTimedOut
+from resonate import ApplicationError, Constant, Context, Exponential, Info, Never, OTel, PromiseTimedOut
 from resonate.testing import Harness
 from tests.unit.otel.conftest import closed
 
@@ -88,6 +88,22 @@ async def test_a_failure_sets_the_status_and_tells_of_the_exception(client, back
         assert event.name == "exception"
         assert event.attributes == {"exception.type": "ValueError", "exception.message": "no such book"}
         assert event.timestamp == span.end_time
+
+
+class BranchClosed(Exception):
+    """A class that no codec knows."""
+
+
+async def test_an_error_of_a_class_that_is_not_registered_says_its_type_once(client, backend):
+    def fail() -> None:
+        raise BranchClosed("oslo")
+
+    with pytest.raises(ApplicationError, match="BranchClosed: oslo"):
+        await client.run("a", client.register(fail, name="fail", retry=Never()))
+    await closed(client)
+    span = backend.spans["a"]
+    assert span.status.description == "BranchClosed: oslo"
+    assert span.events[0].attributes == {"exception.type": "BranchClosed", "exception.message": "oslo"}
 
 
 async def test_messages_of_errors_can_be_kept_out(harness, backend):

@@ -165,7 +165,8 @@ class Spans:
             kind, message = "PromiseTimedOut", "The promise passed its deadline."
         else:
             error: Any = self.codec.decode_error(record.value, at=record.id)
-            kind, message = getattr(error, "name", None) or type(error).__name__, str(error)
+            kind = getattr(error, "name", None) or type(error).__name__
+            message = str(error).removeprefix(f"{kind}: ")  # which an ApplicationError begins with
         told = {"exception.type": kind}
         if self.messages:
             told["exception.message"] = message
