@@ -26,7 +26,7 @@ from resonate.core.engine.unheard import told
 from resonate.core.trace import FailureUnheard, LifecycleEvent
 from resonate.testing.conformance.subjects import load
 from resonate.testing.harness import Harness
-from resonate.testing.inside import HeldTime, options_like, settings_of, share, take_over
+from resonate.testing.inside import HeldTime, closed, options_like, settings_of, share, take_over
 from resonate.testing.leaks import left_over, tasks_before, tasks_left, threads_left, unfinished
 from resonate.testing.replaying import replay
 from resonate.testing.replaying.snapshots import recordings_of
@@ -153,6 +153,9 @@ class Case:
                 with suppress(TimeoutError):
                     call(functools.partial(self.harness.clock.advance, 0), PATIENCE)
                 found = self._look()
+                if self.checks.leaks and not found:
+                    for client in (*self.others, self.twin):
+                        found += closed(client, _within_patience, functools.partial(tasks_left, ours=False)) or []
         finally:
             for client in (*self.others, self.twin):
                 client.close()

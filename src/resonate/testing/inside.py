@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar
 
 from attrs import evolve
 
@@ -13,11 +13,15 @@ from resonate import client
 from resonate import sync as blocking
 from resonate.core.durations import Duration
 from resonate.core.registry import Registry
+from resonate.errors import UsageError
 from resonate.testing.clock import VirtualClock
 from resonate.wiring import Settings
 
 Ask: TypeAlias = Callable[[], Coroutine[Any, Any, Any]]
 Call: TypeAlias = Callable[..., Any]
+T = TypeVar("T")
+Closing: TypeAlias = Coroutine[Any, Any, None]
+Looking: TypeAlias = Coroutine[Any, Any, T]
 
 
 def settings_of(one: client.Resonate | blocking.Resonate) -> Settings:
@@ -53,6 +57,19 @@ def options_like(settings: Settings) -> dict[str, Any]:
 async def kill(one: client.Resonate) -> None:
     """Drop a client where it stands, as a SIGKILL would."""
     await one._kill()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # a dying process asks nobody
+
+
+def closed(one: blocking.Resonate, limited: Callable[[Closing], Closing], look: Callable[[], Looking[T]]) -> T | None:
+    """Close a blocking client, but for its event loop, and return what `look` finds there; None if it was closed."""
+
+    async def ask() -> T:
+        await limited(one._client.__aexit__(None, None, None))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        return await look()
+
+    try:
+        return one._door.call(ask)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    except UsageError:
+        return None
 
 
 class HeldTime:

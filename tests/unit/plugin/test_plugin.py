@@ -324,6 +324,113 @@ def test_what_is_left_can_be_allowed(run):
     run(ini=AUTO + "resonate_leaks = false\n", test_it=HEAD + WAITS).counts(passed=1)
 
 
+LEAVES = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from logging.handlers import QueueListener
+from queue import SimpleQueue
+sys.path.insert(0, "site-packages")
+import metrics
+
+async def ticks() -> None:
+    while True:
+        await asyncio.sleep(0.01)
+
+OVER = threading.Event()
+
+@pytest.fixture(scope="module", autouse=True)
+def over():
+    yield
+    OVER.set()
+
+def naps() -> None:
+    OVER.wait()
+
+async def a_task_of_python() -> None:
+    asyncio.create_task(asyncio.sleep(30), name="left-over")
+
+async def a_task() -> None:
+    asyncio.create_task(ticks(), name="left-over")
+
+def a_thread() -> None:
+    threading.Thread(target=naps, name="left-over", daemon=True).start()
+
+async def a_thread_of_python() -> None:
+    threading.Thread(target=time.sleep, args=(60,), name="left-over", daemon=True).start()
+
+def a_timer() -> None:
+    timer = threading.Timer(60, naps)
+    timer.name, timer.daemon = "left-over", True
+    timer.start()
+
+POOL = ThreadPoolExecutor(1, "left-over")
+LISTENER = QueueListener(SimpleQueue())
+
+def a_pool_at_work() -> None:
+    ThreadPoolExecutor(1, "left-over").submit(naps)
+
+async def idle_pools() -> None:
+    await asyncio.to_thread(abs, -1)
+    await asyncio.wrap_future(POOL.submit(abs, -1))
+
+async def a_thread_that_ends() -> None:
+    threading.Thread(target=OVER.wait, args=(0.01,)).start()
+
+def a_listener_of_python() -> None:
+    LISTENER.start()
+
+async def a_librarys() -> None:
+    metrics.start()
+
+@pytest.fixture(params=STEPS)
+def leaving(request):
+    async def leaves(ctx: Context) -> None:
+        await ctx.run(request.param)
+    return leaves
+
+async def test_it(resonate, leaving):
+    resonate.register(leaving)
+    await resonate.run("x", leaving)
+
+def test_it_plainly(resonate, leaving):
+    resonate.register(leaving)
+    resonate.run("x", leaving)
+"""
+METRICS = """
+import asyncio, threading, time
+
+async def flush():
+    await asyncio.sleep(30)
+
+def start():
+    asyncio.create_task(flush())
+    threading.Thread(target=lambda: time.sleep(60), daemon=True).start()
+"""
+
+
+def test_what_a_step_leaves_running_fails_the_test_by_its_name(run):
+    steps = "[a_task, a_task_of_python, a_thread, a_thread_of_python, a_timer, a_pool_at_work]"
+    ended = run(
+        ini=AUTO,
+        test_it=HEAD + LEAVES.replace("STEPS", steps).replace("import metrics", ""),
+    )
+    ended.counts(failed=12)
+    assert ended.text.count("the task left-over of ticks") == 2
+    assert ended.text.count("the task left-over of sleep") == 2
+    assert ended.text.count("the thread left-over still runs, naps") == 2
+    assert ended.text.count("the thread left-over_0 still runs, naps") == 2
+    assert ended.text.count("the thread left-over still runs\n") == 4
+
+
+def test_what_others_keep_running_is_no_leak(run, tmp_path):
+    (tmp_path / "site-packages").mkdir()
+    (tmp_path / "site-packages" / "metrics.py").write_text(METRICS)
+    steps = "[idle_pools, a_thread_that_ends, a_librarys]"
+    run(ini=AUTO, test_it=HEAD + LEAVES.replace("STEPS", steps)).counts(passed=6)
+    once = HEAD + LEAVES.replace("STEPS", "[a_listener_of_python]").replace("def test_it_plainly", "def it")
+    run(ini=AUTO, test_it=once).counts(passed=1)
+
+
 FORGETS = """
 def charge(cents: int) -> None:
     raise TypeError("no card")
