@@ -186,6 +186,27 @@ async def test_a_handle_is_no_truth_value(client):
     assert "awaited again" in str(refused.value)
 
 
+async def test_a_handle_is_no_part_of_a_text_but_can_be_shown(client):
+    async def one() -> int:
+        return 1
+
+    @client.register
+    async def shows(ctx: Context) -> str:
+        handle = ctx.run(one)
+        shown = f"{handle!r}, {handle.id}"
+        await handle
+        return shown
+
+    @client.register
+    async def hasty(ctx: Context) -> str:
+        return f"you get {ctx.run(one)}"
+
+    assert (await client.run("shows", shows)).startswith("<Durable")
+    with pytest.raises(UsageError, match=r"The handle of hasty.1 was put into a text") as refused:
+        await client.run("hasty", hasty)
+    assert "Await it for its result" in str(refused.value)
+
+
 async def test_each_failed_attempt_at_a_step_is_logged(client, caplog):
     @client.register
     async def calls(ctx: Context) -> None:

@@ -144,6 +144,13 @@ class Durable(PlacedFuture[T], Generic[T]):
             hint="Await it for its result: `if await ctx.run(...)`; what `await ctx.promise()` gives is awaited again.",
         )
 
+    def __format__(self, spec: str) -> str:
+        """Refuse: it is a handle and not yet a result, so that a forgotten await is no text. `!r` shows it."""
+        raise UsageError(
+            f"The handle of {self._child.id} was put into a text.",
+            hint="Await it for its result: `{await ctx.run(...)}`; or show the handle, by `!r`.",
+        )
+
     def cancel(self, msg: Any = None) -> bool:
         """Stop waiting; return False if the result is already here.
 
