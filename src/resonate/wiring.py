@@ -258,6 +258,8 @@ def backend_of(
     """Return the backend that a URL names; `patience` is how long to try to reach a server. Raise `UsageError`."""
     if backend is None:
         backend = os.environ.get("RESONATE_URL", "memory://")
+        if not backend:
+            raise UsageError("RESONATE_URL is empty.", hint="Set it to a URL, 'sqlite:///app.db' say, or not at all.")
     scheme = urlsplit(backend).scheme if isinstance(backend, str) else "a backend of your own"
     if token is not None and scheme not in {"http", "https"}:
         raise UsageError(

@@ -376,6 +376,12 @@ async def test_a_client_finds_server_token_and_group_in_the_environment(monkeypa
     assert await settings.backend._credentials().current() == "from-the-environment"
 
 
+def test_an_empty_url_in_the_environment_is_told_by_its_name(monkeypatch):
+    monkeypatch.setenv("RESONATE_URL", "")
+    with pytest.raises(UsageError, match=r"RESONATE_URL is empty\. Set it to a URL"):
+        Resonate()
+
+
 async def test_a_promise_crosses_whole(wild, store):
     reply = await store.send(PromiseCreate(id="p", timeout_at=wild.clock.now() + DAY, tags={"a": "é\u2028"}))
     assert isinstance(reply, PromiseReply)
