@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 from typing import Any, Protocol, TypeAlias, assert_never
 
 from attrs import frozen
@@ -297,8 +296,7 @@ class Driver:
 
     async def _run_step(self, command: do.RunStep) -> None:
         try:
-            news = partial(self._news, command.id)
-            event: do.Event = await self._tools.steps.run(command, self._execution.id, news)
+            event: do.Event = await self._tools.steps.run(command, self._execution.id, self._news)
         except asyncio.CancelledError as error:
             if self._closed or asyncio.current_task() in self._canceled:
                 raise

@@ -31,8 +31,8 @@ from resonate.runtime.threads import Call, Pool
 
 log = Log("resonate.steps")
 
-News: TypeAlias = Callable[[], Awaitable[Event | None]]
-"""Tells the event that ends a step from outside, if there is one."""
+News: TypeAlias = Callable[[str], Awaitable[Event | None]]
+"""Tells the event that ends a step of this id from outside, if there is one."""
 _SHORT = 0.000_25
 """Seconds: two or three times what a thread takes to begin a call and to tell its end on a virtual machine."""
 _SELDOM = 10
@@ -156,7 +156,7 @@ class Steps:
                     self._finished(command, "failed", started)
                     failed = failed.more(again)
                     await self._wait_for_next_try(command, failed)
-                    if news is not None and (event := await news()) is not None:
+                    if news is not None and (event := await news(command.id)) is not None:
                         return event
                 else:
                     if self.observe is not None:
