@@ -3,7 +3,7 @@
 Law 1: an execution is a root promise with all promises that name it as their origin; it goes as a whole or not at all.
 A promise that names no origin is an execution of its own.
 Law 2: an execution stays while one of its promises is pending, or settled at or after `before`; while the workflow that
-started it (`ctx.detached`) may be replayed; and while a task has yet to hear of one of its promises.
+started it (`ctx.detached`) may be replayed; and while a task or a listener has yet to hear of one of its promises.
 Law 3: a look at some executions takes `SLICE` seconds at most, or one execution, so that others' requests get between.
 """
 
@@ -24,6 +24,7 @@ _SIDE: Final = (("callbacks", "awaited"), ("listeners", "promise"), ("resumes", 
 # How a promise reads: past its deadline it is settled, whether somebody has noticed or not.
 _PENDING: Final = "(state = 'pending' AND timeout_at > :now)"
 _SETTLED_AT: Final = "coalesce(settled_at, timeout_at)"
+_OWES: Final = "(state <> 'pending' AND due_at IS NOT NULL)"
 
 
 @frozen
@@ -54,6 +55,7 @@ def prune_some(db: sqlite3.Connection, before: int, now: int, progress: Progress
         row = db.execute(
             "SELECT n, id, settled_at, home FROM promises INDEXED BY promises_alone "
             "WHERE origin IS NULL AND settled_at IS NOT NULL AND settled_at < ? AND (settled_at, n) > (?, ?) "
+            f"AND NOT {_OWES} "
             "ORDER BY settled_at, n LIMIT 1",  # in the order of the index: nothing is sorted, nothing read twice
             (before, *alone),
         ).fetchone()
@@ -69,7 +71,7 @@ def _prune_execution(  # noqa: PLR0917 - what it is judged by
     db: sqlite3.Connection, origin: int, root: str, before: int, now: int, heard: set[str]
 ) -> int:
     facts: dict[str, Any] = {"now": now, "before": before, "origin": origin, "root": root}
-    stays = f"{_PENDING} OR {_SETTLED_AT} >= :before"
+    stays = f"{_PENDING} OR {_SETTLED_AT} >= :before OR {_OWES}"
     if db.execute(f"SELECT 1 FROM promises WHERE id = :root AND ({stays})", facts).fetchone():
         return 0
     if db.execute(f"SELECT 1 FROM promises WHERE origin = :origin AND ({stays}) LIMIT 1", facts).fetchone():

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeAlias
 import orjson
 from attrs import define, field
 
-from resonate.core.protocol.due import promise_due, schedule_due
+from resonate.core.protocol.due import schedule_due
 from resonate.core.protocol.objects import Promise, Task
 from resonate.core.protocol.records import (
     NO_HEADERS,
@@ -77,7 +77,7 @@ _PROMISE_STATES: Final = {state.value: state for state in PromiseState}
 _TASK_STATES: Final = {state.value: state for state in TaskState}
 
 
-def promise_row(promise: Promise, home: int | None, origin: int | None) -> Row:
+def promise_row(promise: Promise, home: int | None, origin: int | None, due_at: int | None) -> Row:
     """Return the parameters of `PUT_PROMISE`."""
     record = promise.record
     return (
@@ -93,7 +93,7 @@ def promise_row(promise: Promise, home: int | None, origin: int | None) -> Row:
         record.value.data,
         home,
         origin,
-        promise_due(promise),
+        due_at,
     )
 
 

@@ -106,6 +106,11 @@ MIGRATIONS: Final[Sequence[str]] = (
     ) STRICT;
     CREATE INDEX outbox_by_process ON outbox (process, n);
     """,
+    """
+    -- A promise that is settled and has callbacks or listeners left is due at once: whoever comes next does them.
+    UPDATE promises SET due_at = -1
+    WHERE state <> 'pending' AND id IN (SELECT awaited FROM callbacks UNION SELECT promise FROM listeners);
+    """,
 )
 
 

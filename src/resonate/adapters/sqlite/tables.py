@@ -3,7 +3,8 @@
 Law 1: used by one thread, inside a transaction that its caller begins and ends; after a rollback, `forget` it all.
 Law 2: promises and tasks that were read or written are kept in memory while nobody else writes the file, and their
 writes go to the file together, by `flush`; whatever scans the file flushes first.
-Law 3: whatever follows from a write is noted with it: when it is due, which drains it owes, what is to be sent.
+Law 3: whatever follows from a write is noted with it: when it is due, which drains it owes, what is to be sent. A
+promise that is settled and still owes when it is flushed is due at `OWING` in the file, until it owes nothing.
 Law 4: an operation costs O(log n) in what is stored, searches and preloads aside.
 """
 
@@ -17,6 +18,8 @@ from collections.abc import Set as AbstractSet
 from heapq import heappop, heappush
 from itertools import chain
 from typing import Any, Final, TypeAlias, assert_never
+
+from attrs import define
 
 from resonate.adapters.sqlite.rows import (
     PROMISE_COLUMNS,
@@ -72,6 +75,9 @@ _DUE_TABLES: Final = ((_PROMISE, "promises"), (_TASK, "tasks"), (_SCHEDULE, "sch
 _Due: TypeAlias = tuple[int, int, str]
 """Instant, kind and id: the order in which what is due is done."""
 
+OWING: Final = -1
+"""When a settled promise with callbacks or listeners left is due, whatever the clock says. Files say so, too."""
+
 _SIZES: Final = (64, 8, 1)
 """How many rows go into one statement: few different ones, so that they stay prepared."""
 _KEPT: Final = 10_000
@@ -80,8 +86,19 @@ _HEAVY: Final = 16_384
 """Characters of payload from which a promise is not kept in memory."""
 _PAGE: Final = 256
 """Rows that a scan reads at once."""
+_DRAINS: Final = 10_000
+"""Drains of one promise that are read at once."""
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9:._/-]+")
 """Tags that SQLite can be asked for by a JSON path without escapes."""
+
+
+@define(eq=False)
+class _Debt:
+    """What a settled promise owes: the first drains, and whether there are no others."""
+
+    promise: str
+    drains: deque[InternalStep]
+    is_all: bool
 
 
 class Tables:
@@ -94,7 +111,7 @@ class Tables:
         self._names: dict[str, int] = {}
         self._new_promises: dict[str, Promise] = {}
         self._new_tasks: dict[str, Task] = {}
-        self._owed: deque[InternalStep] = deque()
+        self._debts: deque[_Debt] = deque()
         self._sends: list[Send] = []
         self._fresh: list[_Due] = []  # written since the last flush, and due already
         self._due: int | None = None  # nothing else is due before; None if nobody has looked
@@ -104,7 +121,7 @@ class Tables:
         self.read_anew()
         self._new_promises.clear()
         self._new_tasks.clear()
-        for queued in (self._owed, self._sends, self._fresh):
+        for queued in (self._debts, self._sends, self._fresh):
             queued.clear()
         self._due = None
 
@@ -117,7 +134,8 @@ class Tables:
     def flush(self) -> None:
         """Write to the file what was written here."""
         if self._new_promises:
-            self._put_all(PUT_PROMISE, [self._promise_row(promise) for promise in self._new_promises.values()])
+            owing = {debt.promise for debt in self._debts}
+            self._put_all(PUT_PROMISE, [self._promise_row(promise, owing) for promise in self._new_promises.values()])
             for id, promise in self._new_promises.items():
                 if _is_heavy(promise.record):
                     self._promises.pop(id, None)
@@ -160,8 +178,10 @@ class Tables:
             self._promises[id] = promise
         return promise
 
-    def _promise_row(self, promise: Promise) -> tuple[Any, ...]:
-        return promise_row(promise, self._name(promise.home), self._name(promise.record.tags.get(Tag.ORIGIN)))
+    def _promise_row(self, promise: Promise, owing: AbstractSet[str]) -> tuple[Any, ...]:
+        record = promise.record
+        due_at = OWING if record.id in owing else promise_due(promise)
+        return promise_row(promise, self._name(promise.home), self._name(record.tags.get(Tag.ORIGIN)), due_at)
 
     def _name(self, name: str | None) -> int | None:
         if name is None:
@@ -182,8 +202,10 @@ class Tables:
 
     def take_step(self, now: int) -> InternalStep | None:
         """Take the next internal step that is due by `now`: drains first, then by the clock."""
-        if self._owed:
-            return self._owed.popleft()
+        if self._debts:
+            drain = self._next_drain()
+            if drain is not None:
+                return drain
         if self._due is None or self._due <= now:
             return self._next_stored(now)
         while self._fresh:
@@ -206,10 +228,38 @@ class Tables:
                 self._due = NEVER if due is None else due[0]
                 return None
             instant, kind, id = due
+            if instant == OWING:
+                self._debts.append(self._debt_of(id))
+                drain = self._next_drain()
+                if drain is not None:
+                    return drain
+                continue
             step = self._step_at(kind, id, instant)
             if step is None:
                 raise EngineBug("what is due in the file is not what is stored", execution=id)
             return step
+
+    def _debt_of(self, id: str) -> _Debt:
+        """Read what a settled promise owes."""
+        callbacks = self._list("callbacks", "awaiter", "awaited", id, _DRAINS)
+        listeners = self._list("listeners", "address", "promise", id, _DRAINS)
+        drains: deque[InternalStep] = deque(CallbackDrain(id, awaiter) for awaiter in callbacks)
+        drains.extend(ListenerDrain(id, address) for address in listeners)
+        return _Debt(id, drains, max(len(callbacks), len(listeners)) < _DRAINS)
+
+    def _next_drain(self) -> InternalStep | None:
+        """Take the next drain that is owed; a promise whose drains are all done owes nothing any more."""
+        while self._debts:
+            debt = self._debts[0]
+            if debt.drains:
+                return debt.drains.popleft()
+            if not debt.is_all:
+                self._debts[0] = self._debt_of(debt.promise)
+                continue
+            self._debts.popleft()
+            if debt.promise not in self._new_promises:  # it has been flushed, as one that owes
+                self._db.execute("UPDATE promises SET due_at = NULL WHERE id = ?", (debt.promise,))
+        return None
 
     def _first_stored(self) -> _Due | None:
         first: _Due | None = None
@@ -233,7 +283,7 @@ class Tables:
 
     def next_instant(self, now: int) -> int:
         """Return when the next internal step is due at the earliest: `now` if one is owed, `NEVER` if none is."""
-        if self._owed or self._fresh or self._due is None:
+        if self._debts or self._fresh or self._due is None:
             return now
         return self._due
 
@@ -304,13 +354,12 @@ class Tables:
         self._promises[id] = self._new_promises[id] = promise
         self._note_due(_PROMISE, id, promise_due(promise), now)
         if record.state is not PromiseState.PENDING and is_external(record.tags):  # no other has obligations
-            self._owed.extend(
-                CallbackDrain(id, awaiter) for awaiter in self._list("callbacks", "awaiter", "awaited", id)
-            )
-            self._owed.extend(ListenerDrain(id, one) for one in self._list("listeners", "address", "promise", id))
+            debt = self._debt_of(id)
+            if debt.drains:
+                self._debts.append(debt)
 
-    def _list(self, table: str, column: str, by: str, key: str) -> list[str]:
-        rows = self._db.execute(f"SELECT {column} FROM {table} WHERE {by} = ? ORDER BY n", (key,))
+    def _list(self, table: str, column: str, by: str, key: str, limit: int = -1) -> list[str]:
+        rows = self._db.execute(f"SELECT {column} FROM {table} WHERE {by} = ? ORDER BY n LIMIT ?", (key, limit))
         return [row[0] for row in rows]
 
     def _task_due(self, task: Task) -> tuple[int, LeaseTimeout | RetryDispatch] | None:

@@ -2,8 +2,9 @@
 
 Law 1: requests that arrive while a commit runs share the next transaction, each with its own reply and its own failure:
 what fails for a reason of its own is done again by itself, and the others are not touched.
-Law 2: a step of the machine is atomic: request, effects, drains and dispatches are committed together. A reply or a
-message leaves only when the transaction is on the disk and the file is still where it was.
+Law 2: a step of the machine is atomic: request, effects, drains and dispatches are committed together. Where these are
+more than a transaction may do, the file says with the others that they are owed, and they are done by whoever works on
+it next. A reply or a message leaves only when the transaction is on the disk and the file is still where it was.
 Law 3: a lock held by somebody else is waited for, up to `patience`; the processes take turns by SQLite's write lock.
 Law 4: nothing is written while nothing happens. Work of other processes is noticed by asking SQLite, every `POLL`
 seconds, whether the file has changed, which reads a counter in shared memory.
@@ -72,7 +73,7 @@ MAX_BACKWARDS: Final = 60_000
 _MAX_BATCH: Final = 1_000
 """Requests in one transaction."""
 _MAX_STEPS: Final = 10_000
-"""Internal steps in one transaction; what is left goes on in the next."""
+"""Internal steps that follow from one request; what is left is in the file, and goes on in the next transaction."""
 
 _READS: Final = (PromiseGet, TaskGet, ScheduleGet, PromiseSearch, TaskSearch, ScheduleSearch)
 
