@@ -21,7 +21,8 @@ from resonate import Resonate
 from resonate.adapters.sqlite import SqliteServer
 from resonate.core.protocol.requests import PromiseCreate, PromiseGet, PromiseReply
 from resonate.errors import ServerError, StoreError
-from tests.unit.sqlite.helpers import mounted, peer, sql, until
+from resonate.testing import VirtualClock
+from tests.unit.sqlite.helpers import PATIENCE, mounted, peer, sql, until
 from tests.unit.sqlite.peer import register_all
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="faults are made by POSIX means")
@@ -159,6 +160,24 @@ async def test_a_lock_held_for_too_long_is_told_and_waited_for_all_the_same(tmp_
             await other.aask("unlock")
             assert await running == 1
             assert said(caplog, "can be written again")
+
+
+async def test_a_timer_that_came_due_while_the_file_was_locked_fires_when_it_no_longer_is(tmp_path, caplog):
+    path = tmp_path / "app.db"
+    clock = VirtualClock(auto_jump=False)
+    with peer() as other:
+        server = SqliteServer(path, clock=clock, lock_timeout=0.1)
+        store = server.connect(group="g", pid="p")
+        await store.start()
+        await store.send(PromiseCreate(id="t", timeout_at=clock.now() + 1_000, tags={"resonate:timer": "true"}))
+        await other.aask("lock", str(path))
+        await clock.advance(2_000)
+        await until(lambda: said(caplog, f"The file {path} has been locked by another program"))
+        await other.aask("unlock")
+        async with asyncio.timeout(PATIENCE):
+            while server.snapshot().promises[0].record.state != "resolved":  # and nobody asks for anything
+                await clock.advance(0)
+        await store.stop()
 
 
 async def test_a_file_that_is_locked_at_opening_is_waited_for_no_longer_than_asked(tmp_path):

@@ -120,6 +120,7 @@ class Worker:
         self._look_around_at = 0.0
         self.generation = forks.Generation.now
         self._missing: dict[str, int] = {}  # processes whose lock's file is gone, and how often that was seen
+        self._is_late = False  # the last transaction has failed, and what was due may still be
         self._trouble: str | None = None  # what was last written to the log, if it has not passed
 
     # ------------------------------------------------------------ from any thread
@@ -368,6 +369,7 @@ class Worker:
 
     def _transact(self, write: Callable[[], None]) -> None:
         """Do something in a transaction, and what is due besides; deliver what it sends when it is committed."""
+        self._is_late = True  # until this is done
         self._begin()
         try:
             changes = self._db.total_changes
@@ -387,7 +389,7 @@ class Worker:
             self._roll_back()
             self._forget()
             raise
-        self._mail = False
+        self._mail = self._is_late = False
         self._recover()
         self.office.deliver()
         self._wake_at(self._tables.next_instant(now))
@@ -492,6 +494,8 @@ class Worker:
                     self._wake_at(self._tables.look())
             if time.monotonic() >= self._look_around_at:
                 self._bury_the_dead()
+                if self._is_late:
+                    self._wake_at(self._tables.look())
         except Exception as error:  # noqa: BLE001 - the next look may succeed
             self._forget()
             self._note(translated_any(error, self._path))
