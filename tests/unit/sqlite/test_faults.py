@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import resource
@@ -19,7 +20,15 @@ import pytest
 
 from resonate import Resonate
 from resonate.adapters.sqlite import SqliteServer
-from resonate.core.protocol.requests import PromiseCreate, PromiseGet, PromiseReply
+from resonate.adapters.sqlite import file as sqlite_file
+from resonate.core.protocol.records import PromiseState, Unblock
+from resonate.core.protocol.requests import (
+    PromiseCreate,
+    PromiseGet,
+    PromiseRegisterListener,
+    PromiseReply,
+    PromiseSettle,
+)
 from resonate.errors import ServerError, StoreError
 from resonate.testing import VirtualClock
 from tests.unit.sqlite.helpers import PATIENCE, mounted, peer, sql, until
@@ -205,6 +214,84 @@ async def test_a_client_can_be_closed_while_the_file_is_locked(tmp_path):
         async with client_of(path) as again:
             assert await again.run("r", "echo", 1) == 1
     assert sql(path, "SELECT (SELECT count(*) FROM members), (SELECT count(*) FROM processes)") == [[0, 0]]
+
+
+@pytest.fixture
+def hidden(monkeypatch):
+    """Return a set of paths at which nobody may look."""
+    paths = set()
+    stat = os.stat
+
+    def hiding(path, *args, **kwargs):
+        if path in paths:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return stat(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", hiding)
+    return paths
+
+
+async def test_work_waits_while_the_file_can_t_be_seen_and_goes_on_when_it_can(tmp_path, caplog, hidden):
+    path = tmp_path / "app.db"
+    async with client_of(path) as client:
+        acknowledged = await acknowledge(client, "before", 3)
+        hidden.add(str(path))
+        running = asyncio.create_task(client.run("r", "steps", 5, 10))
+        await until(lambda: said(caplog, f"It can't be seen whether the file {path} is still there: [Errno 13]"))
+        assert not running.done()
+        hidden.clear()
+        assert await running == 50
+        assert client.healthy
+    assert kept(path, [*acknowledged, "r"])
+
+
+async def test_what_was_committed_before_the_file_could_not_be_seen_is_delivered(tmp_path, monkeypatch, hidden):
+    path = tmp_path / "app.db"
+    opened = sqlite_file._open
+    hides = False
+
+    def watched(path, durability):
+        connection = opened(path, durability)
+        connection.set_trace_callback(lambda sql: hidden.add(str(path)) if hides and sql == "COMMIT" else None)
+        return connection
+
+    monkeypatch.setattr(sqlite_file, "_open", watched)
+    store = SqliteServer(path).connect(group="g", pid="p")
+    await store.start()
+    await store.send(PromiseCreate(id="p", timeout_at=2**50, tags={"resonate:external": "true"}))
+    await store.send(PromiseRegisterListener(awaited="p", address="poll://uni@g/p"))
+    hides = True
+    with pytest.raises(ServerError, match="can't be seen"):
+        await store.send(PromiseSettle(id="p", state=PromiseState.RESOLVED))
+    hides = False
+    hidden.clear()
+    message = await asyncio.wait_for(anext(aiter(store.messages())), PATIENCE)
+    assert isinstance(message, Unblock)
+    assert message.promise.id == "p"
+    await store.stop()
+
+
+async def test_a_file_that_shrank_and_can_t_be_opened_is_looked_at_again(tmp_path, caplog, monkeypatch):
+    path = tmp_path / "app.db"
+    read_header = sqlite_file.read_header
+    may_open = False
+
+    def refused(path):
+        if may_open:
+            return read_header(path)
+        error = sqlite3.OperationalError("unable to open database file")  # as when no more files may be open
+        error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+        raise error
+
+    async with client_of(path) as client:
+        await client.promises.create("large")
+        await client.promises.resolve("large", "x" * 1_000_000)
+        written_back(path)
+        monkeypatch.setattr(sqlite_file, "read_header", refused)
+        sql(path, "DELETE FROM promises WHERE id = 'large'", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
+        await until(lambda: said(caplog, f"It can't be seen whether the file {path} is still there"))
+        may_open = True
+        assert await client.run("r", "echo", 1) == 1
 
 
 # ------------------------------------------------------------------ no right

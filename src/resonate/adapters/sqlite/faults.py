@@ -41,6 +41,14 @@ def gone(path: Path | str) -> Damaged:
     )
 
 
+def unseen(path: Path, error: Exception) -> ServerError:
+    """Return the error of a file of which it can't be seen whether it is still there."""
+    return ServerError(
+        f"It can't be seen whether the file {path} is still there: {error}.",
+        hint=f"See to its folder, and to how many files may be open. {_KEPT}",
+    )
+
+
 def cut(path: Path) -> Damaged:
     """Return the error of a file that has lost its end."""
     return Damaged(f"The file {path} was cut short while it was in use; nothing more is written.", hint=_DAMAGED)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -17,7 +18,7 @@ from typing import Final
 from attrs import define
 
 from resonate.adapters.sqlite import forks
-from resonate.adapters.sqlite.faults import cut, gone, locked, translated
+from resonate.adapters.sqlite.faults import cut, gone, locked, translated, unseen
 from resonate.adapters.sqlite.schema import check_library, check_ours, claim, migrate, read_header
 from resonate.errors import StoreError
 
@@ -111,24 +112,31 @@ class Watch:
         self._size = stats[0].st_size
 
     def check(self) -> None:
-        """Raise `Damaged` if the file is not what it was."""
-        try:
-            stats = [os.stat(part) for part in self._parts]  # noqa: PTH116 - as above
-        except OSError as error:
-            raise gone(error.filename) from None
-        for part, seen, stat in zip(self._parts, self._seen, stats, strict=True):
-            if (stat.st_dev, stat.st_ino) != seen:
-                raise gone(part)
+        """Raise `Damaged` if the file is not what it was, a retriable `StoreError` if that can't be seen."""
+        stats = self.check_there()
         size = stats[0].st_size
         if size < self._size and (not size or size < self._size_by_header()):
             raise cut(self.path)
         self._size = size
+
+    def check_there(self) -> Sequence[os.stat_result]:
+        """Raise as `check` does, but for a file that was cut short. From any thread."""
+        try:
+            stats = [os.stat(part) for part in self._parts]  # noqa: PTH116 - as above
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise gone(error.filename) from None
+        except OSError as error:
+            raise unseen(self.path, error) from error
+        for part, seen, stat in zip(self._parts, self._seen, stats, strict=True):
+            if (stat.st_dev, stat.st_ino) != seen:
+                raise gone(part)
+        return stats
 
     def _size_by_header(self) -> int:
         """Return how long the file says that it is: one that was vacuumed is shorter, and says so."""
         try:
             return read_header(self.path)[2]
         except sqlite3.Error as error:
-            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN:
-                raise gone(self.path) from None
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN:  # the next look tells whether it is gone
+                raise unseen(self.path, error) from error
             raise cut(self.path) from None

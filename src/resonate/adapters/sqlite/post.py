@@ -53,6 +53,7 @@ class PostOffice:
         self._turns: dict[str, int] = {}
         self._has_rows = True
         self._out: list[Callable[[], None]] = []
+        self._sealed: list[Callable[[], None]] = []  # of what was sent, that which is committed
 
     def forget(self) -> None:
         """Forget what was read of the file, and what was to be delivered."""
@@ -242,10 +243,15 @@ class PostOffice:
         promise = self._tables.promise(id)
         return None if promise is None else Unblock(promise.record)
 
+    def seal(self) -> None:
+        """Note that the transaction is committed: what it has sent will be delivered, whatever fails."""
+        self._sealed += self._out
+        self._out.clear()
+
     def deliver(self) -> None:
-        """Put into mailboxes what the transaction, now committed, has sent."""
-        if self._out:
-            out, self._out = self._out, []
+        """Put into mailboxes what was sent by transactions that are committed."""
+        if self._sealed:
+            out, self._sealed = self._sealed, []
             with self._lock:
                 for put in out:
                     put()

@@ -384,11 +384,12 @@ class Worker:
                 self._note_now(now)
             self._watch.check()  # the commit may write the log back, and so make a file that was cut long again
             self._db.execute("COMMIT")
-            self._watch.check()
         except BaseException:
             self._roll_back()
             self._forget()
             raise
+        self.office.seal()
+        self._watch.check()  # what was sent waits until it can be seen that the file is there
         self._mail = self._is_late = False
         self._recover()
         self.office.deliver()
@@ -485,6 +486,7 @@ class Worker:
             return
         try:
             self._watch.check()
+            self.office.deliver()
             self._sync()
             if self._mail:
                 self._mail = self.office.has_mail()
