@@ -21,6 +21,7 @@ import pytest
 from resonate import Resonate
 from resonate.adapters.sqlite import SqliteServer
 from resonate.adapters.sqlite import file as sqlite_file
+from resonate.adapters.sqlite.file import Durability, open_file
 from resonate.core.protocol.records import PromiseState, Unblock
 from resonate.core.protocol.requests import (
     PromiseCreate,
@@ -385,6 +386,11 @@ def replace(path):
     copy.replace(path)
 
 
+def replace_by_another(path):
+    open_file(path.with_name("another.db"), Durability.FULL, 1.0).close()
+    path.with_name("another.db").replace(path)
+
+
 def empty(path):
     os.truncate(path, 0)
 
@@ -434,6 +440,23 @@ async def test_damage_under_load_is_told_to_every_caller(tmp_path, damage):
         damage(path)
         answers = await asyncio.wait_for(asyncio.gather(*runs, return_exceptions=True), 60)
         assert all(isinstance(answer, StoreError) for answer in answers), answers
+
+
+@pytest.mark.parametrize("searched", [False, True])
+@pytest.mark.parametrize("damage", [delete, replace_by_another])
+async def test_searches_do_not_answer_from_a_file_that_is_gone(tmp_path, damage, searched):
+    path = tmp_path / "app.db"
+    async with client_of(path) as client:
+        await client.promises.create("p")
+        if searched:
+            assert [record.id async for record in client.promises.search()] == ["p"]
+        damage(path)
+        for _ in range(2):  # before the damage is noticed elsewhere, and after
+            with pytest.raises(StoreError, match=r"app\.db.* was deleted or replaced"):
+                [record.id async for record in client.promises.search()]
+            with pytest.raises(StoreError, match=r"app\.db.* was deleted or replaced"):
+                await client.tree("p")
+            await until(lambda: not client.healthy)
 
 
 async def test_what_was_acknowledged_survives_the_loss_of_the_log(tmp_path):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -32,10 +32,11 @@ from resonate.core.insight.picture import Facts
 from resonate.core.protocol.requests import Rejection, Request
 from resonate.core.protocol.settings import DEFAULT_SETTINGS, Settings
 from resonate.core.protocol.snapshot import Snapshot
-from resonate.errors import EngineBug, ResonateError
+from resonate.errors import EngineBug, ResonateError, StoreError
 from resonate.ports.clock import Clock
 
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class SqliteServer:
@@ -145,10 +146,8 @@ class SqliteServer:
     async def ask(self, request: Request[R]) -> R | Rejection:
         """Do one request. Raise `StoreError`."""
         self._check_forked()
-        searcher = self._searcher
-        if isinstance(request, SEARCHES) and searcher is not None:
-            with self._clock.busy():
-                found: R | Rejection = await searcher.ask(request)
+        if isinstance(request, SEARCHES):
+            found: R | Rejection = await self._search(lambda searcher: searcher.ask(request))
             return found
         reply: R | Rejection = await self._ask((request,), single=True)
         return reply
@@ -160,12 +159,22 @@ class SqliteServer:
 
     async def facts(self, ids: Sequence[str]) -> Facts:
         """Return what is known about these beyond their records. Raise `StoreError`."""
-        self._check_forked()
-        searcher = self._searcher
+        return await self._search(lambda searcher: searcher.facts(ids))
+
+    async def _search(self, look: Callable[[Searcher], Awaitable[T]]) -> T:
+        """Look into the file; what was found counts only if the file is still the one that is worked on."""
+        worker, searcher = self._open_worker(), self._searcher
         if searcher is None:
             raise closed(self._path)
+        worker.check()
         with self._clock.busy():
-            return await searcher.facts(ids)
+            try:
+                found = await look(searcher)
+            except StoreError:
+                worker.check()  # which says more, if the file is gone
+                raise
+        worker.check()
+        return found
 
     async def prune(self, before: int) -> int:
         """Delete the executions that were over before an instant, in epoch ms; return how many promises that were."""

@@ -148,6 +148,13 @@ class Worker:
         if ended:
             answer([farewell])
 
+    def check(self) -> None:
+        """Raise the error of a file that can't be worked on any more, or that is not where it was."""
+        if self._failure is not None:
+            raise again(self._failure)
+        if not self._closing:  # which takes SQLite's own files away
+            self._watch.check_there()
+
     @property
     def token(self) -> str:
         """What names this process in the file."""
