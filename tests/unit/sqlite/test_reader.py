@@ -8,6 +8,8 @@ import pytest
 
 from resonate import PromiseState, SqliteServer, StoreError, UsageError
 from resonate.adapters.memory import MemoryServer
+from resonate.adapters.sqlite.file import Durability, open_file
+from resonate.adapters.sqlite.still import look_at_still
 from resonate.core.insight.picture import Facts
 from resonate.core.protocol.records import Tag
 from resonate.core.protocol.requests import (
@@ -154,3 +156,62 @@ async def test_a_store_that_is_not_started_or_is_stopped_knows_nothing(tmp_path)
         await store.stop()
         with pytest.raises(StoreError, match="has been stopped"):
             await store.facts(["a"])
+
+
+def found_in(folder):
+    """Return all that is in a folder, byte for byte, and when it was changed."""
+    return {file.name: (file.read_bytes(), file.stat().st_mtime_ns) for file in folder.iterdir()}
+
+
+async def test_a_file_that_nobody_works_on_is_left_as_it_is(tmp_path):
+    server = SqliteServer(tmp_path / "app.db")
+    store = await started(server)
+    await store.send(PromiseCreate(id="p", timeout_at=2**50))
+    await store.stop()
+    before = found_in(tmp_path)
+    reader = server.reader()
+    await reader.start()
+    assert len((await reader.send(PromiseSearch())).promises) == 1
+    assert found_in(tmp_path) == before
+    await store.start()  # somebody works on it now
+    await store.send(PromiseCreate(id="q", timeout_at=2**50))
+    assert len((await reader.send(PromiseSearch())).promises) == 2
+    await reader.stop()
+    await store.stop()
+    assert list(found_in(tmp_path)) == ["app.db"]
+    before = found_in(tmp_path)
+    assert len(server.snapshot().promises) == 2
+    assert found_in(tmp_path) == before
+
+
+@pytest.mark.parametrize("stays", [False, True])
+async def test_a_file_that_is_written_under_a_look_is_looked_at_again(tmp_path, stays):
+    path = tmp_path / "app.db"
+    await (await started(SqliteServer(path))).stop()
+    seen = []
+
+    def look(db):
+        if not seen:
+            other = open_file(path, Durability.NORMAL, 1.0)
+            other.execute("INSERT INTO names (name) VALUES ('theirs')")
+            others.append(other) if stays else other.close()
+        seen.append(db.execute("SELECT count(*) FROM names").fetchone()[0])
+        if seen == [0]:
+            raise sqlite3.DatabaseError("what was read of two versions makes no sense")
+        return seen[-1]
+
+    others = []
+    assert look_at_still(path, look) == (None if stays else (1,))
+    for other in others:
+        other.close()
+
+
+async def test_a_file_that_makes_no_sense_is_told_of(tmp_path):
+    path = tmp_path / "app.db"
+    await (await started(SqliteServer(path))).stop()
+
+    def look(db):
+        return db.execute("SELECT a FROM nowhere")
+
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        look_at_still(path, look)

@@ -1,7 +1,7 @@
 """Searches and questions, on a thread and a connection of their own: one that reads a million promises holds nobody up.
 
 Law 1: a search sees all that was committed before it was asked for, and one instant of the file.
-Law 2: nothing is written.
+Law 2: nothing is written, and no file is made: one that nobody works on is read as it lies there.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from resonate.adapters.sqlite.facts import read_facts
 from resonate.adapters.sqlite.faults import translated_any
 from resonate.adapters.sqlite.schema import check_version
+from resonate.adapters.sqlite.still import look_at_still
 from resonate.adapters.sqlite.tables import Tables
 from resonate.core.insight.picture import Facts
 from resonate.core.protocol.machine import handle
@@ -76,6 +77,9 @@ class Searcher:
     def _in_transaction(self, look: Callable[[sqlite3.Connection], T]) -> T:
         try:
             if self._db is None:
+                still = look_at_still(self._path, look)
+                if still is not None:
+                    return still[0]
                 self._db = sqlite3.connect(
                     f"{self._path.as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
                 )

@@ -16,6 +16,7 @@ from resonate.adapters.sqlite.rows import (
     schedule_of,
     task_of,
 )
+from resonate.adapters.sqlite.still import look_at_still
 from resonate.core.protocol.records import Execute, PromiseRecord, Unblock
 from resonate.core.protocol.snapshot import OutboxEntry, PromiseSnapshot, Snapshot, TaskSnapshot
 
@@ -23,6 +24,9 @@ from resonate.core.protocol.snapshot import OutboxEntry, PromiseSnapshot, Snapsh
 def read_snapshot(path: Path, here: Iterable[OutboxEntry], now: int) -> Snapshot:
     """Return all that a file holds, with the messages that are `here`, in a process. Raise `StoreError`."""
     try:
+        still = look_at_still(path, lambda db: _read(db, here, now))
+        if still is not None:
+            return still[0]
         connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)
         try:
             connection.execute("BEGIN")
