@@ -469,6 +469,36 @@ async def test_what_was_acknowledged_survives_the_loss_of_the_log(tmp_path):
     assert kept(path, acknowledged)
 
 
+async def test_a_backup_that_is_copied_over_the_file_in_use_is_no_vacuum(tmp_path):
+    path, backup = tmp_path / "app.db", tmp_path / "backup.db"
+    async with client_of(path) as client:
+        await acknowledge(client, "before", 5)
+        sql(path, f"VACUUM INTO '{backup}'")
+        await client.promises.create("large")
+        await client.promises.resolve("large", "x" * 1_000_000)
+        written_back(path)
+        subprocess.run(["cp", str(backup), str(path)], check=True)
+        # Whoever looks in the middle of the copy sees a file that is cut short.
+        with pytest.raises(StoreError, match=r"app\.db was (overwritten|cut short) while it was in use.*-wal and -shm"):
+            await client.promises.create("after")
+        assert not client.healthy
+
+
+async def test_a_file_that_is_vacuumed_and_grows_at_once_is_worked_on(tmp_path):
+    path = tmp_path / "app.db"
+    async with client_of(path) as client:
+        await acknowledge(client, "before", 5)
+        for number in range(3):
+            await client.promises.create(f"large-{number}")
+            await client.promises.resolve(f"large-{number}", "x" * 1_000_000)
+            written_back(path)
+            long = path.stat().st_size
+            sql(path, "DELETE FROM promises WHERE id LIKE 'large%'", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)")
+            assert path.stat().st_size < long
+            await client.promises.create(f"grown-{number}", tags={"t": "y" * 200_000})
+        assert client.healthy
+
+
 async def test_a_file_that_took_our_place_is_left_alone(tmp_path):
     path, other = tmp_path / "app.db", tmp_path / "other.db"
     with peer() as theirs:

@@ -20,8 +20,12 @@ _PRIMARY: Final = 0xFF
 
 _KEPT: Final = "What was acknowledged is kept; this goes on by itself once that is mended."
 _DAMAGED: Final = (
-    "Stop what uses it, keep a copy with its -wal file, and restore a backup, or save what is readable by "
+    "Stop what uses it, move it away with its -wal and -shm, and restore a backup, or save what is readable by "
     "`sqlite3 FILE .recover`."
+)
+_RESTORE: Final = (
+    "To restore a backup, first move the old -wal and -shm away, which would be played into it; "
+    "then open the client anew."
 )
 
 
@@ -37,7 +41,7 @@ def gone(path: Path | str) -> Damaged:
     """Return the error of a file, or of a part of it, that was deleted, or replaced by another, under us."""
     return Damaged(
         f"The file {path} was deleted or replaced while it was in use.",
-        hint="Nothing more is written. Restore it from a backup if it is needed, and open the client anew.",
+        hint=f"Nothing more is written. {_RESTORE}",
     )
 
 
@@ -52,6 +56,14 @@ def unseen(path: Path, error: Exception) -> ServerError:
 def cut(path: Path) -> Damaged:
     """Return the error of a file that has lost its end."""
     return Damaged(f"The file {path} was cut short while it was in use; nothing more is written.", hint=_DAMAGED)
+
+
+def overwritten(path: Path) -> Damaged:
+    """Return the error of a file into which another was copied."""
+    return Damaged(
+        f"The file {path} was overwritten while it was in use; nothing more is written.",
+        hint=f"Stop what uses it. {_RESTORE}",
+    )
 
 
 def locked(path: Path, seconds: float) -> ServerError:

@@ -18,8 +18,16 @@ from typing import Final
 from attrs import define
 
 from resonate.adapters.sqlite import forks
-from resonate.adapters.sqlite.faults import cut, gone, locked, translated, unseen
-from resonate.adapters.sqlite.schema import check_library, check_ours, claim, migrate, read_header
+from resonate.adapters.sqlite.faults import cut, gone, locked, overwritten, translated, unseen
+from resonate.adapters.sqlite.schema import (
+    check_library,
+    check_ours,
+    claim,
+    length_of,
+    migrate,
+    read_header,
+    read_now,
+)
 from resonate.errors import StoreError
 
 _BUSY_SECONDS: Final = 0.25
@@ -94,7 +102,7 @@ def is_busy(error: sqlite3.Error) -> bool:
 
 @define
 class Watch:
-    """Notices that a file, its log or its index has been deleted, replaced or cut short. Made once it is open.
+    """Notices that a file, its log or its index has been deleted, replaced, overwritten or cut short.
 
     SQLite goes on with the file that it has open, whatever becomes of the name: what is acknowledged then is lost.
     """
@@ -103,21 +111,27 @@ class Watch:
     _parts: tuple[str, ...] = ()
     _seen: tuple[tuple[int, int], ...] = ()
     _size: int = 0
+    _now: int = 0  # an instant that the file had seen when it was that long
 
     def start(self) -> None:
-        """Note what there is."""
+        """Note what there is, once the file is open."""
         self._parts = tuple(f"{self.path}{suffix}" for suffix in ("", "-wal", "-shm"))
         stats = [os.stat(part) for part in self._parts]  # noqa: PTH116 - called after every commit: three times as fast
         self._seen = tuple((stat.st_dev, stat.st_ino) for stat in stats)
         self._size = stats[0].st_size
 
-    def check(self) -> None:
-        """Raise `Damaged` if the file is not what it was, a retriable `StoreError` if that can't be seen."""
+    def check(self, connection: sqlite3.Connection, now: int) -> None:
+        """Raise `Damaged` if the file is not what it was, a retriable `StoreError` if that can't be seen.
+
+        Args:
+            connection: one that has it open.
+            now: the last instant that is known to be committed in it.
+        """
         stats = self.check_there()
         size = stats[0].st_size
-        if size < self._size and (not size or size < self._size_by_header()):
-            raise cut(self.path)
-        self._size = size
+        if size < self._size:
+            self._check_vacuumed(connection, size)
+        self._size, self._now = size, now
 
     def check_there(self) -> Sequence[os.stat_result]:
         """Raise as `check` does, but for a file that was cut short. From any thread."""
@@ -132,11 +146,18 @@ class Watch:
                 raise gone(part)
         return stats
 
-    def _size_by_header(self) -> int:
-        """Return how long the file says that it is: one that was vacuumed is shorter, and says so."""
+    def _check_vacuumed(self, connection: sqlite3.Connection, size: int) -> None:
+        """Raise `Damaged` unless a file that is shorter than it was has been vacuumed.
+
+        It says then that it is that short, and so does the connection, unless the log has new pages already; and a file
+        becomes shorter only when all that was committed is in it.
+        """
         try:
-            return read_header(self.path)[2]
+            if not size or size < read_header(self.path)[2]:
+                raise cut(self.path)
+            if size < length_of(connection) and read_now(self.path) < self._now:
+                raise overwritten(self.path)
         except sqlite3.Error as error:
-            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN:  # the next look tells whether it is gone
+            if is_busy(error) or error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN:  # the next look tells more
                 raise unseen(self.path, error) from error
             raise cut(self.path) from None

@@ -112,6 +112,7 @@ class Worker:
         self._failure: ResonateError | None = None  # why nothing can be done, once that is so
         self._thread = threading.Thread(target=self._run, name=f"resonate-{options.path.name}", daemon=True)
         self._now = 0
+        self._stored_now = 0  # what the file has as its own, as far as is known
         self._is_behind = False  # the clock, of what the file has seen: it was said once
         self._version = -1
         self._mail = True  # another process may have left something
@@ -387,16 +388,19 @@ class Worker:
             now = self._tick()
             self._work(now)
             self._tables.flush()
-            if self._db.total_changes != changes:
+            is_changed = self._db.total_changes != changes
+            if is_changed:
                 self._note_now(now)
-            self._watch.check()  # the commit may write the log back, and so make a file that was cut long again
+            self._check()  # the commit may write the log back, and so make a file that was cut long again
             self._db.execute("COMMIT")
         except BaseException:
             self._roll_back()
             self._forget()
             raise
+        if is_changed:
+            self._stored_now = now
         self.office.seal()
-        self._watch.check()  # what was sent waits until it can be seen that the file is there
+        self._check()  # what was sent waits until it can be seen that the file is there
         self._mail = self._is_late = False
         self._recover()
         self.office.deliver()
@@ -468,6 +472,7 @@ class Worker:
     def _tick_of_file(self) -> int:
         """Return the instant that the file has seen, which no process goes behind, unless the clock was set wrong."""
         seen: int = self._db.execute("SELECT value FROM facts WHERE name = 'now'").fetchone()[0]
+        self._stored_now = seen
         now = self._clock.now()
         if seen - now > MAX_BACKWARDS:
             if not self._is_behind:
@@ -481,6 +486,9 @@ class Worker:
             return now
         return max(seen, self._now)
 
+    def _check(self) -> None:
+        self._watch.check(self._db, self._stored_now)
+
     def _note_now(self, now: int) -> None:
         self._db.execute("UPDATE facts SET value = ? WHERE name = 'now' AND value <> ?", (now, now))
 
@@ -492,7 +500,7 @@ class Worker:
         if self._failure is not None:
             return
         try:
-            self._watch.check()
+            self._check()
             self.office.deliver()
             self._sync()
             if self._mail:
