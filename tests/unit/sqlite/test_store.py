@@ -18,6 +18,7 @@ from resonate.core.protocol.requests import (
     PromiseReply,
     PromiseSettle,
     Rejection,
+    TaskAcquire,
     TaskCreate,
     TaskSuspend,
 )
@@ -226,6 +227,30 @@ async def test_ten_thousand_offers_are_kept_until_somebody_comes(tmp_path):
             break
     await late.stop()
     assert len(set(heard)) == count
+
+
+async def test_an_offer_that_is_kept_is_not_written_again_each_time_it_is_made(tmp_path):
+    path = tmp_path / "app.db"
+    clock = VirtualClock(auto_jump=False)
+    server = SqliteServer(path, clock=clock)
+    store = server.connect(group="g", pid="p")
+    await store.start()
+    await store.send_all([targeted(f"t{n}", "late") for n in range(3)])
+    kept = sql(path, "SELECT n, id FROM outbox ORDER BY n")
+    offered = sql(path, "SELECT id, retry_at FROM tasks ORDER BY id")
+    assert len(kept) == 3
+    await clock.advance(6_000)
+    await until(lambda: sql(path, "SELECT id, retry_at FROM tasks ORDER BY id") != offered)
+    assert sql(path, "SELECT n, id FROM outbox ORDER BY n") == kept
+    await store.send(TaskAcquire(id="t0", version=0, pid="p", ttl=1_000))
+    await clock.advance(20_000)  # its lease lapses, and it is offered anew
+    await until(lambda: ["t0", 1] in sql(path, "SELECT id, version FROM outbox"))
+    late = server.connect(group="late", pid="q")
+    await late.start()
+    heard = [await anext(aiter(late.messages())) for _ in range(3)]
+    assert sorted((message.id, message.version) for message in heard) == [("t0", 1), ("t1", 0), ("t2", 0)]
+    await late.stop()
+    await store.stop()
 
 
 async def test_what_is_asked_for_before_a_stop_is_answered(tmp_path):

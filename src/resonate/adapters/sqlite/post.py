@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
+from typing import Any
 
 from attrs import frozen
 
@@ -149,14 +150,19 @@ class PostOffice:
         id, listener = sort_key(key)
         if self._has_rows:
             self._has_rows = self._db.execute("SELECT 1 FROM outbox LIMIT 1").fetchone() is not None
-        unread_by: str | None = None
+        older: tuple[Any, ...] | None = None
         if self._has_rows:
             older = self._db.execute(
-                "DELETE FROM outbox WHERE id = ? AND listener = ? RETURNING process", (id, listener)
-            ).fetchall()
-            unread_by = older[0][0] if older else None
-        reader = self._reader(address, unread_by)
+                "SELECT process, address, version FROM outbox WHERE id = ? AND listener = ?", (id, listener)
+            ).fetchone()
+        reader = self._reader(address, None if older is None else older[0])
         member = self._member(reader)
+        process = None if reader is None else reader.process
+        version = message.version if isinstance(message, Execute) else None
+        if older is not None:
+            if member is None and older == (process, address, version):  # it is there already, and keeps its place
+                return
+            self._db.execute("DELETE FROM outbox WHERE id = ? AND listener = ?", (id, listener))
         if member is not None:
             self._out.append(lambda: member.mailbox.put(address, message))
             return
@@ -166,13 +172,7 @@ class PostOffice:
             return
         self._db.execute(
             "INSERT INTO outbox (id, listener, address, version, process) VALUES (?, ?, ?, ?, ?)",
-            (
-                id,
-                listener,
-                address,
-                message.version if isinstance(message, Execute) else None,
-                None if reader is None else reader.process,
-            ),
+            (id, listener, address, version, process),
         )
         self._has_rows = True
 
