@@ -136,7 +136,8 @@ class Resonate:
         continuation_age: how long one of them is kept that nothing resumes; None for as long as there is room.
         threads: how many `def` steps run at once.
         ttl: length of a task's lease: how long after a crash another worker takes over.
-        grace: how long `async with` waits at its end for what runs before it gives it to other workers.
+        grace: how long `async with` waits at its end for what runs before it gives it to other workers. While the store
+            is away that is tried for 5 seconds more, or until the leases end; what could not be given back lapses.
         timeout: how long an execution may take unless its call says otherwise; what it calls may take as long.
         step_timeout: how long a step may take, with all its attempts, unless its call says otherwise.
         retry: the retry policy of steps that name none.

@@ -125,6 +125,12 @@ class LeaseKeeper:
         with self._lock:
             self._held.clear()
 
+    def end_of(self, task_id: str) -> int | None:
+        """Return when the lease of this task ends unless it is renewed; None if it is not held."""
+        with self._lock:
+            held = self._held.get(task_id)
+        return None if held is None else held[1] + self._ttl_ms
+
     def is_late(self, since: int) -> bool:
         """Say whether so much has gone by since a lease was asked for that it is not worth beginning with."""
         return self._clock.now() - since >= max(1, self._ttl_ms // 2)

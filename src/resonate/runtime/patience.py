@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeGuard, TypeVar
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from resonate.core.backoff import full_jitter_ms
 from resonate.core.protocol.requests import Rejection, Request
@@ -26,6 +26,13 @@ LONGEST_WISH_MS: Final = 300_000
 """A server that asks for more is asked again after this."""
 
 
+@define
+class _State:
+    """What changes in a `Patient`."""
+
+    stopped: bool = False
+
+
 @frozen
 class Patient(Relay):
     """See the module's text. `draw` gives numbers from 0 to 1."""
@@ -33,9 +40,16 @@ class Patient(Relay):
     clock: Clock
     draw: Callable[[], float]
     _pauses: set[asyncio.Task[None]] = field(factory=set["asyncio.Task[None]"], init=False, eq=False)
+    _state: _State = field(factory=_State, init=False, eq=False)
+
+    async def start(self) -> None:
+        """See the port."""
+        await self.inner.start()
+        self._state.stopped = False
 
     async def stop(self) -> None:
-        """See the port. Who waits to ask again asks at once, and hears that the store is stopped."""
+        """See the port. Who waits to ask again hears of it at once."""
+        self._state.stopped = True  # also for those who hear of it only later that they went unanswered
         await self.inner.stop()
         for pause in self._pauses:
             pause.cancel()
@@ -79,6 +93,7 @@ class Patient(Relay):
         return replies
 
     async def _pause(self, failures: int, wish_ms: int | None) -> None:
+        self._check_not_stopped()
         delay = full_jitter_ms(failures, self.draw(), min(wish_ms or 0, LONGEST_WISH_MS))
         pause = asyncio.get_running_loop().create_task(self.clock.sleep_until(self.clock.now() + delay))
         self._pauses.add(pause)
@@ -87,6 +102,11 @@ class Patient(Relay):
         finally:
             pause.cancel()
             self._pauses.discard(pause)
+        self._check_not_stopped()
+
+    def _check_not_stopped(self) -> None:
+        if self._state.stopped:
+            raise StoreError("The store was stopped before it answered.", hint="Open the client again, and ask again.")
 
 
 def _instead(error: StoreError, requests: Sequence[Request[Any]]) -> Sequence[StoreError]:

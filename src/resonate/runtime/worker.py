@@ -4,7 +4,8 @@ Law 1: a task is acquired only when there is room; an offer that finds none wait
 Law 2: a task that can't go on here (its function is not registered, its code no longer matches its history) is kept
     for a delay that grows, then given back: never dropped, never a hot loop.
 Law 3: a shutdown takes no more tasks, lets the running ones finish or suspend for a grace period, and gives the rest
-    back, so that another worker has them at once.
+    back, so that another worker has them at once. It ends in bounded time whatever the store does: what can't be given
+    back soon lapses.
 
 Theory of operation. An offer is an `Execute` message, or a claim that a client made by starting an execution here.
 A claim becomes an `Execution` (or the parked one goes on), a `Driver` carries it to its end, and the end decides what
@@ -15,10 +16,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from contextvars import Context as Variables
 from contextvars import copy_context
+from functools import partial
 from typing import Any, ParamSpec, assert_never
 
 from attrs import define, frozen
@@ -59,6 +61,7 @@ from resonate.errors import (
 from resonate.logs import Log, know
 from resonate.ports.store import Dropped, Reconnected
 from resonate.ports.telemetry import Load
+from resonate.runtime.alarms import Alarm
 from resonate.runtime.continuations import Continuations, Parked
 from resonate.runtime.driver import Driver, Fulfilled, Lost, Stopped, Suspended, Tools
 from resonate.runtime.eager import begin, turn
@@ -78,7 +81,10 @@ AT_ONCE = 64
 """How many parked executions are asked after at once."""
 AT_A_STRETCH = 8
 """So many executions are begun by who starts them before others on the event loop get their turn."""
+GIVING_BACK_MS = 5_000
+"""So long after its grace a shutdown goes on trying to give back what is left: the store may be away."""
 LATE = "the answer to its claim came late"
+UNANSWERED = "the store did not answer in time"
 MOST_TROUBLES = 10_000
 """Of so many tasks that could not go on here it is known why, and how often; the oldest are forgotten."""
 MOST_TIMERS = 100_000
@@ -150,7 +156,7 @@ class Worker:
         _ = self._spawn(self._listen(), "resonate-messages")
 
     async def stop(self, grace_ms: int) -> None:
-        """Take no more, wait up to `grace_ms` for what runs, give back the rest."""
+        """Take no more, wait up to `grace_ms` for what runs, give back the rest, for at most `GIVING_BACK_MS`."""
         self._taking = False
         self._offers.clear()
         # What is being acquired or claimed gives itself back when it is answered.
@@ -160,10 +166,40 @@ class Worker:
             log.info("Waiting up to %.1f s for %d executions to finish or suspend.", grace_ms / 1000, len(running))
             await self._patience(running, grace_ms)
         left = dict(self._held)
+        latest = self._tools.clock.now() + GIVING_BACK_MS
+        until = {task_id: min(latest, self._leases.end_of(task_id) or latest) for task_id in left}
         await self._cancel(held.running for held in left.values() if held.running is not None)
-        for task_id, held in left.items():
-            await self._release(task_id, held.version, "shutdown")
+        await self._give_all_back({task_id: (held.version, until[task_id]) for task_id, held in left.items()})
         await self.kill()
+
+    async def _give_all_back(self, left: Mapping[str, tuple[int, int]]) -> None:
+        """Release tasks of these versions, all at once, each until an instant; the rest lapses, which is said once."""
+        troubles: list[str] = []
+
+        async def give_back(task_id: str, version: int) -> None:
+            try:
+                error = await self._try_release(task_id, version, "shutdown")
+            except asyncio.CancelledError:
+                troubles.append(UNANSWERED)
+                self._left(task_id, version, UNANSWERED)
+                raise
+            if error is not None:
+                troubles.append(str(error))
+
+        giving: list[asyncio.Task[None]] = []
+        alarms: list[Alarm] = []
+        for task_id, (version, until) in left.items():
+            # At once, since who reads the messages here would be offered it again before it has left.
+            task = self._spawn(give_back(task_id, version), f"resonate-release-{task_id}", at_once=True)
+            if not task.done():
+                giving.append(task)
+                alarms.append(self._tools.alarms.set(until, partial(_end, task)))
+        if giving:
+            await asyncio.wait(giving)
+        for alarm in alarms:
+            alarm.cancel()
+        if troubles:
+            log.warning("%d tasks could not be given back, their leases will lapse: %s", len(troubles), troubles[-1])
 
     async def kill(self) -> None:
         """Drop everything where it stands: no request is sent, as if the process had died."""
@@ -599,18 +635,24 @@ class Worker:
         self._let_go(task_id)
 
     async def _release(self, task_id: str, version: int, reason: str) -> None:
+        error = await self._try_release(task_id, version, reason)
+        if error is not None:
+            log.warning("The task %s could not be given back, its lease will lapse: %s", task_id, error)
+
+    async def _try_release(self, task_id: str, version: int, reason: str) -> StoreError | None:
+        """Give a task back; return why that could not be done, unless the store refuses this process as such."""
         self._leases.drop(task_id)
         if self.trouble is not None:
-            return
+            return None
         try:
             await self._tools.store.send(TaskRelease(id=task_id, version=version))
         except StoreError as error:
-            log.warning("The task %s could not be given back, its lease will lapse: %s", task_id, error)
             self._left(task_id, version, str(error))
             if isinstance(error, AuthError):
                 self.refused(error)
-        else:
-            self._report(trace.TaskReleased, id=task_id, version=version, reason=reason)
+            return error
+        self._report(trace.TaskReleased, id=task_id, version=version, reason=reason)
+        return None
 
     # ------------------------------------------------------------ small things
 
@@ -685,6 +727,10 @@ def _facts(promise: PromiseRecord, version: int) -> dict[str, object]:
     if number.isdecimal():
         found["version"] = int(number)
     return found
+
+
+def _end(task: asyncio.Task[None]) -> None:
+    _ = task.cancel()
 
 
 async def _all_done(futures: Iterable[asyncio.Future[None]]) -> None:
