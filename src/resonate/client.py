@@ -68,6 +68,7 @@ from resonate.ports.tracer import Tracer
 from resonate.runtime import insight, recorder
 from resonate.runtime.handle import Handle, promise_of
 from resonate.runtime.health import Health, examine
+from resonate.runtime.paging import page_of
 from resonate.runtime.recording import Recording
 
 T = TypeVar("T")
@@ -716,13 +717,12 @@ class Promises:
     async def search(
         self, *, state: PromiseState | str | None = None, tags: Mapping[str, str] | None = None, page: int = 100
     ) -> AsyncIterator[PromiseRecord]:
-        """Yield the promises in this state with all these tags, in id order, fetched `page` at a time."""
-        wanted = None if state is None else _state(state)
+        """Yield the promises in this state with all these tags, in id order, fetched `page` at a time at most."""
+        wanted, size = None if state is None else _state(state), _page(page)
         cursor: str | None = None
         while True:
-            reply = await self._session.opened.store.send(
-                PromiseSearch(state=wanted, tags=_wanted(tags), limit=_page(page), cursor=cursor)
-            )
+            search = PromiseSearch(state=wanted, tags=_wanted(tags), limit=size, cursor=cursor)
+            reply, size = await page_of(self._session.opened.store, search)
             if isinstance(reply, Rejection):
                 raise UsageError(f"The search was refused: {reply.message}.")
             for promise in reply.promises:

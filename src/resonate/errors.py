@@ -138,6 +138,10 @@ class ServerError(StoreError):
     retriable = True
 
 
+class ReplyTooLong(StoreError):
+    """The server's reply is longer than this process reads. Not retried: it would be as long again."""
+
+
 class NetworkError(StoreError):
     """The server could not be reached, or the connection broke."""
 

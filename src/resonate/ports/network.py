@@ -67,7 +67,7 @@ class Network(Protocol):
         """Carry one envelope there and the answer back, in bounded time, trying once.
 
         The envelope has the token in its head already; a transport with a place of its own for it puts it there too.
-        Raise `NetworkError` if there was no answer.
+        Raise `NetworkError` if there was no answer, `ReplyTooLong` if there was more than is read of one.
         """
         ...
 

@@ -2,7 +2,8 @@
 
 Law 1: a first attempt has no history, and asks for none.
 Law 2: the record of deliveries is whole before a replay starts: it decides what the workflow hears of first.
-Law 3: it takes as many requests as there are pages, not as there are promises.
+Law 3: it takes as many requests as there are pages, not as there are promises. A page is smaller where one would be
+    longer than a reply may be.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from resonate.core.protocol.records import PromiseRecord, Tag
 from resonate.core.protocol.requests import ClaimReply, PromiseGet, PromiseReply, PromiseSearch, Rejection
 from resonate.errors import StoreError
 from resonate.ports.store import Store
+from resonate.runtime.paging import page_of
 
 PAGE = 1_000
 FIRST, MOST = 4, 256
@@ -40,8 +42,9 @@ async def _all(store: Store, execution_id: str) -> tuple[PromiseRecord, ...]:
     """Page through all promises of an execution, by the tag that says so."""
     found: list[PromiseRecord] = []
     cursor: str | None = None
+    size = PAGE
     while True:
-        page = await store.send(PromiseSearch(tags={Tag.HOME: execution_id}, limit=PAGE, cursor=cursor))
+        page, size = await page_of(store, PromiseSearch(tags={Tag.HOME: execution_id}, limit=size, cursor=cursor))
         if isinstance(page, Rejection):
             raise StoreError(
                 f"The store refused to search for the history of {execution_id}: {page.message}.",

@@ -24,6 +24,7 @@ from resonate.core.protocol.requests import PromiseGet, PromiseReply, PromiseSea
 from resonate.errors import NotFound, StoreError
 from resonate.ports.store import Knows, Store
 from resonate.runtime import asking
+from resonate.runtime.paging import page_of
 
 PAGE: Final = 1_000
 MOST_PROBES: Final = 4_000
@@ -98,7 +99,7 @@ async def like(store: Store, id: str) -> tuple[str, ...]:
     cursor = id[: max(1, len(id) // 2)] if store.dialect.whole_preload else None
     found: dict[str, None] = {}
     for start in dict.fromkeys((cursor, None)):
-        page = await store.send(PromiseSearch(limit=PAGE, cursor=start))
+        page, _ = await page_of(store, PromiseSearch(limit=PAGE, cursor=start))
         if not isinstance(page, Rejection):
             found.update((ids.origin(one.id, separator), None) for one in page.promises)
     return tuple(difflib.get_close_matches(id, found, n=LIKE, cutoff=0.5))
@@ -141,8 +142,10 @@ class _Gathered:
             return await self._probed(origin)
         found: list[PromiseRecord] = []
         cursor: str | None = None
+        size = PAGE
         while True:
-            page = await self.store.send(PromiseSearch(tags={Tag.ORIGIN: origin}, limit=PAGE, cursor=cursor))
+            search = PromiseSearch(tags={Tag.ORIGIN: origin}, limit=size, cursor=cursor)
+            page, size = await page_of(self.store, search)
             if isinstance(page, Rejection):
                 raise StoreError(f"The store refused to search for the promises of {origin}: {page.message}.")
             found.extend(page.promises)

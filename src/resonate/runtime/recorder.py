@@ -14,6 +14,7 @@ from resonate.core.protocol.records import PromiseRecord, PromiseState, Tag
 from resonate.core.protocol.requests import PromiseGet, PromiseReply, PromiseSearch, Rejection
 from resonate.errors import NotFound, UsageError
 from resonate.ports.store import Store
+from resonate.runtime.paging import page_of
 from resonate.runtime.recording import Recording
 
 PAGE: Final = 1_000
@@ -74,9 +75,9 @@ async def _below(store: Store, execution_id: str) -> tuple[dict[str, PromiseReco
     found: dict[str, PromiseRecord] = {}
     cursor: str | None = None
     tags = {Tag.ORIGIN: ids.origin(execution_id, store.dialect.separator)}
-    pages = 0
+    pages, size = 0, PAGE
     while True:
-        page = await store.send(PromiseSearch(tags=tags, limit=PAGE, cursor=cursor))
+        page, size = await page_of(store, PromiseSearch(tags=tags, limit=size, cursor=cursor))
         if isinstance(page, Rejection):
             raise UsageError(f"The store refused to search for {execution_id}: {page.message}.")
         pages += 1

@@ -1,8 +1,9 @@
 """Takes tasks up and drives them, as many at once as there is room for.
 
 Law 1: a task is acquired only when there is room; an offer that finds none waits, and is taken when there is.
-Law 2: a task that can't go on here (its function is not registered, its code no longer matches its history) is kept
-    for a delay that grows, then given back: never dropped, never a hot loop.
+Law 2: a task that can't go on here (its function is not registered, its code no longer matches its history, what is
+    known of it is longer than may be read) is kept for a delay that grows, then given back: never dropped, never a
+    hot loop.
 Law 3: a shutdown takes no more tasks, lets the running ones finish or suspend for a grace period, and gives the rest
     back, so that another worker has them at once. It ends in bounded time whatever the store does: what can't be given
     back soon lapses.
@@ -54,6 +55,7 @@ from resonate.errors import (
     EngineBug,
     FunctionNotRegistered,
     NotReadableHere,
+    ReplyTooLong,
     ResonateError,
     StoreError,
     UsageError,
@@ -117,6 +119,14 @@ class _Held:
     lost: str | None = None
     back: bool = False  # not driven: kept for a while, then given back
     ended: PromiseRecord | ResonateError | None = None  # the settled promise, or why nobody drives it for a while
+
+
+@frozen
+class _Unread:
+    """A task was acquired, and what was said of it is too long to be read."""
+
+    version: int
+    error: ReplyTooLong
 
 
 class Worker:
@@ -305,9 +315,9 @@ class Worker:
         delta = parked is not None
         request = TaskAcquire(id=task_id, version=version, pid=self._pid, ttl=self._limits.ttl_ms, delta=delta)
         asked = self._tools.clock.now()
-        reply: ClaimReply | Rejection = Rejection(0, "not answered")
+        reply: ClaimReply | Rejection | _Unread = Rejection(0, "not answered")
         try:
-            reply = await self._tools.store.send(request)
+            reply = await self._ask_for(request)
         except StoreError as error:
             self._in_trouble(error)
         finally:
@@ -323,14 +333,31 @@ class Worker:
                     await self.recover(task_id)
             self._next_offer()
             return
+        version = reply.version if isinstance(reply, _Unread) else reply.task.version
         if not self._taking or self._leases.is_late(asked):
-            await self._release(task_id, reply.task.version, "shutdown" if not self._taking else LATE)
+            await self._release(task_id, version, "shutdown" if not self._taking else LATE)
             if parked is not None:
                 parked.execution.close()
             self._next_offer()
             return
-        held = self._held[task_id] = _Held(reply.task.version)
+        if isinstance(reply, _Unread):
+            held = self._held[task_id] = _Held(version, running=asyncio.current_task())
+            self._leases.hold(task_id, version, asked)
+            self._too_long(held, task_id, reply.error)
+            await self._hold_back(task_id, version)
+            return
+        held = self._held[task_id] = _Held(version)
         await self._drive(held, reply, parked, asked)
+
+    async def _ask_for(self, request: TaskAcquire) -> ClaimReply | Rejection | _Unread:
+        """Ask for a task; what is answered may be too long, and then it was acquired all the same."""
+        try:
+            return await self._tools.store.send(request)
+        except ReplyTooLong as error:
+            version = await self._acquired_as(request.id)
+            if version is None:
+                raise
+            return _Unread(version, error)
 
     async def adopt(
         self, claim: ClaimReply, asked: int, call: Call | None = None
@@ -385,16 +412,18 @@ class Worker:
 
         Called when a claim was refused: it may have been this worker's own, asked for again.
         """
-        reply = await self._tools.store.send(TaskGet(task_id))
-        if (
-            not isinstance(reply, TaskReply)
-            or reply.task.state is not TaskState.ACQUIRED
-            or reply.task.pid != self._pid
-        ):
-            return
+        version = await self._acquired_as(task_id)
         known = task_id in self._held or task_id in self._acquiring or task_id in self._claiming.values()
-        if not known:
-            await self._release(task_id, reply.task.version, "the answer to its claim was lost")
+        if version is not None and not known:
+            await self._release(task_id, version, "the answer to its claim was lost")
+
+    async def _acquired_as(self, task_id: str) -> int | None:
+        """Ask for the version under which a task is acquired in this worker's name; None if it is not."""
+        reply = await self._tools.store.send(TaskGet(task_id))
+        if not isinstance(reply, TaskReply):
+            return None
+        task = reply.task
+        return task.version if task.state is TaskState.ACQUIRED and task.pid == self._pid else None
 
     def _next_offer(self) -> None:
         while self._offers and self.has_room:
@@ -418,6 +447,9 @@ class Worker:
             if held.lost is None:
                 raise
             self._lost(promise.id, version, held.lost)
+        except ReplyTooLong as error:
+            self._too_long(held, promise.id, error)
+            held_on = True
         except StoreError as error:
             self._in_trouble(error)
             held_on = self.trouble is None
@@ -559,6 +591,14 @@ class Worker:
         self._count_hold(task_id, error)
         if isinstance(error, DecodingError):
             self._report(trace.CodecFailed, id=task_id, path=error.path, message=str(error))
+        self._say_unreadable(task_id, error)
+
+    def _too_long(self, held: _Held, task_id: str, error: ReplyTooLong) -> None:
+        error.execution = task_id
+        self._stopped(held, task_id, error)
+        self._say_unreadable(task_id, error)
+
+    def _say_unreadable(self, task_id: str, error: ResonateError) -> None:
         if self._holds[task_id] <= LOUD:
             delay = self._hold_delay(task_id)
             log.error("The task %s can't be read here and is given back in %.1f s: %s", task_id, delay / 1000, error)

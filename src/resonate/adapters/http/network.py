@@ -28,7 +28,7 @@ from resonate.adapters.http.events import CONTENT_TYPE, events
 from resonate.adapters.remote import Credentials
 from resonate.core.backoff import full_jitter_ms
 from resonate.core.protocol import addresses
-from resonate.errors import AuthError, NetworkError, ServerError, StoreError, UsageError
+from resonate.errors import AuthError, NetworkError, ReplyTooLong, ServerError, StoreError, UsageError
 from resonate.logs import Log
 from resonate.ports.clock import Clock
 from resonate.ports.network import Answer
@@ -170,7 +170,7 @@ class HttpNetwork:
     # ------------------------------------------------------------ requests
 
     def exchange(self, envelope: bytes, token: str | None) -> Coroutine[Any, Any, Answer]:
-        """Post an envelope. Raise `NetworkError`."""
+        """Post an envelope. Raise `NetworkError`, or `ReplyTooLong`."""
         carrier = self._carriers.known()
         if carrier is None:
             return self._carriers.run(lambda: self._exchange(envelope, token))
@@ -183,7 +183,7 @@ class HttpNetwork:
         try:
             posted = await carrier.post(envelope, self._authorization(token))
         except TooLong:
-            raise ServerError(
+            raise ReplyTooLong(
                 f"The server {self.name} sent a reply of more than {self._limits.reply_bytes} bytes.",
                 hint="Keep less in one execution, or raise the limit reply_bytes.",
             ) from None
