@@ -68,6 +68,15 @@ def absent_for_another(request):
     return httpx.Response(404, json=reply)
 
 
+def refused_for_another(status):
+    def answerer(request):
+        reply = orjson.loads(answer(request, status, "not yours").content)
+        reply["head"]["corrId"] = "somebody-elses"
+        return httpx.Response(status, json=reply)
+
+    return answerer
+
+
 def half(request):
     return answer(request, 200, {"promise": {"id": "p"}})
 
@@ -86,6 +95,10 @@ BAD = {
     "stalls within the body": (stalled, NetworkError),
     "another request's number": (other_number, ServerError),
     "another request's refusal": (absent_for_another, ServerError),
+    **{
+        f"another request's {status}": (refused_for_another(status), ServerError)
+        for status in (400, 401, 403, 413, 422, 501)
+    },
     "another kind": (other_kind, ServerError),
     "half a record": (half, ServerError),
     "an array": (array, ServerError),
@@ -107,7 +120,7 @@ async def test_what_is_no_answer_is_an_error_of_its_type(wild, name):
     wild.posts.append(answerer)
     with pytest.raises(expected) as caught:
         await store.send(PromiseGet("p"))
-    assert caught.type is expected
+    assert isinstance(caught.value, expected)
     assert caught.value.retriable == (expected is not ReplyTooLong)
     assert "http://wild" in str(caught.value) or "promise.get" in str(caught.value)
     await store.stop()

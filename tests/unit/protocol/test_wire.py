@@ -62,6 +62,7 @@ from resonate.core.protocol.requests import (
 from resonate.core.protocol.wire import (
     VERSION,
     Incoming,
+    OthersReply,
     decode_message,
     decode_reply,
     decode_request,
@@ -448,9 +449,23 @@ def test_the_reply_of_a_fenced_action_may_have_a_preload() -> None:
     assert decode_reply(request, "7", encode_reply(decode_request(encode_request(request, "7")), reply)) == reply
 
 
-def test_a_refusal_need_not_echo() -> None:
-    body = {"kind": "unknown", "head": {"corrId": "0", "status": 400, "version": VERSION}, "data": "bad"}
-    assert decode_reply(PromiseGet("p"), "7", json.dumps(body)) == Rejection(400, "bad")
+@pytest.mark.parametrize("kind", ["unknown", "error", "", None, 7, "promise.get"])
+@pytest.mark.parametrize("number", ["unknown", "0", "", None, 7, "7"])
+@pytest.mark.parametrize("status", [400, 401, 403, 413, 500, 501])
+def test_a_refusal_need_not_echo(status: int, number: object, kind: object) -> None:
+    body = {"kind": kind, "head": {"corrId": number, "status": status, "version": VERSION}, "data": "bad"}
+    assert decode_reply(PromiseGet("p"), "7", json.dumps(body)) == Rejection(status, "bad")
+    del body["kind"], body["head"]["corrId"]  # type: ignore[attr-defined] - it is a dict
+    assert decode_reply(PromiseGet("p"), "7", json.dumps(body)) == Rejection(status, "bad")
+
+
+@pytest.mark.parametrize(("number", "kind"), [("8", "promise.get"), ("7", "promise.settle"), ("8", "unknown")])
+@pytest.mark.parametrize("status", [400, 401, 403, 413, 500, 501])
+def test_a_refusal_of_another_request_is_none_of_this_one(status: int, number: str, kind: str) -> None:
+    body = {"kind": kind, "head": {"corrId": number, "status": status, "version": VERSION}, "data": "bad"}
+    with pytest.raises(OthersReply, match="another request") as caught:
+        decode_reply(PromiseGet("p"), "7", json.dumps(body))
+    assert caught.value.retriable
 
 
 GET = PromiseGet("p")

@@ -32,7 +32,7 @@ from resonate.core.protocol.requests import (
     TaskRef,
     TaskSearch,
 )
-from resonate.core.protocol.wire import decode_message, decode_reply, encode_request
+from resonate.core.protocol.wire import OthersReply, decode_message, decode_reply, encode_request
 from resonate.errors import AuthError, ServerError, StoreError, UsageError
 from resonate.ports.clock import Clock
 from resonate.ports.network import Answer, Network
@@ -220,6 +220,8 @@ class RemoteStore:
     def _read(self, request: Request[R], corr_id: str, answer: Answer) -> R | Rejection:
         try:
             return decode_reply(request, corr_id, answer.body)
+        except OthersReply:
+            raise
         except ServerError:
             match answer.status:  # no server of the protocol said this, but one before it may have
                 case 401 | 403:

@@ -7,12 +7,13 @@ of what servers in the field do: null is absent, unknown members are ignored.
 
 from resonate.core.protocol.wire.fields import VERSION
 from resonate.core.protocol.wire.messages import decode_message, encode_message
-from resonate.core.protocol.wire.replies import decode_reply, encode_reply
+from resonate.core.protocol.wire.replies import OthersReply, decode_reply, encode_reply
 from resonate.core.protocol.wire.requests import Incoming, decode_request, encode_request
 
 __all__ = [
     "VERSION",
     "Incoming",
+    "OthersReply",
     "decode_message",
     "decode_reply",
     "decode_request",

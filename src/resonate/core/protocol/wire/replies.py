@@ -2,6 +2,8 @@
 
 Law 1: `data` of a refusal is its message, a plain string; deployed servers may wrap it in an object.
 Law 2: a reply is read by the request it answers; one that does not fit it is a `ServerError`, never half a reply.
+Law 3: a reply that names another request is no answer to this one, whatever its status. A refusal may name none, if
+    the server could not read the request.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ from resonate.core.protocol.wire.records import (
     task_from_wire,
     task_to_wire,
 )
-from resonate.core.protocol.wire.requests import Incoming
+from resonate.core.protocol.wire.requests import UNKNOWN_CORR_ID, UNKNOWN_KIND, Incoming
 from resonate.errors import ServerError
 
 R = TypeVar("R")
@@ -59,6 +61,13 @@ REFUSED: Final = 400
 """The least status of a refusal."""
 UNDERSTOOD: Final = frozenset({404, 409, 422})
 """Refusals of a server that has read the request, and so can name it; the others may come from one that could not."""
+NOBODYS: Final = frozenset({"", UNKNOWN_CORR_ID, UNKNOWN_KIND})
+"""Numbers that a server puts in place of one that it could not read."""
+
+
+class OthersReply(ServerError):
+    """A reply names another request than the one that it was taken for."""
+
 
 # ---------------------------------------------------------------- writing
 
@@ -155,7 +164,7 @@ def decode_reply(request: Request[R], corr_id: str, body: bytes | str) -> R | Re
     """Read the reply to `request`, which was sent under `corr_id`.
 
     Every status from 400 on is a `Rejection`, 401, 403 and 5xx too: the caller knows which of them are its to raise.
-    Raise `ServerError` for what is no reply of the protocol to this request.
+    Raise `ServerError` for what is no reply of the protocol to this request, `OthersReply` if it is one to another.
     """
     try:
         envelope = as_object(orjson.loads(body), "the reply")
@@ -165,6 +174,8 @@ def decode_reply(request: Request[R], corr_id: str, body: bytes | str) -> R | Re
         status = integer(head, "status")
         if status < REFUSED or status in UNDERSTOOD:
             _check_echo(request, corr_id, envelope, head)
+        elif _names_another(request, corr_id, envelope, head):
+            raise OthersReply(f"the server answered {request.kind} with its reply to another request")
         if status >= REFUSED:
             return Rejection(status, _message(envelope.get("data")))
         return cast("R", _read(request.kind, status, as_object(envelope.get("data"), "data")))
@@ -203,6 +214,13 @@ def _check_echo(request: Request[Any], corr_id: str, envelope: Json, head: Json)
         raise Malformed("kind", request.kind)
     if text(head, "corrId") != corr_id:
         raise Malformed("head.corrId", corr_id)
+
+
+def _names_another(request: Request[Any], corr_id: str, envelope: Json, head: Json) -> bool:
+    kind, number = envelope.get("kind"), head.get("corrId")
+    if type(number) is str and number not in NOBODYS and number != corr_id:
+        return True
+    return type(kind) is str and kind in _READERS and kind != request.kind
 
 
 def _message(data: object) -> str:
