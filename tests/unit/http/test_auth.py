@@ -187,6 +187,49 @@ async def test_a_function_that_fails_is_trouble_that_may_pass(wild):
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
+NO_TOKENS = {
+    "nothing": lambda: None,
+    "no text": lambda: 7,
+    "an empty text": lambda: "",
+    "what no header can carry": lambda: f"{SECRET}\n",
+    "an error": lambda: 1 // 0,
+}
+
+
+@pytest.mark.parametrize("name", NO_TOKENS)
+@pytest.mark.parametrize("way", ["requests", "stream"])
+async def test_a_function_that_once_gives_no_token_is_asked_again(wild, name, way, caplog):
+    caplog.set_level(logging.WARNING)
+    asked = []
+
+    def token() -> str:
+        asked.append(None)
+        return NO_TOKENS[name]() if 2 <= len(asked) <= 4 else f"token-{len(asked)}"
+
+    wild.front.judge = only("token-1")
+    client, outside = wild.client(token=token), wild.client(token="other", group="outside")
+    client.register(flow)
+    async with client:
+        wild.front.judge = lambda token: 401 if token == "token-1" else 200
+        if way == "requests":
+            assert await client.run("root", flow) == 4
+        for transport in wild.transports:
+            await transport.aclose()  # the server goes down, with all its streams
+        await wild.clock.advance(60_000)
+        assert len(asked) == 5
+        async with outside:
+            assert await outside.options(target="default").rpc("called", "flow") == 4
+        assert client.healthy
+    assert SECRET not in caplog.text
+
+
+async def test_a_function_that_gives_no_token_at_first_is_given_the_time_that_a_start_has(wild):
+    tokens = iter(["", "", "token"])
+    store = wild.backend(token=lambda: next(tokens), dialect=OURS).connect(group="g", pid="p")
+    await store.start()
+    await store.stop()
+
+
 async def test_a_function_that_returns_no_text_is_a_mistake(wild):
     with pytest.raises(UsageError, match="NoneType"):
         await wild.backend(token=lambda: None, dialect=OURS).connect(group="g", pid="p").start()

@@ -14,10 +14,10 @@ from resonate.core.protocol.records import Execute
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 from resonate.core.protocol.wire import encode_message
 from resonate.core.trace import MessageDropped
-from resonate.errors import AuthError, ServerError
+from resonate.errors import AuthError, ServerError, StoreError
 from resonate.ports.store import Dropped, Reconnected
-from resonate.testing import FrontTransport, HttpFront
-from tests.unit.http.wild import Wild, stream
+from resonate.testing import FrontTransport, HttpFront, VirtualClock
+from tests.unit.http.wild import Body, Wild, stream
 
 FIRST, SECOND = (b"data: " + encode_message(Execute(id, 1)) + b"\n\n" for id in ("a", "b"))
 
@@ -160,6 +160,31 @@ async def test_a_refusal_later_ends_the_messages_with_an_error(wild, status):
     with pytest.raises(AuthError):
         await heard(store, 5)
     await store.stop()
+
+
+async def test_a_stream_that_ends_by_what_nobody_thought_of_is_said_to(wild, caplog):
+    class Broken(VirtualClock):
+        async def sleep_until(self, instant: int) -> None:
+            raise ZeroDivisionError
+
+    wild.polls.append(lambda _: stream(FIRST))
+    store = await started(wild, clock=Broken())
+    with pytest.raises(StoreError, match="ZeroDivisionError"):
+        await heard(store, 5)
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
+        "The stream of messages from http://wild ended, and does not come back."
+    ]
+    await store.stop()
+
+
+async def test_a_stream_that_can_not_be_closed_comes_back(wild):
+    class Stuck(Body):
+        async def aclose(self) -> None:
+            raise ZeroDivisionError
+
+    head = {"content-type": "text/event-stream"}
+    wild.polls.extend([lambda _: httpx.Response(200, headers=head, stream=Stuck(FIRST)), lambda _: stream(then="hang")])
+    assert await heard(await started(wild), 2) == [Execute("a", 1), Reconnected()]
 
 
 async def test_a_message_from_a_flood_waits_in_the_connection_when_there_is_no_room(wild):

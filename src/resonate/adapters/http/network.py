@@ -268,18 +268,24 @@ class HttpNetwork:
                 await self._items.put(Reconnected())
         except StoreError as error:  # refused for good
             await self._items.put(_End(error))
+        except Exception as error:
+            log.exception("The stream of messages from %s ended, and does not come back.", self.name)
+            what = f"The stream of messages from {self.name} ended by {type(error).__name__}."
+            await self._items.put(_End(StoreError(what, hint="Look at the log, then open the client again.")))
 
     async def _read(self, stream: httpx.Response) -> None:
         try:
-            async for item in events(stream, self._limits.message_bytes):
-                await self._items.put(item)
+            try:
+                async for item in events(stream, self._limits.message_bytes):
+                    await self._items.put(item)
+            finally:
+                await stream.aclose()
         except Exception as error:  # noqa: BLE001 - whatever the user's client raises
             log.info("The stream of messages from %s broke: %s.", self.name, type(error).__name__)
-        finally:
-            await stream.aclose()
 
     async def _reopen(self, failures: int) -> httpx.Response:
         wish: int | None = None
+        said = False
         while True:
             if failures:
                 delay = full_jitter_ms(failures, self._draw(), wish)
@@ -289,7 +295,8 @@ class HttpNetwork:
             except StoreError as error:
                 if not error.retriable:
                     raise
-                if not failures:
+                if not said:
+                    said = True
                     log.warning("No messages from %s for now: %s", self.name, error)
                 failures += 1
                 wish = error.retry_after_ms

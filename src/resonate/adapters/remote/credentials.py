@@ -2,7 +2,9 @@
 
 Law 1: the token is in no text that this makes: no error, no log record, no repr.
 Law 2: a token that was refused is replaced once for each request that it failed; many that fail together ask once.
-Law 3: after a refusal that a new token did not mend, nothing is asked any more: everyone hears of it at once.
+Law 3: a function that gives no token may give one later: that is trouble that may pass. Only one whose first answer is
+    of a wrong type is told that it was written wrong.
+Law 4: after a refusal that a new token did not mend, nothing is asked any more: everyone hears of it at once.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from resonate.errors import AuthError, NetworkError, UsageError
 from resonate.ports.network import Token
 
 _HINT = "Check the token (RESONATE_TOKEN, or the argument token=), then open the client again."
+_UNUSABLE = "is empty or contains characters that no header can carry"
 
 
 class Credentials:
@@ -35,8 +38,8 @@ class Credentials:
         self._ask = source if callable(source) else None
         if source is not None and self._static is None and self._ask is None:
             raise UsageError(f"token is text or a function that returns text, not {type(source).__name__}.")
-        if self._static is not None:
-            _check(self._static)
+        if self._static is not None and not _is_token(self._static):
+            raise UsageError(f"The token {_UNUSABLE}.", hint=_HINT)
         self._server = server
         self._lock = threading.Lock()
         self._token = self._static
@@ -108,13 +111,16 @@ class Credentials:
         except Exception as error:  # noqa: BLE001 - whatever a user's function raises; its text may hold what is secret
             raise NetworkError(f"Asking for a token failed with {type(error).__name__}.", hint=_HINT) from None
         if not isinstance(cast("object", token), str):
-            raise UsageError(f"The function that gives the token returned {type(token).__name__}, not text.")
-        _check(token)
+            text = f"The function that gives the token returned {type(token).__name__}, not text."
+            if self._token is None:
+                raise UsageError(text)
+            raise NetworkError(text, hint=_HINT)
+        if not _is_token(token):
+            raise NetworkError(f"The function that gives the token gave none: it {_UNUSABLE}.", hint=_HINT)
         with self._lock:
             self._token = token
         return token
 
 
-def _check(token: str) -> None:
-    if not token or not token.isascii() or not token.isprintable() or " " in token:
-        raise UsageError("The token is empty or contains characters that no header can carry.", hint=_HINT)
+def _is_token(text: str) -> bool:
+    return bool(text) and text.isascii() and text.isprintable() and " " not in text
