@@ -10,11 +10,12 @@ import warnings
 import httpx
 import pytest
 
-from resonate import UsageError
+from resonate import NetworkError, Resonate, StoreError, UsageError
 from resonate.adapters.http.carrier import ClientCarrier, LeanCarrier, Limits
 from resonate.adapters.http.carriers import default_carrier
 from resonate.core.protocol.dialect import OURS
 from resonate.core.protocol.requests import PromiseGet, Rejection
+from tests.unit.http.wild import never, until
 
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -51,6 +52,34 @@ async def test_each_loop_has_a_client_of_its_own_that_is_closed_with_it(wild):
     await ask(store)
     assert len(clients) == 3
     await store.stop()
+
+
+@pytest.mark.parametrize("kind", ["maker", "given"])
+async def test_closing_ends_what_is_under_way_whoever_s_the_client_is(wild, kind):
+    given = wild.http_client()
+    backend = wild.backend(client=wild.http_client if kind == "maker" else given, dialect=OURS, timeout=3_600)
+    client = Resonate(backend)
+    store = backend.connect(group="h", pid="p")
+    await store.start()
+    async with client, asyncio.timeout(60):
+        wild.always = never
+        wild.requests.clear()
+        asked = [asyncio.ensure_future(client.promises.create(f"p{number}", timeout=60)) for number in range(3)]
+        direct = asyncio.ensure_future(store.send(PromiseGet("p")))
+        await until(lambda: len(wild.kinds) == 4)
+    async with asyncio.timeout(60):
+        for call in asked:
+            with pytest.raises(StoreError, match="stopped"):
+                await call
+        await store.stop()
+        with pytest.raises(NetworkError, match="closed"):
+            await direct
+        wild.always = None
+        await store.start()  # what was given can be used again
+        assert {type(reply) for reply in await ask(store)} == {Rejection}
+        await store.stop()
+    assert not given.is_closed
+    await given.aclose()
 
 
 async def test_a_client_that_is_given_serves_every_loop_on_its_own_and_is_not_closed(wild):

@@ -67,7 +67,7 @@ class Carrier(Protocol):
         ...
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; what is under way ends with an error."""
         ...
 
 
@@ -127,13 +127,26 @@ class ClientCarrier:
     _limits: Limits
     _client: httpx.AsyncClient
     _owned: bool = field(alias="owned")
+    _under_way: set[asyncio.Timeout] = field(factory=set[asyncio.Timeout], init=False, eq=False)
 
     async def post(self, envelope: bytes, authorization: str | None) -> Posted:
         """See `Carrier`."""
+        limit = asyncio.timeout(self._limits.timeout)
+        self._under_way.add(limit)
+        try:
+            async with limit:
+                return await self._post(envelope, authorization)
+        except TimeoutError:
+            if limit not in self._under_way:
+                raise ConnectionAbortedError("the client was closed") from None
+            raise
+        finally:
+            self._under_way.discard(limit)
+
+    async def _post(self, envelope: bytes, authorization: str | None) -> Posted:
         headers, timeout = _with(_POST, authorization), self._limits.phases(self._limits.timeout)
-        async with asyncio.timeout(self._limits.timeout):
-            request = self._client.build_request("POST", self._url, headers=headers, content=envelope, timeout=timeout)
-            return await _read(await self._client.send(request, stream=True), self._limits.reply_bytes)
+        request = self._client.build_request("POST", self._url, headers=headers, content=envelope, timeout=timeout)
+        return await _read(await self._client.send(request, stream=True), self._limits.reply_bytes)
 
     async def stream(self, url: httpx.URL, authorization: str | None) -> httpx.Response:
         """See `Carrier`."""
@@ -142,7 +155,12 @@ class ClientCarrier:
         return await self._client.send(request, stream=True)
 
     async def close(self) -> None:
-        """See `Carrier`."""
+        """See `Carrier`. What is under way ends with an error, whoever's the client is."""
+        now = asyncio.get_running_loop().time()
+        while self._under_way:
+            limit = self._under_way.pop()
+            if not limit.expired():
+                limit.reschedule(now)
         if self._owned:
             await self._client.aclose()
 
