@@ -88,11 +88,18 @@ class Server:
             yield server.sockets[0].getsockname()[1]
         finally:
             server.close()
+            await a_few_turns()  # who was let in last is being served by then
             for task in self._serving:
                 task.cancel()
             await asyncio.gather(*self._serving, return_exceptions=True)
             for peer in self.peers:
                 peer.writer.transport.abort()
+            await a_few_turns()  # by which their sockets are closed
+
+
+async def a_few_turns() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
 
 
 def route(port: int, **changed) -> Route:
