@@ -164,3 +164,32 @@ async def test_a_workflow_that_is_woken_by_its_deadline_anyway_needs_no_timer_fo
         await harness.open(client)
         await asyncio.wait_for(client.run("o", flow), SOON)
         assert {one.record.id for one in harness.snapshot().promises} == {"o", "o:1", "o:1.1"}
+
+
+async def test_deadlines_of_workflows_that_are_over_are_forgotten() -> None:
+    async def quick(ctx: Context) -> None:
+        pass
+
+    async def flow(ctx: Context) -> timedelta:
+        for _ in range(200):
+            await ctx.options(timeout=100).run(quick)
+        lock = asyncio.Lock()
+        await lock.acquire()
+
+        async def waits(ctx: Context) -> None:
+            async with lock:
+                pass
+
+        begun = await ctx.now()
+        with pytest.raises(PromiseTimedOut):
+            await ctx.options(timeout=1_000).run(waits)
+        return await ctx.now() - begun
+
+    async with Harness() as harness:
+        client = harness.client()
+        client.register(flow)
+        await harness.open(client)
+        took = await asyncio.wait_for(client.run("o", flow), 10_000)
+        assert timedelta(seconds=1_000) <= took < timedelta(seconds=1_010)
+        own = [one.record.id for one in harness.snapshot().promises if one.record.id.endswith(".0")]
+        assert own == ["o:202.0"], "of those that were over by then, none needed a timer"

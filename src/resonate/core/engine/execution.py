@@ -1246,7 +1246,7 @@ class Execution:
             if promise is not None and promise.record is not None:
                 found.append((promise.record.timeout_at, promise.id))
         limited = self._limits.first()
-        if limited is not None and not is_woken(limited[1], limited[0]):
+        if limited is not None and not is_woken(limited[1]):
             found.append((limited[0], limited[1].id))
         return min((one for one in found if one[0] < self.promise.timeout_at), default=None)
 

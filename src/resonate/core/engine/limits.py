@@ -43,15 +43,15 @@ class Limits:
         return None
 
 
-def is_woken(limited: Child, at: int) -> bool:
-    """Say whether something that a workflow waits for has settled at this instant at the latest, by the store."""
+def is_woken(limited: Child) -> bool:
+    """Say whether something else brings the execution back by the deadline of this workflow.
+
+    Whatever the workflow waits for of the store does: it may not stay pending for longer.
+    """
     scopes: list[Scope] = [limited.running]
     for scope in scopes:  # it grows
-        for child in scope.children.values():
-            if child.phase is not OPEN:
-                continue
-            if child.role is Role.WORKFLOW:
-                scopes.append(child.running)
-            elif child.record is not None and child.record.timeout_at <= at:
-                return True
+        pending = [child for child in scope.children.values() if child.phase is OPEN]
+        if any(child.role is not Role.WORKFLOW for child in pending):
+            return True
+        scopes += [child.running for child in pending]
     return False

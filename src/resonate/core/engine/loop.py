@@ -366,12 +366,10 @@ class DurableLoop(asyncio.AbstractEventLoop):
 
     def forget(self, task: GuardedCoroutine[Any]) -> asyncio.Task[Any] | None:
         """Let go of a task that has ended, and return it."""
-        tasks = self._tasks.get(task.scope)
-        if tasks is None:
-            return None
+        tasks = self._tasks.get(task.scope, {})
         ended = tasks.pop(task, None)
         if not tasks:
-            del self._tasks[task.scope]
+            self._tasks.pop(task.scope, None)
         return ended
 
     def tasks_of(self, scope: Any) -> list[asyncio.Task[Any]]:
