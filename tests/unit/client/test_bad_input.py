@@ -720,3 +720,25 @@ async def test_an_error_from_outside_is_an_application_error(client):
     await client.promises.reject("a", "the desk said no")
     with pytest.raises(ApplicationError, match="the desk said no"):
         await client.get("a")
+
+
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize("forgotten", ["result", "argument", "named argument", "promise"])
+async def test_a_call_that_was_not_awaited_is_told_as_such(client, forgotten, declared):
+    async def workflow(ctx: Context) -> int:
+        match forgotten:
+            case "result":
+                return ctx.run(double, 1)
+            case "promise":
+                return await ctx.promise(returns=int)
+            case "argument":
+                return await ctx.run(double, ctx.run(double, 1))
+            case _:
+                return await ctx.run(double, n=ctx.run(double, 1))
+
+    if not declared:
+        del workflow.__annotations__["return"]
+    client.register(double)
+    client.register(workflow)
+    with pytest.raises(EncodingError, match="Await it: this is the handle of a durable call"):
+        await client.run("a", workflow)

@@ -25,7 +25,7 @@ from resonate.core.engine.execution import Execution
 from resonate.core.engine.identity import CALLER, RUN, Identity, Kind, fingerprint
 from resonate.core.engine.info import Info
 from resonate.core.engine.loop import FIRST_COMPLETED, Branch, DurableLoop, Future, current_branch, wait
-from resonate.core.engine.outcome import with_unresolved
+from resonate.core.engine.outcome import with_unawaited, with_unresolved
 from resonate.core.engine.scope import Scope
 from resonate.core.function import WORKFLOW, Function, check_call, describe, refuse_retry
 from resonate.core.protocol.records import PromiseRecord, Value
@@ -569,6 +569,7 @@ class Context:
             error.execution = self._execution.id
             error.step = error.step or f"{self._scope.id}, calling {call.func}"
             with_unresolved(error, signature)
+            with_unawaited(error, *call.args, *call.kwargs.values())
             raise
 
     def _chosen_id(self) -> str | None:

@@ -56,7 +56,7 @@ from resonate.core.engine.loop import (
     TimerHandle,
     current_branch,
 )
-from resonate.core.engine.outcome import converted, outcome_of, placed
+from resonate.core.engine.outcome import converted, outcome_of, placed, with_unawaited
 from resonate.core.engine.outside import Outside
 from resonate.core.engine.recall import Recall
 from resonate.core.engine.reports import Reports
@@ -1113,6 +1113,7 @@ class Execution:
                 placed(
                     failed, f"the result of {callee.name}", execution=self.id, step=scope.id, signature=callee.signature
                 )
+                with_unawaited(failed, scope.outcome)
                 self._emit(trace.CodecFailed, id=scope.id, path=getattr(failed, "path", ""), message=str(failed))
                 error = failed
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,16 @@ def with_unresolved(error: CodecError, signature: Signature) -> CodecError:
     """Say in an error which annotations of the function count for nothing, if any do."""
     if signature.unresolved:
         error.hint = f"Of the function, {'; '.join(signature.unresolved)}. {RESOLVE}"
+    return error
+
+
+def with_unawaited(error: CodecError, *values: object) -> CodecError:
+    """Say in an error that what can't be written is a call that was not awaited, if one of these values is."""
+    if any(isinstance(value, Future) for value in values):
+        error.hint = (
+            "Await it: this is the handle of a durable call, and not its result. What `await ctx.promise()` gives is a "
+            "handle, too, and is awaited again."
+        )
     return error
 
 
