@@ -1218,7 +1218,7 @@ class Execution:
 
     def _block(self, out: list[do.Command]) -> None:
         self._caught_up()
-        if not self._outside and self._limits.first() is None:
+        if not self._outside and self._late() is None:
             self._starve(out)
         elif self._outside.is_wide and self.now < self._lingers_until:
             self._watch(out, lingers=True)
