@@ -477,6 +477,7 @@ async def test_a_backup_that_is_copied_over_the_file_in_use_is_no_vacuum(tmp_pat
         await client.promises.create("large")
         await client.promises.resolve("large", "x" * 1_000_000)
         written_back(path)
+        await client.promises.create("seen")  # and with it how long the file is now
         subprocess.run(["cp", str(backup), str(path)], check=True)
         # Whoever looks in the middle of the copy sees a file that is cut short.
         with pytest.raises(StoreError, match=r"app\.db was (overwritten|cut short) while it was in use.*-wal and -shm"):
