@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from asyncio import Future
 from collections.abc import Callable
 from typing import Any
 
 from resonate.core.engine.identity import CALL
+from resonate.core.engine.loop import Future
 from resonate.core.function import RESOLVE
 from resonate.core.protocol.records import PromiseRecord, PromiseState, Tag
 from resonate.core.values import UNTYPED, Codec, Signature

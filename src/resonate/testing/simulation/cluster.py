@@ -187,7 +187,7 @@ class Cluster:
             self.world,
             self._fate,
             lambda process: MemoryServer(process.clock, witness=self._ledger),
-            dialect=evolve(OURS, loses_messages=short and chance.random() < 0.5),
+            dialect=evolve(OURS, loses_answers=seed % 2 == 1, loses_messages=short and chance.random() < 0.5),
             on_process_fault=self._befall,
             tell=self._tell if record else None,
             found=self._found,

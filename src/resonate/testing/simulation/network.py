@@ -19,7 +19,7 @@ from resonate.adapters.memory.store import MemoryStore
 from resonate.core.protocol.addresses import anycast, preferring, unicast
 from resonate.core.protocol.dialect import Dialect
 from resonate.core.protocol.records import Message
-from resonate.core.protocol.requests import Rejection, Request
+from resonate.core.protocol.requests import Rejection, Request, TaskSuspend
 from resonate.errors import NetworkError
 from resonate.ports.store import Notice, Reconnected, Store
 from resonate.testing.simulation.faults import Fate, Fault, Kind
@@ -125,7 +125,8 @@ class Network:
                 case Kind.LOSE_REPLY:
                     lost_reply = True
                 case Kind.DOUBLE:
-                    self._arrive_in(there + fault.ms, process, request, None, 0)
+                    if self.dialect.loses_answers or not isinstance(request, TaskSuspend):
+                        self._arrive_in(there + fault.ms, process, request, None, 0)
                 case Kind.DELAY:
                     there += fault.ms
                 case Kind.RESTART:
@@ -136,6 +137,9 @@ class Network:
                     self._on_process_fault(process, fault)
                     if not process.alive:
                         return answer
+        if isinstance(request, TaskSuspend) and not self.dialect.loses_answers:
+            # A network on which no answer gets lost that its sender counts on: it is done, and told of, or neither.
+            lost, lost_reply, there, back = lost or lost_reply, False, min(there, PATIENCE_MS), 0
         if lost or there > PATIENCE_MS:
             self._fail_in(PATIENCE_MS if not lost else self.world.chance.randrange(PATIENCE_MS), process, answer)
         if not lost:
