@@ -258,3 +258,15 @@ def test_a_sleep_that_was_short_enough_when_it_was_asked_for_still_is_in_a_repla
     other = world.again(now=T0 + 3_500_000, timeout_ms=3_600_000)
     other.play()
     assert other.awaiting == ("root:2",)
+
+
+def test_a_timer_of_its_own_that_has_rung_by_a_clock_that_is_ahead_makes_it_look_once():
+    world = World(waits, dialect=FIELD)
+    world.start()
+    while world.end is None:
+        world.answer()
+    assert world.awaiting == ("root:1", "root:1.0")
+    rung = evolve(world.store["root:1.0"], state=PromiseState.RESOLVED, settled_at=T0 + 90_000)
+    (look,) = world.step(do.PromiseKnown(rung), now=T0 + 60_000)  # half a minute behind the server
+    assert look == do.Look(("root:1",))
+    assert world.end is None

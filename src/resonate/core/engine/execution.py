@@ -875,7 +875,7 @@ class Execution:
                 self._out_of_time(child)
             elif child.role is Role.PROMISE:  # asking makes the store see to it; whether it is late is the store's word
                 self._looks[child_id] = None
-                heappush(self._alarms, (self.now + AGAIN_MS, child_id))
+                heappush(self._alarms, (by + AGAIN_MS, child_id))  # later than `by`, or this would never end
             else:
                 rung = PromiseRecord(
                     id=child_id,
