@@ -85,6 +85,11 @@ def place_of_param(promise: PromiseRecord) -> str:
     return promise.id if schedule is None else place_of_schedule(schedule)
 
 
+def recorded_call(codec: Codec, promise: PromiseRecord, signature: Signature) -> Call:
+    """Read the call that a promise stands for, of a function with this signature. Raise what the codec raises."""
+    return codec.decode_call(promise.param, lambda _name, _version: signature, at=place_of_param(promise))
+
+
 def place_of_schedule(id: str) -> str:
     """Return the place of a schedule's param. It is no promise's: else a tag would make one's param another's."""
     return f"\0schedule {id}"

@@ -130,8 +130,7 @@ class Driver:
         self._woken = False  # something has happened since the last turn
         self._canceled: set[asyncio.Task[None]] = set()  # told to stop, and not done with it
         self._closed = False
-        self._over = False  # the execution's own promise was settled by somebody else
-        self._broken: Exception | None = None  # what a step was not to raise
+        self._ended: Exception | None = None  # why the attempt can't go on, as was heard beside its requests
 
     async def run(self, commands: list[do.Command]) -> Ending:
         """Carry the attempt to its end. Canceled, it stops its steps and leaves the task as it is."""
@@ -152,10 +151,8 @@ class Driver:
                 turns += 1
                 if turns % BREATH == 0:
                     await turn()  # a store that answers at once would keep the event loop to itself
-                if self._broken is not None:
-                    raise self._broken
-                if self._over:
-                    return Lost("its promise was settled from outside")
+                if self._ended is not None:
+                    raise self._ended
                 commands = self._execution.step(events, self._tools.clock.now())
         except _LeaseGone as gone:
             return Lost(str(gone))
@@ -301,8 +298,8 @@ class Driver:
             if self._closed or asyncio.current_task() in self._canceled:
                 raise
             event = do.StepFailed(command.id, error)  # it canceled its own task
-        except Exception as error:  # noqa: BLE001 - a fault of ours, or of a clock or observer: told, not waited for
-            self._broken = error
+        except Exception as error:  # noqa: BLE001 - the task is lost, or a clock or observer failed: not to be waited for
+            self._ended = error
             self._wake()
             return
         self._steps.pop(command.id, None)
@@ -338,7 +335,7 @@ class Driver:
     def _overtaken(self, promise: PromiseRecord) -> None:
         """Take note that somebody in this process settled the execution's own promise: it was canceled."""
         self._watches.pop(promise.id, None)
-        self._over = True
+        self._ended = _LeaseGone("its promise was settled from outside")
         self._wake()
 
     def _set_alarm(self, at: int) -> None:

@@ -156,13 +156,13 @@ def read_header(path: Path) -> tuple[int, int, int]:
     Read by SQLite, without a lock and without the log, and never by a descriptor of our own: the system takes all locks
     of a process on a file away when the process closes any descriptor of it, and SQLite alone knows when it may.
     """
-    with closing(_open_as_it_lies(path)) as connection:
+    with closing(open_as_it_lies(path)) as connection:
         return _pragma(connection, "application_id"), _pragma(connection, "user_version"), length_of(connection)
 
 
 def read_now(path: Path) -> int:
     """Return the instant that a file of ours has seen, without what is in its log. Read as the header is."""
-    with closing(_open_as_it_lies(path)) as connection:
+    with closing(open_as_it_lies(path)) as connection:
         now: int = connection.execute("SELECT value FROM facts WHERE name = 'now'").fetchone()[0]
         return now
 
@@ -172,7 +172,8 @@ def length_of(connection: sqlite3.Connection) -> int:
     return _pragma(connection, "page_count") * _pragma(connection, "page_size")
 
 
-def _open_as_it_lies(path: Path) -> sqlite3.Connection:
+def open_as_it_lies(path: Path) -> sqlite3.Connection:
+    """Open a file to read it without a lock and without its log, as if it could not change."""
     return sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
 
 

@@ -13,8 +13,11 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
+
+from resonate.adapters.sqlite.schema import open_as_it_lies
 
 T = TypeVar("T")
 
@@ -41,12 +44,9 @@ def look_at_still(path: Path, look: Callable[[sqlite3.Connection], T]) -> tuple[
 
 
 def _look(path: Path, look: Callable[[sqlite3.Connection], T]) -> T:
-    connection = sqlite3.connect(f"{path.as_uri()}?mode=ro&immutable=1", uri=True, isolation_level=None)
-    try:
+    with closing(open_as_it_lies(path)) as connection:
         connection.execute("BEGIN")
         return look(connection)
-    finally:
-        connection.close()
 
 
 def _stamp(path: Path) -> _Stamp | None:

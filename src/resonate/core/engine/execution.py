@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, assert_never
 
@@ -79,7 +80,7 @@ from resonate.core.protocol.records import (
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 from resonate.core.registry import Function
 from resonate.core.sameness import same_call
-from resonate.core.values import is_plain, is_plain_call, place_of_param
+from resonate.core.values import is_plain, is_plain_call, place_of_param, recorded_call
 from resonate.errors import (
     ApplicationError,
     CodecError,
@@ -728,7 +729,9 @@ class Execution:
                 kwargs=call.kwargs,
                 retry=child.retry or function.retry or self.env.step_retry,
                 deadline=record.timeout_at,
-                reread=None if call is child.call else lambda: self._recorded_call(function, record),
+                reread=None
+                if call is child.call
+                else partial(recorded_call, self.env.codec, record, function.signature),
             )
         )
 
@@ -746,17 +749,13 @@ class Execution:
     def _read_call(self, child: Child, function: Function, record: PromiseRecord) -> Call | None:
         """Read the arguments of what is to run here; one that can't be read has failed, or stops the attempt."""
         try:
-            return self._recorded_call(function, record)
+            return recorded_call(self.env.codec, record, function.signature)
         except NotReadableHere as error:
             self._stop(error)
         except CodecError as error:
             child.move(FINISHED)
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, error))
         return None
-
-    def _recorded_call(self, function: Function, record: PromiseRecord) -> Call:
-        signature = function.signature
-        return self.env.codec.decode_call(record.param, lambda _name, _version: signature, at=place_of_param(record))
 
     def _begin(self, scope: Scope, branch: Branch, call: Call) -> None:
         body = body_of(scope.function, self._context_of(self, scope), call)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import ParamSpec, assert_never
 
 from resonate.core import trace
@@ -14,7 +15,7 @@ from resonate.core.engine.tries import NO_FAILURES, Failures, with_failures
 from resonate.core.function import Function
 from resonate.core.protocol.records import PromiseRecord, PromiseState, Value
 from resonate.core.protocol.requests import PromiseSettle
-from resonate.core.values import Call, is_plain_call, place_of_param
+from resonate.core.values import Call, is_plain_call, recorded_call
 from resonate.errors import CodecError, PromiseTimedOut
 
 P = ParamSpec("P")
@@ -35,6 +36,7 @@ class StepExecution:
         del now
         self._emit(trace.Spawn, self.id)
         signature = self.function.signature
+        reread = partial(recorded_call, self.env.codec, self.promise, signature)
         return [
             do.RunStep(
                 id=self.id,
@@ -43,7 +45,7 @@ class StepExecution:
                 kwargs=self.call.kwargs,
                 retry=self.function.retry or self.env.step_retry,
                 deadline=self.promise.timeout_at,
-                reread=None if is_plain_call(self.call, signature, self.env.plain) else self._recorded_call,
+                reread=None if is_plain_call(self.call, signature, self.env.plain) else reread,
             ),
             do.Wake(self.promise.timeout_at),
         ]
@@ -76,10 +78,6 @@ class StepExecution:
 
     def close(self) -> None:
         """Nothing is kept."""
-
-    def _recorded_call(self) -> Call:
-        promise, signature = self.promise, self.function.signature
-        return self.env.codec.decode_call(promise.param, lambda _name, _version: signature, at=place_of_param(promise))
 
     def _returned(self, value: object, failures: Failures) -> do.Fulfill:
         try:
