@@ -224,14 +224,18 @@ COUNTED: dict[str, Counted] = {
     ),
     "`ctx.sleep`, one after another": Counted(
         3,
-        3,
-        3,
+        4,
+        4,
         "`promise.create` under `task.fence`, `task.suspend`, `task.acquire`",
         "The process may be gone when the time has come, so the server has the timer and has to know who waits for it. "
-        "That it is over is known by the clock, and not asked for.",
+        "Servers in the field do not tell how it ended, and somebody may have canceled it: one `promise.settle`.",
     ),
     "`ctx.sleep`, each of many at once": Counted(
-        1, 1, 1, "`promise.create` under `task.fence`", "One suspension and one resumption serve for all of them."
+        1,
+        2,
+        2,
+        "`promise.create` under `task.fence`",
+        "One suspension and one resumption serve for all of them. In the field, how each ended is asked for.",
     ),
     "`ctx.detached`": Counted(
         1, 1, 1, "`promise.create` under `task.fence`", "The caller does not wait for it; what it takes is its own."

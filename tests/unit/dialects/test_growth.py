@@ -42,9 +42,10 @@ async def calls_at_once(ctx: Context, n: int) -> int:
 
 
 FUNCTIONS = (double, steps, calls, naps, calls_at_once)
-AT_MOST = {steps: 2, calls: 6, naps: 3, calls_at_once: 4}
+AT_MOST = {steps: 2, calls: 6, naps: 4, calls_at_once: 4}
 """Requests for each: a step is created and settled; a call is created, suspended on, acquired, fulfilled, and the
-caller is acquired again and asks how it ended; of many calls at once, one suspension and one resumption are for all."""
+caller is acquired again and asks how it ended; a sleep is created, suspended on, acquired and settled; of many calls at
+once, one suspension and one resumption are for all."""
 CONSTANT = 10
 
 

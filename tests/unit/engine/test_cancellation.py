@@ -333,6 +333,8 @@ def test_a_timeout_that_is_reached_interrupts_the_step():
     world.answer()
     assert world.alarm == T0 + 5000
     world.step(now=T0 + 5000)
+    assert world.canceled == []
+    world.answer("root:1")  # it was reached, and that is recorded
     assert world.canceled == ["root:2"]
     world.play()
     assert world.result == "timed out"
@@ -349,6 +351,7 @@ def test_a_timeout_that_was_reached_is_reached_in_every_replay_even_if_the_step_
     world.start()
     world.answer()
     world.step(now=T0 + 5000)
+    world.answer("root:1")
     if late:
         world.apply(world.writes["root:3"])
     other = world.again(now=T0 + 6000)
@@ -413,6 +416,7 @@ def test_asyncio_sleep_is_durable():
     world.answer()
     assert world.awaiting == ("root:1",)
     world.resume(now=T0 + 3_600_000)
+    world.answer()
     assert world.result == 3600
 
 

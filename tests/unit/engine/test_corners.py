@@ -104,6 +104,7 @@ def test_alarms_of_canceled_timers_do_not_pile_up():
     world.play()
     assert len(world.execution._alarms) < 150
     world.resume(now=T0 + 2_000_000)
+    world.answer()
     assert world.result == "up"
 
 
@@ -297,6 +298,7 @@ def test_a_handle_that_nobody_waits_for_any_more_when_it_is_durable():
     world.start()
     world.answer("root:1")  # the timer; the step's creation stays under way
     world.step(now=T0 + 1000)
+    world.answer("root:1")
     world.answer("root:2")
     world.play()
     assert world.result == "late"

@@ -299,6 +299,7 @@ def test_two_timers_that_are_due_at_once_fire_in_the_order_of_their_instants():
     world.start()
     world.answer()
     world.step(now=T0 + 60_000)
+    world.answer()
     assert world.result == [1, 2, 3]
 
 
@@ -328,6 +329,7 @@ def test_a_timer_and_a_result_in_one_millisecond_are_heard_in_the_same_order_by_
             world.now = T0 + 1000
         else:
             world.step()
+            world.answer()
             world.step(event)
         world.play()
         again = world.again()
@@ -429,7 +431,8 @@ def test_what_was_watched_in_one_attempt_is_watched_in_the_next():
     for what in ["s:root:2", "w:root:2", "w:root:3"]:
         world.happen(what)
     world.resume(now=T0 + 1000)
-    world.answer()
+    world.answer("root:3")
+    world.answer("root:4")
     assert "root:4" in world.steps
     assert world.watched == {"root:1"}
 

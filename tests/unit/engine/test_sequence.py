@@ -337,7 +337,7 @@ def test_a_timer_goes_to_a_target_where_the_store_wants_that():
     assert world.writes["root:1"].tags[Tag.TARGET] == "poll://any@default"
 
 
-def test_a_timer_that_is_due_when_the_execution_is_stepped_needs_no_news():
+def test_a_timer_that_is_due_when_the_execution_is_stepped_is_settled_and_heard_of_when_that_is_recorded():
     async def flow(ctx: Context) -> str:
         await ctx.sleep(1)
         return "up"
@@ -347,8 +347,31 @@ def test_a_timer_that_is_due_when_the_execution_is_stepped_needs_no_news():
     world.answer()
     world.step(now=T0 + 999)
     assert isinstance(world.end, do.Suspend)
-    world.step(now=T0 + 1000)
+    (settles,) = world.step(now=T0 + 1000)
+    assert settles == do.Write(PromiseSettle("root:1", PromiseState.RESOLVED))
+    world.answer()
     assert world.result == "up"
+
+
+@pytest.mark.parametrize("hot", [True, False])
+def test_a_sleep_that_somebody_cancels_beside_a_running_step_is_canceled_for_all_who_hear_of_it(hot):
+    async def flow(ctx: Context) -> int:
+        slow = ctx.run(double, 1)
+        try:
+            await ctx.sleep(1)
+        except PromiseCanceled:
+            return await ctx.run(double, 21)
+        return await slow
+
+    world = World(flow)
+    world.start()
+    world.answer()
+    world.settle("root:2", state=PromiseState.REJECTED_CANCELED)  # nobody tells of it: the task is held
+    world.step(now=T0 + 1000)
+    if not hot:
+        world = world.again()
+    world.play()
+    assert world.result == 42
 
 
 def test_a_sleep_of_nothing_is_settled_when_it_is_made():

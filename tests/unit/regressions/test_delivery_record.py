@@ -76,7 +76,7 @@ def test_a_delivery_is_not_forgotten_when_the_write_that_carried_it_came_too_lat
 
     # The timer is heard of first: news of the remote result, which settled before it, is late. The workflow
     # acts on it by canceling the other timer, and is late with that.
-    cancels = first.step([], 105)
+    cancels = first.step(stored.write(first.step([], 105), 105), 105)
     assert [one.action.id for one in cancels if isinstance(one, do.Write)] == ["o:3"]
     first.step(stored.write(cancels, 107), 107)
     stored.write(first.step([do.PromiseKnown(stored["o:1"])], 108), 108)

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from resonate import Context, Exponential, Info, Never, Resonate, UsageError
+from resonate import Context, Exponential, Info, Never, PromiseTimedOut, Resonate, UsageError
 from resonate.testing.simulation import (
     Chance,
     Fault,
@@ -361,3 +361,74 @@ def test_workers_have_what_a_client_has():
     app.set_dependency("two", 2)
     assert simulate(outer, 4, app=app, seeds=10).result == 8
     assert simulate(outer, 4, app=app, seeds=3, dependencies={"two": 3}).result == 12
+
+
+# ---------------------------------------------------------------- what is right, and looks wrong
+
+
+async def waits_long() -> str:
+    await asyncio.sleep(30)
+    return "x"
+
+
+async def far_away(ctx: Context) -> str:
+    await ctx.sleep(30)
+    return "far"
+
+
+async def at_once() -> str:
+    return "1"
+
+
+async def a_step_passes_its_deadline(ctx: Context) -> str:
+    try:
+        return await ctx.options(timeout=5).run(waits_long)
+    except PromiseTimedOut:
+        return "late"
+
+
+async def a_remote_call_is_given_up(ctx: Context) -> str:
+    try:
+        async with asyncio.timeout(5):
+            return await ctx.rpc(far_away)
+    except TimeoutError:
+        return "late"
+
+
+async def a_loser_is_canceled_while_its_result_is_recorded(ctx: Context) -> str:
+    async def flag() -> str:
+        await ctx.now()
+        return "1"
+
+    return await ctx.race(ctx.run(at_once), flag(), ctx.run(at_once))
+
+
+async def a_workflow_with_a_deadline_waits_for_a_lock(ctx: Context) -> str:
+    lock = asyncio.Lock()
+
+    async def holds() -> None:
+        async with lock:
+            await ctx.sleep(2)
+
+    async def waits(ctx: Context) -> str:
+        async with lock:
+            return "got"
+
+    task = asyncio.create_task(holds())
+    await asyncio.sleep(0)
+    got = await ctx.options(timeout=3600).run(waits)
+    await task
+    return got
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        a_step_passes_its_deadline,
+        a_remote_call_is_given_up,
+        a_loser_is_canceled_while_its_result_is_recorded,
+        a_workflow_with_a_deadline_waits_for_a_lock,
+    ],
+)
+def test_a_workflow_that_does_nothing_wrong_is_not_blamed(fn):
+    assert simulate(fn, register=(far_away,), seeds=20, faults="", shrinks=False).runs == 20

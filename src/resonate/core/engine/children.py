@@ -81,6 +81,7 @@ class Change(_Quick):
 
 ASKED: Final = Phase.ASKED
 OPEN: Final = Phase.OPEN
+SETTLING: Final = Phase.SETTLING
 SETTLED: Final = Phase.SETTLED
 
 CREATED: Final = Change.CREATED
@@ -186,6 +187,7 @@ class Child:
         "param",
         "phase",
         "record",
+        "recording",
         "result",
         "retry",
         "returns",
@@ -229,6 +231,7 @@ class Child:
         self.handle: TimerHandle | None = None
         self.convert: Callable[[PromiseRecord], object] | None = None
         self.running: Any = None
+        self.recording = False  # abandoned while what came of it is being recorded: its end is yet to be reported
         self.watched = 0  # the task version under which somebody tells when it settles
         self.awaited = 0
         self.written: str | None = None

@@ -39,6 +39,7 @@ from resonate.core.engine.children import (
     RECORD,
     SETTLED,
     SETTLES,
+    SETTLING,
     STEP,
     TIMER,
     Child,
@@ -124,6 +125,11 @@ def settled_at(record: PromiseRecord) -> int:
     return record.timeout_at if record.settled_at is None else record.settled_at
 
 
+def heard_at(child: Child, record: PromiseRecord) -> int:
+    """Return the instant to which a child's result moves its workflow's time, also where it is heard of in a replay."""
+    return record.created_at if child.role in KNOWN_BY_CREATION else settled_at(record)
+
+
 class Execution:
     """See the module's text.
 
@@ -161,7 +167,7 @@ class Execution:
         self._place = Place.of(promise, dialect)
         self._observe = env.observe
         self.now = promise.created_at
-        self.loop = DurableLoop(self, promise.created_at)  # type: ignore[abstract]  # its refusals are set in a loop
+        self.loop = DurableLoop(self)  # type: ignore[abstract]  # its refusals are set in a loop
         self.deliveries = Deliveries()
         self._history: dict[str, PromiseRecord] = {}
         self._children: dict[str, Child] = {}  # asked for, not delivered, not abandoned
@@ -199,7 +205,7 @@ class Execution:
         self._ended = self._dead = False
         self._refusals = 0
         self.replaying = False
-        self._root = Scope(id=promise.id, function=function, timeout_at=promise.timeout_at)
+        self._root = Scope(id=promise.id, function=function, now=promise.created_at, timeout_at=promise.timeout_at)
         self._branch = Branch(promise.id, self._root, self._separator)
         self._learn(history)
 
@@ -230,9 +236,8 @@ class Execution:
                     self._write_refused(event.id, event.error)
                 case _:
                     assert_never(event)
-        if self._alarms and self._alarms[0][0] <= now:
-            self._fire_due_timers()
-        if redirected and self._offers == offers and not self.env.dialect.delta_preload:
+        asks = bool(self._alarms) and self._alarms[0][0] <= now and self._fire_due_timers()
+        if redirected and not asks and self._offers == offers and not self.env.dialect.delta_preload:
             self._look_at_what_is_open(NEVER)
         return self._turn()
 
@@ -258,8 +263,8 @@ class Execution:
         offers = self._offers
         for record in news:
             self._promise_known(record)
-        self._fire_due_timers()
-        if self._offers == offers and not self.env.dialect.delta_preload:
+        asks = self._fire_due_timers()
+        if not asks and self._offers == offers and not self.env.dialect.delta_preload:
             if self._outside.is_wide:
                 self._lingers_until = now + LINGER_MS
             else:
@@ -343,8 +348,8 @@ class Execution:
             msg = f"The id {child_id} is already in use in this workflow."
             raise UsageError(msg, hint="Give each call an id of its own, or none.", execution=self.id)
         if role is TIMER and identity.kind is Kind.SLEEP and child_id not in self._history:
-            found = self._recall.may_find(child_id)  # then it was found to be short enough when it was asked for
-            self._check_wakes(scope, timeout_ms or 0, round(self.loop.time() * 1000) if found else self.now)
+            # In a replay it may have been found to be short enough before, and then been taken back or not looked for.
+            self._check_wakes(scope, timeout_ms or 0, scope.now if self.replaying else self.now)
         self._children[child_id] = child
         self._tokens[child.suffix] = child
         scope.children[child_id] = child
@@ -528,6 +533,9 @@ class Execution:
             return
         if phase is OPEN and child.role in OWNED:
             self._cancel_open(child)
+        elif phase is SETTLING and child.role in LOCAL:
+            child.recording = True
+            self._abandoned[child.id] = child
         else:
             self._owes_no_more(child)
 
@@ -610,6 +618,8 @@ class Execution:
             return
         if record.state is not PENDING or child.role not in OWNED:
             self._abandoned.pop(record.id)
+            if child.recording:
+                self._emit(trace.Return, child.id, record.state)
             self._owes_no_more(child)
         elif child.running is None:  # created after all, after it was abandoned
             self._abandoned.pop(record.id)
@@ -738,7 +748,7 @@ class Execution:
     def _run_workflow(self, child: Child, record: PromiseRecord) -> None:
         function = child.function
         assert function is not None
-        scope = Scope(id=child.id, function=function, timeout_at=record.timeout_at, child=child)
+        scope = Scope(id=child.id, function=function, now=record.created_at, timeout_at=record.timeout_at, child=child)
         child.running = scope
         call = child.call or self._read_call(child, function, record)
         if call is None:
@@ -800,6 +810,8 @@ class Execution:
         if child is None:
             child = self._abandoned.pop(child_id, None)
             if child is not None:
+                if child.recording:
+                    self._emit(trace.Return, child.id, PromiseState.REJECTED)
                 self._owes_no_more(child)
             return
         if child.phase is not ASKED:
@@ -862,41 +874,39 @@ class Execution:
 
     # ------------------------------------------------------------ turns
 
-    def _fire_due_timers(self) -> None:
-        """Read timers and steps that are pending as the store would: settled at their deadline, once it has passed."""
-        by = max(self.now, self._rung)
+    def _fire_due_timers(self) -> bool:
+        """See to timers and to what runs here, once their deadlines have passed. How they ended is the store's word.
+
+        Return whether it is asked for that: what has brought this execution back is likely to be among it.
+        """
+        by, asks = max(self.now, self._rung), False
         while self._alarms and self._alarms[0][0] <= by:
-            due, child_id = heappop(self._alarms)
+            _, child_id = heappop(self._alarms)
             child = self._children.get(child_id)
             if child is None or child.phase is not OPEN or child.record is None:
                 continue
+            asks = True
             if child.role in LOCAL:
                 self._out_of_time(child)
             elif child.role is Role.PROMISE:  # asking makes the store see to it; whether it is late is the store's word
                 self._looks[child_id] = None
                 heappush(self._alarms, (by + AGAIN_MS, child_id))  # later than `by`, or this would never end
-            else:
-                rung = PromiseRecord(
-                    id=child_id,
-                    state=RESOLVED,
-                    param=child.record.param,
-                    tags=child.record.tags,
-                    timeout_at=due,
-                    created_at=child.record.created_at,
-                    settled_at=due,
-                )
-                if self._reports is not None:
-                    self._reports.learn(rung)
-                self._settled(child, rung)
+            else:  # others may have settled it before, and its store may not have looked at it yet
+                child.move(FINISHED)
+                self._settle(child, RESOLVED, NO_VALUE)
+        return asks
 
     def _out_of_time(self, child: Child) -> None:
         """Stop what runs here past its deadline. The store has the last word on how it ended."""
-        self._overtaken(child)
         if child.role is STEP:
+            self._overtaken(child)
             self._running.discard(child.id)
             child.move(FINISHED)
             late = PromiseTimedOut(f"The step {child.id} passed its deadline.", step=child.id)
             self._settle(child, PromiseState.REJECTED, self._encode_error(child.id, late))
+        else:
+            child.running.late = True
+            self._overtaken(child)
 
     def _turn(self) -> list[do.Command]:
         idle = self.loop.run_until_idle(MANY_CALLBACKS)
@@ -940,7 +950,7 @@ class Execution:
         if expected.endswith("!"):
             self._deliver(child.record.created_at, child, ACK)
         else:
-            self._deliver(settled_at(child.record), child, RESULT)
+            self._deliver(heard_at(child, child.record), child, RESULT)
         return True
 
     def _spins(self) -> None:
@@ -995,7 +1005,7 @@ class Execution:
         self.deliveries.delivered(token, free=len(self._children) + len(self._lingering) == 1)
         self._known_tokens.discard(token)
         del self._tokens[token]
-        self.loop.move_to(instant)
+        child.scope.now = max(child.scope.now, instant)
         if what is ACK:
             assert child.acknowledged is not None
             if not child.acknowledged.done():
@@ -1004,6 +1014,9 @@ class Execution:
             return
         child.move(DELIVERS)
         self._no_longer_live(child)
+        scope: Scope = child.scope
+        if instant >= scope.timeout_at and scope.child is not None and not (scope.over or scope.canceled):
+            self._out_of_time(scope.child)  # by the store's clock, which a replay sees too: no result came in time
         self._hand_over(child)
         self._owes_no_more(child)
 
@@ -1117,6 +1130,8 @@ class Execution:
                 error = failed
             else:
                 return RESOLVED, value
+        if isinstance(error, CancelledError) and scope.late:
+            error = PromiseTimedOut(f"The workflow {scope.id} passed its deadline.", step=scope.id)
         state = PromiseState.REJECTED_CANCELED if isinstance(error, CancelledError) else PromiseState.REJECTED
         return state, self._encode_error(scope.id, error)
 
@@ -1176,6 +1191,11 @@ class Execution:
         """Ask for what may have settled, of a store that said that something has, and not what."""
         for promise_id in self._outside.to_look_at(horizon):
             self._looks[promise_id] = None
+        late = self._late()
+        if late is not None and self._rung < late[0] <= horizon:
+            waker = self._waker_of(late[1])
+            if waker in self._wakers:
+                self._looks[waker] = None
 
     def _is_watched(self) -> bool:
         """Say whether `_watch` has nothing to do, as where step follows step: it will be woken early enough."""
@@ -1229,7 +1249,7 @@ class Execution:
         awaiting = self._outside.to_name(remembered=dialect.keeps_resumes and not dialect.loses_answers)
         late = self._late()
         if late is not None:
-            waker = ids.child(late[1], 0, self._separator)
+            waker = self._waker_of(late[1])
             if waker not in self._wakers:
                 self._wake_at(late[0], waker, late[1])
                 out.extend(self._writes.send())
@@ -1249,6 +1269,9 @@ class Execution:
         if limited is not None and not is_woken(limited[1]):
             found.append((limited[0], limited[1].id))
         return min((one for one in found if one[0] < self.promise.timeout_at), default=None)
+
+    def _waker_of(self, promise_id: str) -> str:
+        return ids.child(promise_id, 0, self._separator)
 
     def _wake_at(self, instant: int, waker: str, promise_id: str) -> None:
         """Ask for a timer that brings this execution back when a deadline passes that the store does not enforce."""

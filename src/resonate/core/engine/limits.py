@@ -50,8 +50,10 @@ def is_woken(limited: Child) -> bool:
     """
     scopes: list[Scope] = [limited.running]
     for scope in scopes:  # it grows
-        pending = [child for child in scope.children.values() if child.phase is OPEN]
-        if any(child.role is not Role.WORKFLOW for child in pending):
-            return True
-        scopes += [child.running for child in pending]
+        for child in scope.children.values():
+            if child.phase is not OPEN:
+                continue
+            if child.role is not Role.WORKFLOW:
+                return True
+            scopes.append(child.running)
     return False

@@ -2,7 +2,8 @@
 
 Law 1: nothing here waits; `run_until_idle` returns when no callback is ready.
 Law 2: callbacks run in the order they were asked for; nothing else decides an order.
-Law 3: time is logical: it stands still during a turn and is moved by the host from one recorded instant to the next.
+Law 3: time is logical, and each workflow's own: it stands still during a turn and is moved by the host from one
+    recorded instant to the next.
 Law 4: what would leave the loop raises `DeterminismError`, naming the call and the cure.
 Law 5: a closed loop runs no more callbacks; what is still suspended on it is closed, never resumed.
 Law 6: a set of its tasks and futures (`asyncio.wait` gives such) has the same order in every replay and process: they
@@ -48,7 +49,7 @@ class Branch:
 
     Args:
         id: the id that this branch's own ids are children of.
-        scope: what the branch belongs to (the host's business).
+        scope: what the branch belongs to (the host's business, but for its `now`, the logical time in epoch ms).
         separator: stands between origin and lineage.
     """
 
@@ -231,12 +232,11 @@ class DurableLoop(asyncio.AbstractEventLoop):
 
     Args:
         host: is told of timers and of tasks that end.
-        now: the first logical instant, in epoch ms.
     """
 
-    def __init__(self, host: Host, now: int) -> None:
+    def __init__(self, host: Host) -> None:
         self._host = host
-        self._now = now
+        self._first: Branch | None = None
         self._ready: deque[asyncio.Handle] = deque()
         self._tasks: dict[Any, dict[GuardedCoroutine[Any], asyncio.Task[Any]]] = {}  # by scope
         self._closed = False
@@ -279,14 +279,11 @@ class DurableLoop(asyncio.AbstractEventLoop):
         """Stop for good after the callback that runs now."""
         self._halted = True
 
-    def move_to(self, instant: int) -> None:
-        """Move logical time forward to `instant` (epoch ms); an earlier one leaves it where it is."""
-        self._now = max(self._now, instant)
-
     def spawn(
         self, body: Coroutine[Any, Any, T], branch: Branch, enter: Callable[[], None] | None = None
     ) -> asyncio.Task[T]:
         """Start a task that counts its ids on `branch`, in a context of its own, which `enter` may set up."""
+        self._first = self._first or branch
         context = Context()
         context.run(_branch.set, branch)
         if enter is not None:
@@ -328,8 +325,12 @@ class DurableLoop(asyncio.AbstractEventLoop):
             self._host.timer_canceled(handle)
 
     def time(self) -> float:
-        """Return the logical instant, in seconds since the epoch."""
-        return self._now / 1000
+        """Return the logical instant of the workflow that asks, in seconds since the epoch.
+
+        Each has a time of its own: what one hears of says nothing of when another, beside it or within it, hears of it.
+        """
+        branch = _branch.get(None) or self._first  # the root's, in a context that the workflow has emptied
+        return 0.0 if branch is None else float(branch.scope.now / 1000)
 
     def create_future(self) -> asyncio.Future[Any]:
         """Make a future of this loop."""

@@ -27,6 +27,7 @@ class Scope:
 
     `child` is None for the root. `tasks` counts live tasks, `owed` the children that Law 1 waits for, `live` those of
     them that the workflow has neither heard of nor abandoned: unlike `owed`, it follows from what it heard of alone.
+    `now` is its logical time (epoch ms): when it was asked for, and then that of the latest event that it has heard of.
     """
 
     __slots__ = (
@@ -40,9 +41,11 @@ class Scope:
         "finished",
         "function",
         "id",
+        "late",
         "live",
         "local_tags",
         "logger",
+        "now",
         "outcome",
         "over",
         "owed",
@@ -50,9 +53,10 @@ class Scope:
         "timeout_at",
     )
 
-    def __init__(self, *, id: str, function: Function, timeout_at: int, child: Child | None = None) -> None:
+    def __init__(self, *, id: str, function: Function, now: int, timeout_at: int, child: Child | None = None) -> None:
         self.id = id
         self.function = function
+        self.now = now
         self.timeout_at = timeout_at
         self.child = child
         self.body: Any = None
@@ -67,6 +71,7 @@ class Scope:
         self.over = False
         self.finished = False
         self.canceled = False
+        self.late = False  # canceled because its deadline has passed
         self.outcome: object = None
         self.error: BaseException | None = None
         self.failures: Failures | None = None

@@ -144,12 +144,21 @@ class Ledger:
         """Check that what an execution has started has come to its end when it has, but for what others settle."""
         for id, promise in self.model.promises.items():
             record = promise.record
-            if record.tags.get(Tag.TIMER) == "true" and record.timeout_at < now + SKEW_MS:
-                continue  # the worker's clock is ahead: to it, this one has rung
+            if record.state is not PromiseState.PENDING or not ids.is_below(id, execution):
+                continue
+            if record.timeout_at < now + SKEW_MS:
+                continue  # settled to all who read it; or the worker's clock is ahead, and to it this one is
             theirs = Tag.TARGET in record.tags or record.tags.get(Tag.EXTERNAL) == "true"
-            if record.state is PromiseState.PENDING and not theirs and ids.is_below(id, execution):
+            if not (theirs or ids.is_own(execution, id) or self._is_anothers(id, execution)):
                 text = f"{execution} has come to its end, and {id}, which it has started, has not"
                 self.report(Finding("nothing outlives its workflow", text))
+
+    def _is_anothers(self, id: str, execution: str) -> bool:
+        """Say whether what lies below an execution was started by a remote call of its, which may outlive it."""
+        return any(
+            Tag.TARGET in promise.record.tags and ids.is_below(id, other) and ids.is_below(other, execution)
+            for other, promise in self.model.promises.items()
+        )
 
     def _touched(self, effects: Iterable[Effect]) -> tuple[str, ...]:
         """Return the ids of what the effects write, and of what that is tied to."""
