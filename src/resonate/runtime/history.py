@@ -30,12 +30,15 @@ class History:
 
 
 async def history_of(store: Store, claim: ClaimReply) -> History:
-    """Return what has to be known before the execution of `claim` is replayed. Raise `StoreError`."""
+    """Return what has to be known before the execution of `claim` is replayed. Raise `StoreError`.
+
+    Where it is not all there is, the first that was asked for is in it: it says which code did so.
+    """
     if store.dialect.whole_preload or claim.task.version <= 1:
         return History(claim.preload)
     if store.dialect.searches:
         return History(await _all(store, claim.promise.id))
-    return History(await _stretches(store, claim.promise.id), whole=False)
+    return History(await _beginning(store, claim.promise.id), whole=False)
 
 
 async def _all(store: Store, execution_id: str) -> tuple[PromiseRecord, ...]:
@@ -57,20 +60,30 @@ async def _all(store: Store, execution_id: str) -> tuple[PromiseRecord, ...]:
             return tuple(found)
 
 
-async def _stretches(store: Store, execution_id: str) -> tuple[PromiseRecord, ...]:
-    """Get the promises that carry the record of deliveries: they are counted, without a gap."""
-    parent = ids.child(execution_id, 0, store.dialect.separator)
+async def _beginning(store: Store, execution_id: str) -> tuple[PromiseRecord, ...]:
+    """Get the promises that carry the record of deliveries: they are counted, without a gap. And what was asked first.
+
+    That is the first call of the workflow's own task, or of the first task that it has started.
+    """
+    separator = store.dialect.separator
+    parent = ids.child(execution_id, 0, separator)
+    first = ids.child(execution_id, 1, separator)
+    begun: list[PromiseRecord] = []
     found: list[PromiseRecord] = []
+    asked = [first, ids.child(first, 1, separator)]
     size = FIRST
     while True:
         numbers = range(len(found) + 1, len(found) + size + 1)
-        asked = [PromiseGet(ids.child(parent, number, store.dialect.separator)) for number in numbers]
-        for reply in await store.send_all(asked):
+        others = len(asked)
+        asked += [ids.child(parent, number, separator) for number in numbers]
+        for place, reply in enumerate(await store.send_all([PromiseGet(promise_id) for promise_id in asked])):
             match reply:
                 case PromiseReply(promise=promise):
-                    found.append(promise)
+                    (begun if place < others else found).append(promise)
                 case StoreError():
                     raise reply
+                case _ if place >= others:
+                    return (*begun, *found)
                 case _:
-                    return tuple(found)
-        size = min(2 * size, MOST)
+                    pass
+        asked, size = [], min(2 * size, MOST)

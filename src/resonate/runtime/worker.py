@@ -31,7 +31,7 @@ from resonate.core.batches import batches
 from resonate.core.engine.context import Context
 from resonate.core.engine.environment import Environment
 from resonate.core.engine.execution import Execution
-from resonate.core.engine.identity import CALL
+from resonate.core.engine.identity import CALL, code_of
 from resonate.core.engine.reports import signed
 from resonate.core.engine.step_execution import StepExecution
 from resonate.core.function import FunctionKind, check_call
@@ -48,7 +48,7 @@ from resonate.core.protocol.requests import (
     TaskRelease,
     TaskReply,
 )
-from resonate.core.values import Call, Signature, place_of_param
+from resonate.core.values import UNTYPED, Call, Signature, place_of_param
 from resonate.errors import (
     AuthError,
     DecodingError,
@@ -67,7 +67,7 @@ from resonate.runtime.alarms import Alarm
 from resonate.runtime.continuations import Continuations, Parked
 from resonate.runtime.driver import Driver, Fulfilled, Lost, Stopped, Suspended, Tools
 from resonate.runtime.eager import begin, turn
-from resonate.runtime.history import history_of
+from resonate.runtime.history import History, history_of
 from resonate.runtime.lease import LeaseKeeper
 
 P = ParamSpec("P")
@@ -543,15 +543,20 @@ class Worker:
         wanted: list[tuple[str, int | None]] = []
 
         def signature_of(name: str, version: int | None) -> Signature:
-            wanted.append((name, version))
-            return self._env.registry.get(name, version).signature
+            wanted.append((name, version or begun_by))
+            return self._env.registry.get(*wanted[-1]).signature
 
+        history: History | None = None
+        begun_by: int | None = None
         try:
             if call is not None:
                 function = self._env.registry.get(call.func, call.version)
             else:
+                if claim.task.version > 1 and self._names_no_version(promise):
+                    history = await history_of(self._tools.store, claim)
+                    begun_by = code_of(history.records)
                 call = self._env.codec.decode_call(promise.param, signature_of, at=place_of_param(promise))
-                function = self._env.registry.get(call.func, call.version)
+                function = self._env.registry.get(call.func, call.version or begun_by)
                 check_call(function, call.args, call.kwargs)
         except FunctionNotRegistered as error:
             self._not_registered(promise.id, wanted, error)
@@ -562,7 +567,7 @@ class Worker:
             return None
         except (DecodingError, UsageError) as error:
             error.execution = error.step = promise.id
-            if claim.task.version > 1 and (await history_of(self._tools.store, claim)).records:
+            if claim.task.version > 1 and (history or await history_of(self._tools.store, claim)).records:
                 error.hint = (
                     "Code that it fitted has begun it: restore the types, or give new fields defaults. It is kept."
                 )
@@ -572,12 +577,26 @@ class Worker:
             return None
         if function.kind is FunctionKind.STEP:
             return StepExecution(self._env, promise, function, call)
-        history = await history_of(self._tools.store, claim)
+        if history is None:
+            history = await history_of(self._tools.store, claim)
         if claim.task.version > 1:
             self._report(trace.Replayed, promise.id, len(history.records))
         return Execution(
             self._env, Context, promise, function, call, history.records, claim.task.version, whole=history.whole
         )
+
+    def _names_no_version(self, promise: PromiseRecord) -> bool:
+        """Say whether a promise's call is of a function by its name alone. Raise what the codec raises."""
+        named: list[int | None] = []
+
+        def signature_of(name: str, version: int | None) -> Signature:
+            del name
+            named.append(version)
+            return UNTYPED
+
+        with suppress(DecodingError):  # as values of no type; read by its types, it may well be
+            self._env.codec.decode_call(promise.param, signature_of, at=place_of_param(promise))
+        return named == [None]
 
     def _not_registered(self, task_id: str, wanted: list[tuple[str, int | None]], error: ResonateError) -> None:
         self._count_hold(task_id, error)

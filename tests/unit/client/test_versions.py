@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import pytest
+
 from resonate import Context, Info
+from resonate.testing import Harness
+from resonate.testing.replaying import Agreement, replay
 
 
 async def checkout(ctx: Context) -> str:
@@ -99,3 +103,119 @@ async def test_a_step_knows_its_version(client):
         return [info.function, info.version]
 
     assert await client.run("a", which) == ["which", 3]
+
+
+# ---------------------------------------------------------------- started by a name alone
+
+
+def first() -> str:
+    return "first"
+
+
+def second() -> str:
+    return "second"
+
+
+async def one_step(ctx: Context) -> str:
+    done = await ctx.run(first)
+    await ctx.sleep(3600)
+    return f"{done}, old {ctx.info.version}"
+
+
+async def two_steps(ctx: Context) -> str:
+    await ctx.run(second)
+    await ctx.run(second)
+    await ctx.sleep(3600)
+    return f"new {ctx.info.version}"
+
+
+async def begins_in_a_task(ctx: Context) -> str:
+    async def task() -> str:
+        return await ctx.run(first)
+
+    done = await asyncio.create_task(task())
+    await ctx.sleep(3600)
+    return f"{done}, old {ctx.info.version}"
+
+
+async def calls_it(ctx: Context) -> str:
+    return await ctx.rpc("order")
+
+
+async def runs_it(ctx: Context) -> str:
+    return await ctx.run("order")
+
+
+def worker(harness, *versions):
+    client = harness.client(group="shop")
+    for number, fn in enumerate(versions, 1):
+        client.register(fn, name="order", version=number)
+    client.register(calls_it)
+    client.register(runs_it)
+    return client
+
+
+@pytest.mark.parametrize("old", [one_step, begins_in_a_task])
+@pytest.mark.parametrize("how", ["rpc", "ctx.rpc", "ctx.run", "schedule"])
+async def test_what_was_started_by_a_name_goes_on_with_the_version_that_began_it(harness, how, old):
+    desk = await harness.open(harness.client(group="desk"))
+    one = await harness.open(worker(harness, old))
+    started = "o"
+    if how == "rpc":
+        await desk.options(target="shop").begin_rpc("o", "order")
+    elif how == "schedule":
+        await one.schedule("s", "* * * * *", "order")
+        await harness.clock.advance(timedelta(seconds=61))
+        started = "s-1735689660000"
+        await one.schedules.delete("s")
+    else:
+        await one.begin_run("o", calls_it if how == "ctx.rpc" else runs_it)
+    await harness.clock.advance(timedelta(seconds=30))
+    await harness.crash(one)
+    await harness.open(worker(harness, old, two_steps))
+    await harness.clock.advance(timedelta(hours=2))
+    handle = desk.get(started)
+    assert await handle.done(), "it is stuck"
+    assert await handle.result() == "first, old 1"
+    assert await desk.options(target="shop").rpc("later", "order") == "new 2"
+
+
+async def test_a_worker_without_the_version_that_began_it_leaves_it_to_one_that_has_it(harness):
+    desk = await harness.open(harness.client(group="desk"))
+    new = await harness.open(worker(harness, one_step, two_steps))
+    await desk.options(target="shop").begin_rpc("o", "order")
+    await harness.clock.advance(timedelta(seconds=30))
+    await harness.crash(new)
+    old = await harness.open(worker(harness, one_step))
+    await harness.clock.advance(timedelta(hours=2))
+    assert not await desk.get("o").done()
+    await harness.crash(old)
+    await harness.open(worker(harness, one_step, two_steps))
+    assert await desk.get("o").result() == "new 2"
+
+
+async def test_what_runs_within_and_is_no_longer_here_in_its_version_stops_the_execution(harness):
+    one = await harness.open(worker(harness, one_step))
+    await one.begin_run("o", runs_it)
+    await harness.clock.advance(timedelta(seconds=30))
+    await harness.crash(one)
+    two = harness.client(group="shop")
+    two.register(two_steps, name="order", version=2)
+    two.register(runs_it)
+    await harness.open(two)
+    await harness.clock.advance(timedelta(hours=2))
+    assert not await two.get("o").done()
+    await harness.crash(two)
+    three = await harness.open(worker(harness, one_step, two_steps))
+    assert await three.get("o").result() == "first, old 1"
+
+
+async def test_a_recording_is_replayed_by_the_version_that_began_it():
+    async with Harness() as harness:
+        desk = await harness.open(harness.client(group="desk"))
+        await harness.open(worker(harness, one_step))
+        await desk.options(target="shop").begin_rpc("o", "order")
+        await harness.clock.advance(timedelta(seconds=30))
+        recording = await desk.record("o")
+        verdict = replay(recording, worker(harness, one_step, two_steps))
+    assert verdict.agreement is Agreement.SO_FAR, str(verdict)

@@ -177,6 +177,7 @@ class Child:
         "__weakref__",
         "acknowledged",
         "awaited",
+        "by_name",
         "call",
         "convert",
         "function",
@@ -220,6 +221,7 @@ class Child:
         self.function = function
         self.retry = retry
         self.returns = returns
+        self.by_name = False  # of the latest version, whichever that is
         self.phase: Phase = ASKED
         self.record: PromiseRecord | None = None
         self.param = NO_VALUE  # as it is asked for, until the store has it

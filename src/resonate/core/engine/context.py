@@ -488,6 +488,7 @@ class Context:
             function=function,
             retry=chosen.retry,
             returns=function.signature.returns,
+            by_name=isinstance(fn, str) and chosen.version is None,
         )
 
     def _rpc(self, fn: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: Any) -> Child:

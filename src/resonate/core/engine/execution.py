@@ -21,6 +21,8 @@ from functools import partial
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, Final, ParamSpec, assert_never
 
+from attrs import evolve
+
 from resonate.core import ids, trace
 from resonate.core.engine import commands as do
 from resonate.core.engine.bodies import body_of
@@ -47,7 +49,7 @@ from resonate.core.engine.children import (
     Role,
 )
 from resonate.core.engine.deliveries import HEADER, Deliveries
-from resonate.core.engine.identity import CALLER, Identity, Kind, fingerprint
+from resonate.core.engine.identity import CALL, CALLER, CODE, Identity, Kind, fingerprint
 from resonate.core.engine.limits import Limits, is_woken
 from resonate.core.engine.loop import (
     Branch,
@@ -79,7 +81,7 @@ from resonate.core.protocol.records import (
     Value,
 )
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
-from resonate.core.registry import Function
+from resonate.core.registry import Function, FunctionKind
 from resonate.core.sameness import same_call
 from resonate.core.values import is_plain, is_plain_call, place_of_param, recorded_call
 from resonate.errors import (
@@ -87,6 +89,7 @@ from resonate.errors import (
     CodecError,
     Conflict,
     EngineBug,
+    FunctionNotRegistered,
     NotReadableHere,
     PromiseTimedOut,
     ResonateError,
@@ -162,6 +165,7 @@ class Execution:
         self.id = promise.id
         self.promise = promise
         self.function, self.call, self.version = function, call, version
+        self._code = str(function.version) if call.version is None else None  # to be said by what this asks for
         dialect = env.dialect
         self._separator, self._stem = dialect.separator, ids.below(promise.id, dialect.separator)
         self._place = Place.of(promise, dialect)
@@ -314,11 +318,12 @@ class Execution:
         convert: Any = None,
         signature: Signature | None = None,
         call: Call | None = None,
+        by_name: bool = False,
     ) -> Child:
         """Make the child for a durable call: found in the history, or asked for.
 
         Its id is `id`, which `draw_id` gave, or the next one of the task that calls; `signature` has the types of the
-        `call` that `param` says.
+        `call` that `param` says; `by_name` says that the function was looked up by its name alone.
         """
         child_id = self.draw_id() if id is None else id
         child = Child(
@@ -332,6 +337,7 @@ class Execution:
             returns=returns,
         )
         child.convert = convert
+        child.by_name = by_name
         child.param = param
         child.signature = signature
         if call is not None and signature is not None and is_plain_call(call, signature, self.env.plain):
@@ -422,6 +428,8 @@ class Execution:
 
     def _create(self, child: Child, param: Value, timeout_ms: int | None, tags: Mapping[str, str] | None) -> None:
         tagged = tags_of(child, self._place, tags)
+        if self._code is not None:
+            param = Value({**param.headers, CODE: self._code}, param.data)
         if self.env.carried is not None and child.role in TOLD_OF:
             param = Value({**param.headers, **self.env.carried(self.promise, child.scope.id)}, param.data)
         if child.role is TIMER and self.env.dialect.targeted_timers:
@@ -661,6 +669,11 @@ class Execution:
 
         It is the same one if only the bytes of its arguments differ, as those of another codec or key do.
         """
+        try:
+            self._turn_to_the_recorded_version(child, record)
+        except FunctionNotRegistered as error:
+            self._stop(error)
+            return True
         same = child.identity.same_call(record, same_args=True)
         try:
             same = (
@@ -690,6 +703,19 @@ class Execution:
         else:
             self._stop(difference)
         return True
+
+    def _turn_to_the_recorded_version(self, child: Child, record: PromiseRecord) -> None:
+        """Let a call by name alone be one of the version that was the latest when it was made.
+
+        Raise `FunctionNotRegistered` if that is not here.
+        """
+        name, _, version = record.param.headers.get(CALL, "").rpartition("@")
+        if not child.by_name or child.function is None or name != child.function.name or not version.isdecimal():
+            return
+        child.function = function = self.env.registry.get(name, int(version))
+        child.role = Role.WORKFLOW if function.kind is FunctionKind.WORKFLOW else STEP
+        child.signature, child.returns, child.call = function.signature, function.signature.returns, None
+        child.identity = evolve(child.identity, call=f"{name}@{function.version}")
 
     def _open(self, child: Child, record: PromiseRecord) -> None:
         if child.role in LOCAL and record.timeout_at < child.scope.timeout_at:

@@ -8,7 +8,7 @@ Law 3: an independent execution belongs to nobody: whoever makes the same call a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import blake2b
@@ -25,6 +25,8 @@ CALL: Final = "resonate:call"
 ARGS: Final = "resonate:args"
 SITE: Final = "resonate:site"
 CALLER: Final = "resonate:caller"
+CODE: Final = "resonate:code"
+"""The version of the workflow whose code asked, where its own call names none: a replay runs that version."""
 MOST_DIGITS: Final = 13
 """An instant of so many digits, in epoch ms, is one that a calendar has."""
 
@@ -39,6 +41,19 @@ class Kind(StrEnum):
     TIMER = "timer"
     PROMISE = "promise"
     RECORD = "record"
+
+
+def code_of(history: Iterable[PromiseRecord]) -> int | None:
+    """Return the version of the code that made these promises, None if they do not say.
+
+    They do where an execution was started by the name of a function alone. What it runs is then the latest version that
+    its first worker had, until it has asked for something; from there on it is that version for good.
+    """
+    for record in history:
+        code = record.param.headers.get(CODE, "")
+        if code.isascii() and code.isdecimal():
+            return int(code)
+    return None
 
 
 RUN: Final = Kind.RUN

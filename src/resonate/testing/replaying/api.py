@@ -12,7 +12,7 @@ from resonate import Resonate
 from resonate import sync as blocking
 from resonate.adapters.codecs.json import JsonCodec
 from resonate.core.engine.environment import Dependencies
-from resonate.core.engine.identity import ARGS, CALL, KIND, SITE, Identity, Kind
+from resonate.core.engine.identity import ARGS, CALL, KIND, SITE, Identity, Kind, code_of
 from resonate.core.function import Function, FunctionKind, check_call, describe
 from resonate.core.protocol.records import PromiseRecord, PromiseState, Value
 from resonate.core.registry import Registry
@@ -113,12 +113,13 @@ class _Replay:
         """Replay, and judge."""
         recording, registry, codec = self._recording, self._registry, self._codec
         try:
+            begun_by = code_of(recording.history)
             call = codec.decode_call(
                 recording.promise.param,
-                lambda name, version: registry.get(name, version).signature,
+                lambda name, version: registry.get(name, version or begun_by).signature,
                 at=place_of_param(recording.promise),
             )
-            function = registry.get(call.func, call.version)
+            function = registry.get(call.func, call.version or begun_by)
             check_call(function, call.args, call.kwargs)
         except (FunctionNotRegistered, CodecError, UsageError) as error:
             return self._differs(0, f"the code can't take it up: {error}")
