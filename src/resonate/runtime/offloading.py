@@ -13,9 +13,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from resonate.core.protocol.records import Message, PromiseRecord, ScheduleRecord, Unblock, Value
 from resonate.core.protocol.requests import (
@@ -38,6 +39,7 @@ from resonate.core.protocol.requests import (
 from resonate.errors import CodecError, StoreError
 from resonate.ports.clock import Clock
 from resonate.ports.store import Notice
+from resonate.runtime.pauses import Pauses
 from resonate.runtime.relay import Relay
 
 R = TypeVar("R")
@@ -79,6 +81,18 @@ class Offloading(Relay):
 
     moves: Moves
     clock: Clock
+    _pauses: Pauses = field(factory=Pauses, init=False, eq=False)
+
+    async def start(self) -> None:
+        """See the port."""
+        await self.inner.start()
+        self._pauses.allow()
+
+    async def stop(self) -> None:
+        """See the port. Who waits for a large value to come in hears of it at once."""
+        self._pauses.forbid()
+        await self.inner.stop()
+        self._pauses.end()
 
     async def send(self, request: Request[R]) -> R | Rejection:
         """See the port. Raise what keeping a blob raises, too."""
@@ -103,7 +117,8 @@ class Offloading(Relay):
         fetching: set[asyncio.Task[None]] = set()
 
         async def fetch(message: Unblock) -> None:
-            arrived.put_nowait(await self._brought_in(message, _Kept()))
+            with suppress(StoreError):  # the store is stopped: nobody reads what arrives any more
+                arrived.put_nowait(await self._brought_in(message, _Kept()))
 
         async def listen() -> None:
             try:
@@ -147,7 +162,7 @@ class Offloading(Relay):
                 delay = min(_FIRST_DELAY_MS * 2**failures, _LONGEST_DELAY_MS)
                 if failures == _LOUD:
                     log.warning("Large values can't be fetched; this goes on trying: %s", error)
-            await self.clock.sleep_until(self.clock.now() + delay)
+            await self._pauses.pause(self.clock, delay)
 
     def _bring_in(self, value: Value, kept: _Kept) -> Value:
         if not self.moves.is_moved(value):

@@ -9,7 +9,6 @@ Law 4: that requests go unanswered is said once for all of them, and once that a
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Final, TypeGuard, TypeVar
 
@@ -20,14 +19,13 @@ from resonate.core.protocol.requests import Rejection, Request
 from resonate.errors import StoreError
 from resonate.logs import Log
 from resonate.ports.clock import Clock
+from resonate.runtime.pauses import Pauses
 from resonate.runtime.relay import Relay
 
 R = TypeVar("R")
 
 log = Log("resonate.store")
 
-LONGEST_WISH_MS: Final = 300_000
-"""A server that asks for more is asked again after this."""
 LOUD: Final = 3
 """A request that fails so often in a row is not a matter of chance: it is said that answers are missing."""
 
@@ -37,12 +35,10 @@ class _State:
     """What changes in a `Patient`.
 
     Args:
-        stopped: nothing more is asked.
         unanswered: so many requests under way have failed `LOUD` times or more.
         said: it was said that answers are missing, and not yet that they come again.
     """
 
-    stopped: bool = False
     unanswered: int = 0
     said: bool = False
 
@@ -70,20 +66,19 @@ class Patient(Relay):
 
     clock: Clock
     draw: Callable[[], float]
-    _pauses: set[asyncio.Task[None]] = field(factory=set["asyncio.Task[None]"], init=False, eq=False)
+    _pauses: Pauses = field(factory=Pauses, init=False, eq=False)
     _state: _State = field(factory=_State, init=False, eq=False)
 
     async def start(self) -> None:
         """See the port."""
         await self.inner.start()
-        self._state.stopped = False
+        self._pauses.allow()
 
     async def stop(self) -> None:
         """See the port. Who waits to ask again hears of it at once."""
-        self._state.stopped = True  # also for those who hear of it only later that they went unanswered
+        self._pauses.forbid()  # also for those who hear of it only later that they went unanswered
         await self.inner.stop()
-        for pause in self._pauses:
-            pause.cancel()
+        self._pauses.end()
 
     async def send(self, request: Request[R]) -> R | Rejection:
         """Do one request, as often as it takes."""
@@ -151,20 +146,7 @@ class Patient(Relay):
         return replies
 
     async def _pause(self, failures: int, wish_ms: int | None) -> None:
-        self._check_not_stopped()
-        delay = full_jitter_ms(failures, self.draw(), min(wish_ms or 0, LONGEST_WISH_MS))
-        pause = asyncio.get_running_loop().create_task(self.clock.sleep_until(self.clock.now() + delay))
-        self._pauses.add(pause)
-        try:
-            await asyncio.wait([pause])
-        finally:
-            pause.cancel()
-            self._pauses.discard(pause)
-        self._check_not_stopped()
-
-    def _check_not_stopped(self) -> None:
-        if self._state.stopped:
-            raise StoreError("The store was stopped before it answered.", hint="Open the client again, and ask again.")
+        await self._pauses.pause(self.clock, full_jitter_ms(failures, self.draw(), wish_ms))
 
 
 def _instead(error: StoreError, requests: Sequence[Request[Any]]) -> Sequence[StoreError]:

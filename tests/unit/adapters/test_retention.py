@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -44,6 +46,16 @@ async def waiting(ctx: Context) -> str:
     return await approval
 
 
+async def naps(ctx: Context) -> None:
+    await ctx.sleep(3_600)
+
+
+async def starts(ctx: Context) -> str:
+    await ctx.detached(naps)
+    await ctx.run(add, 1, 1)
+    return "started"
+
+
 class Shop:
     """A file on virtual time, and a client that knows the functions."""
 
@@ -51,7 +63,7 @@ class Shop:
         self.clock = VirtualClock()
         self.server = SqliteServer(path, clock=self.clock, durability="normal")
         self.client = Resonate(self.server)
-        for function in (child, parent, waiting):
+        for function in (child, parent, waiting, naps, starts):
             self.client.register(function)
 
     def ids(self) -> set[str]:
@@ -182,3 +194,17 @@ async def test_only_stores_that_keep_things_can_be_pruned(shop: Shop) -> None:
             await client.store.prune(before=datetime(2025, 1, 1))  # noqa: DTZ001 - what is refused
         with pytest.raises(UsageError, match="a datetime or a timedelta, not int"):
             await client.store.prune(before=5)  # type: ignore[arg-type]  # what is refused
+
+
+async def test_nothing_is_left_of_what_outlived_the_workflow_that_started_it(shop: Shop, tmp_path: Path) -> None:
+    async with shop.client as client:
+        for number in range(3):
+            run = await client.begin_run(f"starter-{number}", starts)
+            assert await run == "started"
+        await shop.wait(timedelta(seconds=1))
+        assert await client.store.prune(before=timedelta(0)) == 6, "the starter and its step; the other still sleeps"
+        await shop.wait(DAY)
+        assert await client.store.prune(before=timedelta(0)) == 6
+        assert shop.ids() == set()
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as db:
+        assert db.execute("SELECT count(*) FROM names").fetchone() == (0,)

@@ -25,6 +25,7 @@ from resonate import (
     Offloaded,
     PickleCodec,
     Resonate,
+    ResonateError,
     ServerError,
     SqliteServer,
 )
@@ -316,6 +317,21 @@ async def test_blobs_that_can_not_be_read_now_are_read_later(place, blobs):
     blobs.failing = [ServerError("not now") for _ in range(5)]
     assert await client.get("a").result() == PADDING
     assert not blobs.failing
+
+
+async def test_who_waits_for_a_blob_that_is_away_hears_of_it_when_the_client_is_closed(place, blobs):
+    client = await place.open(ready(place, "one", offloading(blobs)))
+    await client.promises.create("a")
+    await client.promises.resolve("a", PADDING)
+    blobs.directory.rename(blobs.directory.with_name("away"))
+    blobs.failing = [ServerError("not now") for _ in range(1_000)]
+    waits = [asyncio.ensure_future(client.get("a").done()), asyncio.ensure_future(client.get("a").result())]
+    await place.clock.advance(timedelta(minutes=1))
+    assert not any(wait.done() for wait in waits)
+    await client.__aexit__(None, None, None)
+    for wait in waits:
+        with pytest.raises(ResonateError, match=r"stopped|closed"):
+            await wait
 
 
 async def test_a_missing_blob_is_named_to_whoever_needs_it(place, blobs):

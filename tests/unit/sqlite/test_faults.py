@@ -10,10 +10,12 @@ import os
 import resource
 import shutil
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ import pytest
 from resonate import Resonate
 from resonate.adapters.sqlite import SqliteServer
 from resonate.adapters.sqlite import file as sqlite_file
-from resonate.adapters.sqlite.file import Durability, open_file
+from resonate.adapters.sqlite.file import Durability, Watch, open_file
 from resonate.core.protocol.records import PromiseState, Unblock
 from resonate.core.protocol.requests import (
     PromiseCreate,
@@ -498,6 +500,42 @@ async def test_a_file_that_is_vacuumed_and_grows_at_once_is_worked_on(tmp_path):
             assert path.stat().st_size < long
             await client.promises.create(f"grown-{number}", tags={"t": "y" * 200_000})
         assert client.healthy
+
+
+def first_page_in_log(path):
+    """Return the newest first page that is in the log, with the file's length in it."""
+    log = Path(f"{path}-wal").read_bytes()
+    (size,) = struct.unpack(">I", log[8:12])
+    frames = [log[at : at + 24 + size] for at in range(32, len(log), 24 + size)]
+    return [frame[24:] for frame in frames if struct.unpack(">I", frame[:4]) == (1,)][-1]
+
+
+def test_a_vacuumed_file_whose_log_is_being_written_back_is_looked_at_until_it_is_whole(tmp_path):
+    path = tmp_path / "app.db"
+    with (
+        closing(open_file(path, Durability.NORMAL, 5.0)) as ours,
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+        ThreadPoolExecutor() as pool,
+    ):
+        other.execute("CREATE TABLE filler (x)")
+        other.execute("INSERT INTO filler SELECT randomblob(300000)")
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        watch = Watch(path)
+        watch.start()
+        watch.check(ours, 0)
+        other.execute("DELETE FROM filler")
+        other.execute("VACUUM")
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # the file is shorter, and rightly so
+        other.execute("PRAGMA wal_autocheckpoint = 0")
+        other.execute("INSERT INTO filler SELECT randomblob(40000)")
+        with path.open("r+b") as file:
+            file.write(first_page_in_log(path))  # the first write of a checkpoint; the last makes the file as long
+        looks = pool.submit(watch.check, ours, 0)
+        with pytest.raises(TimeoutError):
+            looks.result(timeout=0.1)
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        looks.result()
+        assert ours.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 async def test_a_file_that_took_our_place_is_left_alone(tmp_path):

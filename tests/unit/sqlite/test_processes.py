@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from datetime import timedelta
 
 import pytest
 
@@ -211,3 +212,51 @@ async def test_mail_is_collected_and_deaths_are_seen_under_load(tmp_path):
             await until(lambda: len([*tmp_path.glob("*-alive-*")]) == 1)
             asking = False
             await asyncio.gather(*load)
+
+
+async def test_what_a_waiter_in_another_process_is_yet_to_be_told_is_not_pruned(tmp_path):
+    path = tmp_path / "app.db"
+    async with client_of(path) as client:
+        await client.promises.create("answer")
+        with peer() as theirs:
+            await theirs.aask("open", str(path), {})
+            assert await theirs.aask("wait", "answer") == "waits"
+            theirs.pause()
+            await client.promises.resolve("answer", 42)
+            await until(lambda: sql(path, "SELECT count(*) FROM outbox") == [[1]])
+            assert await client.store.prune(before=timedelta(0)) == 0
+            theirs.go_on()
+            assert await theirs.ahear()
+            await theirs.aask("close")
+        await until(lambda: sql(path, "SELECT count(*) FROM outbox") == [[0]])
+        assert await client.store.prune(before=timedelta(0)) == 1
+
+
+async def test_much_that_tasks_have_yet_to_hear_of_does_not_keep_the_rest_from_being_pruned(tmp_path):
+    path = tmp_path / "app.db"
+    async with client_of(path) as client:
+        for number in range(20):
+            await client.promises.create(f"p{number}")
+            await client.promises.resolve(f"p{number}", number)
+        numbers = "WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 100000)"
+        sql(path, f"INSERT INTO resumes (task, awaited) {numbers} SELECT 'task', 'other-' || n FROM numbers")
+        assert await asyncio.wait_for(client.store.prune(before=timedelta(0)), 30) == 20
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        "SELECT p.id FROM promises p WHERE p.id > 'a' AND p.state IN ('pending') AND p.origin = 1 ORDER BY p.id",
+        (
+            "SELECT t.id FROM tasks t JOIN promises p ON p.id = t.id "
+            "WHERE p.id > 'a' AND t.state IN ('pending') AND p.origin = 1 ORDER BY p.id"
+        ),
+    ],
+)
+async def test_a_page_of_an_execution_is_found_without_sorting_all_of_it(tmp_path, found):
+    path = tmp_path / "app.db"
+    async with client_of(path):
+        pass
+    plan = " ".join(row[-1] for row in sql(path, f"EXPLAIN QUERY PLAN {found} LIMIT 256"))
+    assert "promises_by_origin (origin=? AND id>?)" in plan
+    assert "TEMP B-TREE" not in plan

@@ -33,6 +33,9 @@ from resonate.errors import StoreError
 _BUSY_SECONDS: Final = 0.25
 """How long SQLite itself waits for a lock before we look around and try again."""
 _PAUSE_SECONDS: Final = 0.01
+_SURE_SECONDS: Final = 1.0
+_UNSURE_SECONDS: Final = 15.0
+"""How long a file that looks damaged is looked at again while it changes, until its users are told to come back."""
 _WAL_LIMIT: Final = 64 * 1024 * 1024
 """Bytes to which the write-ahead log shrinks again after it had to grow."""
 
@@ -127,10 +130,9 @@ class Watch:
             connection: one that has it open.
             now: the last instant that is known to be committed in it.
         """
-        stats = self.check_there()
-        size = stats[0].st_size
+        size = self.check_there()[0].st_size
         if size < self._size:
-            self._check_vacuumed(connection, size)
+            size = self._size_once_vacuumed(connection)
         self._size, self._now = size, now
 
     def check_there(self) -> Sequence[os.stat_result]:
@@ -146,18 +148,42 @@ class Watch:
                 raise gone(part)
         return stats
 
-    def _check_vacuumed(self, connection: sqlite3.Connection, size: int) -> None:
-        """Raise `Damaged` unless a file that is shorter than it was has been vacuumed.
+    def _size_once_vacuumed(self, connection: sqlite3.Connection) -> int:
+        """Return the length of a file that is shorter than it was. Raise `Damaged` unless it has been vacuumed.
+
+        While another process writes its log back, the file says that it is longer than it is: the first page is written
+        first, the new ones last. So what looks damaged counts only once nobody has written to it for a while.
+        """
+        give_up = time.monotonic() + _UNSURE_SECONDS
+        sure = time.monotonic() + _SURE_SECONDS
+        before: tuple[int, int] | None = None
+        while True:
+            stat = self.check_there()[0]
+            problem = self._problem(connection, stat.st_size)
+            if problem is None:
+                return stat.st_size
+            if (stat.st_size, stat.st_mtime_ns) != before:
+                before = stat.st_size, stat.st_mtime_ns
+                sure = time.monotonic() + _SURE_SECONDS
+            elif time.monotonic() >= sure:
+                raise problem
+            if time.monotonic() >= give_up:
+                raise unseen(self.path, problem)
+            time.sleep(_PAUSE_SECONDS)
+
+    def _problem(self, connection: sqlite3.Connection, size: int) -> StoreError | None:
+        """Return what is wrong with a file that is shorter than it was, if it is not that it was vacuumed.
 
         It says then that it is that short, and so does the connection, unless the log has new pages already; and a file
         becomes shorter only when all that was committed is in it.
         """
         try:
             if not size or size < read_header(self.path)[2]:
-                raise cut(self.path)
+                return cut(self.path)
             if size < length_of(connection) and read_now(self.path) < self._now:
-                raise overwritten(self.path)
+                return overwritten(self.path)
         except sqlite3.Error as error:
             if is_busy(error) or error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_CANTOPEN:  # the next look tells more
-                raise unseen(self.path, error) from error
-            raise cut(self.path) from None
+                return unseen(self.path, error)
+            return cut(self.path)
+        return None

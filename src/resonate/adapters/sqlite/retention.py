@@ -25,6 +25,11 @@ _SIDE: Final = (("callbacks", "awaited"), ("listeners", "promise"), ("resumes", 
 _PENDING: Final = "(state = 'pending' AND timeout_at > :now)"
 _SETTLED_AT: Final = "coalesce(settled_at, timeout_at)"
 _OWES: Final = "(state <> 'pending' AND due_at IS NOT NULL)"
+# A task has yet to hear of it; or a listener, whose message has no version, and reads the promise when it is taken.
+_UNHEARD: Final = (
+    "(EXISTS (SELECT 1 FROM resumes WHERE resumes.awaited = promises.id)"
+    " OR EXISTS (SELECT 1 FROM outbox WHERE outbox.id = promises.id AND outbox.version IS NULL))"
+)
 
 
 @frozen
@@ -41,54 +46,54 @@ class Progress:
 def prune_some(db: sqlite3.Connection, before: int, now: int, progress: Progress) -> Progress:
     """Delete some of what was settled before `before`, inside the caller's transaction; return how far that came."""
     until = time.monotonic() + SLICE
-    heard = {row[0] for row in db.execute("SELECT awaited FROM resumes")}
     name, alone, deleted = progress.name, progress.alone, progress.deleted
     while time.monotonic() < until:
         row = db.execute("SELECT n, name FROM names WHERE n > ? ORDER BY n LIMIT 1", (name,)).fetchone()
         if row is None:
             break
         name = row[0]
-        deleted += _prune_execution(db, row[0], row[1], before, now, heard)
+        deleted += _prune_execution(db, row[0], row[1], before, now)
     else:
         return Progress(name, alone, deleted)
     while time.monotonic() < until:
         row = db.execute(
             "SELECT n, id, settled_at, home FROM promises INDEXED BY promises_alone "
             "WHERE origin IS NULL AND settled_at IS NOT NULL AND settled_at < ? AND (settled_at, n) > (?, ?) "
-            f"AND NOT {_OWES} "
+            f"AND NOT {_OWES} AND NOT {_UNHEARD} "
             "ORDER BY settled_at, n LIMIT 1",  # in the order of the index: nothing is sorted, nothing read twice
             (before, *alone),
         ).fetchone()
         if row is None:
             return Progress(name, alone, deleted, done=True)
         alone = (row[2], row[0])
-        if row[1] not in heard and not _is_live(db, row[3], now):
+        if not _is_live(db, row[3], now):
             deleted += _delete(db, [row[1]])
     return Progress(name, alone, deleted)
 
 
-def _prune_execution(  # noqa: PLR0917 - what it is judged by
-    db: sqlite3.Connection, origin: int, root: str, before: int, now: int, heard: set[str]
-) -> int:
+def _prune_execution(db: sqlite3.Connection, origin: int, root: str, before: int, now: int) -> int:
     facts: dict[str, Any] = {"now": now, "before": before, "origin": origin, "root": root}
-    stays = f"{_PENDING} OR {_SETTLED_AT} >= :before OR {_OWES}"
+    stays = f"{_PENDING} OR {_SETTLED_AT} >= :before OR {_OWES} OR {_UNHEARD}"
     if db.execute(f"SELECT 1 FROM promises WHERE id = :root AND ({stays})", facts).fetchone():
         return 0
     if db.execute(f"SELECT 1 FROM promises WHERE origin = :origin AND ({stays}) LIMIT 1", facts).fetchone():
         return 0
     rows = db.execute("SELECT id, home FROM promises WHERE origin = :origin", facts).fetchall()
     ids = [row[0] for row in rows]
-    if not ids or not heard.isdisjoint(ids):
+    if not ids:
         return 0
-    if any(_is_live(db, home, now) for home in {row[1] for row in rows}):
+    homes = {row[1] for row in rows} - {None}
+    if any(_is_live(db, home, now) for home in homes):
         return 0
     deleted = _delete(db, ids)
-    # Its names go, but for those that another execution's promises have as their home or origin.
+    # Its names go, and those of what started it, but for those that another execution's promises have as their home or
+    # origin.
     db.execute(
-        "DELETE FROM names WHERE name IN (SELECT value FROM json_each(:ids)) "
+        "DELETE FROM names "
+        "WHERE (name IN (SELECT value FROM json_each(:ids)) OR n IN (SELECT value FROM json_each(:homes))) "
         "AND NOT EXISTS (SELECT 1 FROM promises WHERE home = names.n) "
         "AND NOT EXISTS (SELECT 1 FROM promises WHERE origin = names.n)",
-        {"ids": listed([root, *ids])},
+        {"ids": listed([root, *ids]), "homes": listed(homes)},
     )
     return deleted
 

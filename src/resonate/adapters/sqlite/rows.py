@@ -156,8 +156,8 @@ def schedule_of(row: Row) -> ScheduleRecord:
     )
 
 
-def listed(ids: Iterable[str]) -> str:
-    """Return ids as the parameter of `json_each(?)`."""
+def listed(ids: Iterable[str | int]) -> str:
+    """Return ids, or numbers, as the parameter of `json_each(?)`."""
     return orjson.dumps([*ids]).decode()
 
 

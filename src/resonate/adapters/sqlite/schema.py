@@ -112,6 +112,13 @@ MIGRATIONS: Final[Sequence[str]] = (
     UPDATE promises SET due_at = -1
     WHERE state <> 'pending' AND id IN (SELECT awaited FROM callbacks UNION SELECT promise FROM listeners);
     """,
+    """
+    -- In the order in which an execution is paged through: else each page sorts all of it.
+    DROP INDEX IF EXISTS promises_by_origin;
+    CREATE INDEX promises_by_origin ON promises (origin, id) WHERE origin IS NOT NULL;
+    -- Whether a task has yet to hear of a promise, which forgetting asks of each.
+    CREATE INDEX IF NOT EXISTS resumes_by_awaited ON resumes (awaited);
+    """,
 )
 
 

@@ -427,7 +427,7 @@ class Tables:
     ) -> Iterator[Promise]:
         """See `Reads`. What is found has no home: the searches do not ask for it."""
         where, params = _matching(tags)
-        for row in self._scan("promises p", "p", PROMISE_COLUMNS, cursor, states, where, params):
+        for row in self._scan("promises p", "p.id", "p.state", PROMISE_COLUMNS, cursor, states, where, params):
             yield Promise(promise_record(row))
 
     def tasks_after(
@@ -436,14 +436,16 @@ class Tables:
         """See `Reads`."""
         where, params = _matching(tags)
         columns = ", ".join(f"t.{name}" for name in TASK_COLUMNS.split(", "))
-        source = "tasks t JOIN promises p ON p.id = t.id" if where else "tasks t"
-        for row in self._scan(source, "t", columns, cursor, states, where, params):
+        # In the order of the table that the condition is on: else each page sorts all that it finds.
+        source, key = ("tasks t JOIN promises p ON p.id = t.id", "p.id") if where else ("tasks t", "t.id")
+        for row in self._scan(source, key, "t.state", columns, cursor, states, where, params):
             yield task_of(row)
 
     def _scan(  # noqa: PLR0917 - the parts of one statement
         self,
         source: str,
-        table: str,
+        key: str,
+        state: str,
         columns: str,
         cursor: str | None,
         states: AbstractSet[PromiseState] | AbstractSet[TaskState],
@@ -453,8 +455,8 @@ class Tables:
         self.flush()
         marks = ", ".join("?" * len(states))
         sql = (
-            f"SELECT {columns} FROM {source} WHERE {table}.id > ? AND {table}.state IN ({marks}){where} "
-            f"ORDER BY {table}.id LIMIT {_PAGE}"
+            f"SELECT {columns} FROM {source} WHERE {key} > ? AND {state} IN ({marks}){where} "
+            f"ORDER BY {key} LIMIT {_PAGE}"
         )
         last = cursor or ""
         while True:
