@@ -23,22 +23,23 @@ FIRST, MOST = 4, 256
 
 @frozen
 class History:
-    """Promises of earlier attempts; `whole` if these are all that there are."""
+    """Promises of earlier attempts; `whole` if these are all that there are.
+
+    `first` has one that was asked for before others, where they are not: it says which code asked.
+    """
 
     records: tuple[PromiseRecord, ...]
     whole: bool = True
+    first: tuple[PromiseRecord, ...] = ()
 
 
 async def history_of(store: Store, claim: ClaimReply) -> History:
-    """Return what has to be known before the execution of `claim` is replayed. Raise `StoreError`.
-
-    Where it is not all there is, the first that was asked for is in it: it says which code did so.
-    """
+    """Return what has to be known before the execution of `claim` is replayed. Raise `StoreError`."""
     if store.dialect.whole_preload or claim.task.version <= 1:
         return History(claim.preload)
     if store.dialect.searches:
         return History(await _all(store, claim.promise.id))
-    return History(await _beginning(store, claim.promise.id), whole=False)
+    return await _beginning(store, claim.promise.id)
 
 
 async def _all(store: Store, execution_id: str) -> tuple[PromiseRecord, ...]:
@@ -60,7 +61,7 @@ async def _all(store: Store, execution_id: str) -> tuple[PromiseRecord, ...]:
             return tuple(found)
 
 
-async def _beginning(store: Store, execution_id: str) -> tuple[PromiseRecord, ...]:
+async def _beginning(store: Store, execution_id: str) -> History:
     """Get the promises that carry the record of deliveries: they are counted, without a gap. And what was asked first.
 
     That is the first call of the workflow's own task, or of the first task that it has started.
@@ -83,7 +84,7 @@ async def _beginning(store: Store, execution_id: str) -> tuple[PromiseRecord, ..
                 case StoreError():
                     raise reply
                 case _ if place >= others:
-                    return (*begun, *found)
+                    return History(tuple(found), whole=False, first=tuple(begun))
                 case _:
                     pass
         asked, size = [], min(2 * size, MOST)

@@ -39,8 +39,8 @@ class _Entry:
     __slots__ = ("alarm", "asking", "callbacks", "futures", "polls", "told")
 
     def __init__(self) -> None:
-        self.futures: list[asyncio.Future[PromiseRecord]] = []
-        self.callbacks: list[Callable[[PromiseRecord], None]] = []
+        self.futures: dict[asyncio.Future[PromiseRecord], None] = {}
+        self.callbacks: dict[object, Callable[[PromiseRecord], None]] = {}
         self.asking: asyncio.Task[None] | None = None
         self.alarm: Alarm | None = None
         self.polls = 0
@@ -63,6 +63,8 @@ class Watcher:
         self._alarms = alarms
         self._attended = attended
         self._entries: dict[str, _Entry] = {}
+        self._listening: set[str] = set()
+        """Of these a message is sure to come, whether or not somebody waits just now."""
         self._home = asyncio._get_running_loop()  # noqa: SLF001 - it is public, and None where none runs
         self._stopped: Exception | None = None
         self._refreshing: asyncio.Task[None] | None = None
@@ -81,24 +83,23 @@ class Watcher:
             raise self._stopped
         entry = self._entry(promise_id)
         future: asyncio.Future[PromiseRecord] = asyncio.get_running_loop().create_future()
-        entry.futures.append(future)
+        entry.futures[future] = None
         self._look_after(promise_id, entry)
         try:
             return await future
         finally:
-            if future in entry.futures:
-                entry.futures.remove(future)
+            entry.futures.pop(future, None)
             self._forget_if_idle(promise_id, entry)
 
     def follow(self, promise_id: str, callback: Callable[[PromiseRecord], None]) -> Callable[[], None]:
         """Call `callback` once when the promise has settled; return a function that stops that."""
         entry = self._entry(promise_id)
-        entry.callbacks.append(callback)
+        me = object()
+        entry.callbacks[me] = callback
         self._look_after(promise_id, entry)
 
         def stop() -> None:
-            if callback in entry.callbacks:
-                entry.callbacks.remove(callback)
+            entry.callbacks.pop(me, None)
             self._forget_if_idle(promise_id, entry)
 
         return stop
@@ -107,6 +108,7 @@ class Watcher:
         """Take note of a promise as somebody reports it; a pending one is no news."""
         if promise.state is PromiseState.PENDING:
             return
+        self._listening.discard(promise.id)
         entry = self._entries.pop(promise.id, None)
         if entry is None:
             return
@@ -114,7 +116,7 @@ class Watcher:
         for future in entry.futures:
             if not future.done():
                 future.set_result(promise)
-        for callback in entry.callbacks:
+        for callback in tuple(entry.callbacks.values()):
             callback(promise)
 
     def unattended(self, promise_id: str) -> None:
@@ -127,7 +129,7 @@ class Watcher:
         """Raise `error` to those who wait here; the promise itself is untouched, and may be waited for again."""
         entry = self._entries.get(promise_id)
         if entry is not None:
-            futures, entry.futures = entry.futures, []
+            futures, entry.futures = entry.futures, {}
             for future in futures:
                 if not future.done():
                     future.set_exception(error)
@@ -135,6 +137,7 @@ class Watcher:
 
     def refresh(self) -> None:
         """Ask for everything that is waited for, a few at a time: messages may have been lost."""
+        self._listening.clear()
         if self._refreshing is not None:
             self._refreshing.cancel()
         self._refreshing = asyncio.get_running_loop().create_task(self._refresh(tuple(self._entries.items())))
@@ -152,6 +155,7 @@ class Watcher:
 
     def fail_all(self, error: Exception) -> None:
         """Raise `error` to everybody who waits now; who waits later asks for himself."""
+        self._listening.clear()
         for promise_id, entry in list(self._entries.items()):
             self._rest(entry)
             self.failed(promise_id, error)
@@ -188,7 +192,9 @@ class Watcher:
     def _look_after(self, promise_id: str, entry: _Entry) -> None:
         if self._attended(promise_id) or entry.asking is not None or entry.told:
             return
-        if entry.alarm is None:
+        if promise_id in self._listening:
+            entry.told = True
+        elif entry.alarm is None:
             entry.asking = asyncio.get_running_loop().create_task(self._ask(promise_id, entry))
 
     async def _ask(self, promise_id: str, entry: _Entry) -> None:
@@ -211,6 +217,7 @@ class Watcher:
                 delay = self._sooner(reply.promise, delay)
                 if delay is None:
                     entry.told = True
+                    self._listening.add(promise_id)
                     return
                 entry.alarm = self._alarms.set(self._clock.now() + delay, lambda: self._ask_again(promise_id, entry))
             case Rejection(status=Status.NOT_FOUND):

@@ -554,7 +554,7 @@ class Worker:
             else:
                 if claim.task.version > 1 and self._names_no_version(promise):
                     history = await history_of(self._tools.store, claim)
-                    begun_by = code_of(history.records)
+                    begun_by = code_of((*history.first, *history.records))
                 call = self._env.codec.decode_call(promise.param, signature_of, at=place_of_param(promise))
                 function = self._env.registry.get(call.func, call.version or begun_by)
                 check_call(function, call.args, call.kwargs)
@@ -567,7 +567,7 @@ class Worker:
             return None
         except (DecodingError, UsageError) as error:
             error.execution = error.step = promise.id
-            if claim.task.version > 1 and (history or await history_of(self._tools.store, claim)).records:
+            if claim.task.version > 1 and _is_begun(history or await history_of(self._tools.store, claim)):
                 error.hint = (
                     "Code that it fitted has begun it: restore the types, or give new fields defaults. It is kept."
                 )
@@ -775,6 +775,10 @@ class Worker:
         for task in doomed:
             task.cancel()
         await asyncio.gather(*doomed, return_exceptions=True)
+
+
+def _is_begun(history: History) -> bool:
+    return bool(history.records or history.first)
 
 
 def _facts(promise: PromiseRecord, version: int) -> dict[str, object]:

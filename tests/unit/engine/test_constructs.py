@@ -179,7 +179,6 @@ def test_a_generator_workflow():
     world = World(flow, 7)
     assert isinstance(world.play(), do.Suspend)
     world.resume(now=T0 + 1000)
-    world.answer()
     assert world.result == ["7", "b", "c"]
     ends_the_same(world, now=T0 + 1000)
 
@@ -480,7 +479,6 @@ def test_no_finally_runs_on_suspension_and_the_body_goes_on_in_place():
     world.play()
     assert seen == ["begin"]
     world.resume(now=T0 + 10_000)
-    world.answer()
     assert world.result == "up"
     assert seen == ["begin", "finally"]
 

@@ -224,7 +224,6 @@ def test_a_body_that_waits_for_what_nothing_will_settle_fails_and_says_so(flow):
     world = World(flow)
     if isinstance(world.play(), do.Suspend):
         world.resume(now=T0 + 1000)
-        world.answer()
     with pytest.raises(UsageError, match="nothing will ever settle"):
         _ = world.result
 
@@ -255,7 +254,6 @@ def test_while_something_may_come_a_body_is_not_starving():
     world = World(flow)
     world.play()
     world.resume(now=T0 + 1000)
-    world.answer()
     assert world.result == "set"
 
 

@@ -431,8 +431,7 @@ def test_what_was_watched_in_one_attempt_is_watched_in_the_next():
     for what in ["s:root:2", "w:root:2", "w:root:3"]:
         world.happen(what)
     world.resume(now=T0 + 1000)
-    world.answer("root:3")
-    world.answer("root:4")
+    world.answer()
     assert "root:4" in world.steps
     assert world.watched == {"root:1"}
 

@@ -158,7 +158,7 @@ class World:
         return self._take(self.execution.step(list(events), self.now))
 
     def resume(self, *news: PromiseRecord, now: int | None = None) -> list[do.Command]:
-        """Bring the suspended execution back with a new task version."""
+        """Bring the suspended execution back with a new task version, `news` and the timers that have rung."""
         assert isinstance(self.end, do.Suspend)
         if not self.over:
             self.execution.suspended()
@@ -169,7 +169,20 @@ class World:
         self.version += 1
         self.end = None
         self.writes, self.steps, self.looks = {}, {}, {}
+        news = (*news, *self._rung({record.id for record in news})) if self.env.dialect.delta_preload else news
         return self._take(self.execution.resume(self.store[self.id], news, self.version, self.now))
+
+    def _rung(self, besides: set[str]) -> list[PromiseRecord]:
+        rung = [
+            self.read(record.id)
+            for record in self.store.values()
+            if record.id not in besides
+            and record.state is PromiseState.PENDING
+            and record.tags.get(Tag.TIMER) == "true"
+            and record.timeout_at <= self.now
+        ]
+        self.store.update({record.id: record for record in rung})
+        return rung
 
     def _take(self, commands: list[do.Command]) -> list[do.Command]:
         self.commands = commands

@@ -16,6 +16,7 @@ loop), and settled by another `Write` when it ends. Settled children wait in a h
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from heapq import heapify, heappop, heappush
@@ -65,6 +66,7 @@ from resonate.core.engine.outside import Outside
 from resonate.core.engine.recall import Recall
 from resonate.core.engine.reports import Reports
 from resonate.core.engine.scope import LEFT, Scope
+from resonate.core.engine.stretches import Stretches
 from resonate.core.engine.tags import Place, own_tags, tags_of
 from resonate.core.engine.tries import with_failures
 from resonate.core.engine.unheard import Failures, told
@@ -175,6 +177,7 @@ class Execution:
         self.deliveries = Deliveries()
         self._history: dict[str, PromiseRecord] = {}
         self._children: dict[str, Child] = {}  # asked for, not delivered, not abandoned
+        self._asked: set[str] = set()  # of those: workflows that are to run here, and are not known to the store
         self._abandoned: dict[str, Child] = {}  # canceled while a write of theirs is under way
         self._tokens: dict[str, Child] = {}  # what may be delivered, once known
         self._deliverable: list[tuple[int, str, int, int, Child]] = []
@@ -182,14 +185,14 @@ class Execution:
         self._known_tokens: set[str] = set()
         self._timers: dict[int, Child] = {}
         self._alarms: list[tuple[int, str]] = []
-        self._stretches = 0  # promises that carry the record of deliveries, where it is written apart
+        self._stretches = Stretches(self._place, promise.created_at)
         self._reports: Reports | None = None
         if env.carried is not None and env.observe is not None:
             self._reports = Reports(
                 promise, dialect.separator, self._suffix, env.observe, env.shortly_ms, complete=whole
             )
-        apart = None if dialect.whole_preload or dialect.searches else self._apart
-        self._writes = Writes(self.deliveries, apart, self._reports)
+        apart = not (dialect.whole_preload or dialect.searches)
+        self._writes = Writes(self.deliveries, self._stretches, self._reports, apart=apart)
         self._recall = Recall(self._separator, whole=whole)
         self._looks: dict[str, None] = {}  # to be asked for at the end of this turn
         self._suspending = False  # asked to be suspended; stepped again, it was redirected
@@ -200,15 +203,14 @@ class Execution:
         self._running: set[str] = set()
         self._ending: list[Scope] = []
         self._lingering: dict[str, Scope] = {}  # by token: the body has ended, and tasks are left
+        self._ripe: OrderedDict[str, Scope] = OrderedDict()  # of those: nothing was owed when they were looked at
         self._outside = Outside()
         self._nested: dict[str, Child] = {}  # workflows that run here as children
         self._limits = Limits(self._nested)
-        self._count = 0
+        self._count = self._refusals = 0
         self._stopped: ResonateError | None = None
         self._outcome: PromiseSettle | None = None
-        self._ended = self._dead = False
-        self._refusals = 0
-        self.replaying = False
+        self._ended = self._dead = self.replaying = False
         self._root = Scope(id=promise.id, function=function, now=promise.created_at, timeout_at=promise.timeout_at)
         self._branch = Branch(promise.id, self._root, self._separator)
         self._learn(history)
@@ -267,7 +269,7 @@ class Execution:
         offers = self._offers
         for record in news:
             self._promise_known(record)
-        asks = self._fire_due_timers()
+        asks = self._fire_due_timers(told=self.env.dialect.delta_preload)
         if not asks and self._offers == offers and not self.env.dialect.delta_preload:
             if self._outside.is_wide:
                 self._lingers_until = now + LINGER_MS
@@ -357,8 +359,11 @@ class Execution:
             # In a replay it may have been found to be short enough before, and then been taken back or not looked for.
             self._check_wakes(scope, timeout_ms or 0, scope.now if self.replaying else self.now)
         self._children[child_id] = child
+        if role is Role.WORKFLOW:
+            self._asked.add(child_id)
         self._tokens[child.suffix] = child
         scope.children[child_id] = child
+        scope.grew = True
         if role in OWED:
             scope.owed += 1
             scope.live += 1
@@ -440,17 +445,6 @@ class Execution:
         """Return the tags that make a store keep a timer which it would else never look at."""
         self.env.timer_made(timer_id)
         return {Tag.TARGET: self.env.address(None), Tag.BRANCH: timer_id}
-
-    def _apart(self, delivered: str) -> PromiseCreate:
-        """Return the promise that carries the next stretch of the record of deliveries."""
-        self._stretches += 1
-        parent_id = ids.child(self.id, 0, self._separator)
-        return PromiseCreate(
-            id=ids.child(parent_id, self._stretches, self._separator),
-            timeout_at=self.promise.created_at,  # born settled: its param is all there is to it
-            param=Value({HEADER: delivered}),
-            tags=own_tags(ids.child(parent_id, self._stretches, self._separator), self.id, self._place),
-        )
 
     def _deadline(self, child: Child, timeout_ms: int | None) -> int:
         """Return until when a child may stay pending: no longer than its parent, unless it is independent."""
@@ -571,6 +565,8 @@ class Execution:
 
     def _no_longer_live(self, child: Child) -> None:
         del self._children[child.id]
+        if self._asked:
+            self._asked.discard(child.id)
         if child.role in OWED:
             scope: Scope = child.scope
             scope.live -= 1
@@ -594,7 +590,7 @@ class Execution:
             if self._reports is not None:
                 self._reports.learn(record)
             if ids.is_own(self.id, record.id, self._separator):
-                self._stretches += HEADER in record.param.headers
+                self._stretches.learn(record)
             else:
                 self._history[record.id] = record
             self.deliveries.learn(record.param.headers)
@@ -643,6 +639,8 @@ class Execution:
         if record.value.headers is not NO_HEADERS:
             self.deliveries.learn(record.value.headers)
         child.record = record
+        if self._asked:
+            self._asked.discard(child.id)
         if child.call is not None and record.param.data != child.param.data:
             child.call = None  # written by another codec or key: it is to be read
         child.param = NO_VALUE
@@ -900,16 +898,22 @@ class Execution:
 
     # ------------------------------------------------------------ turns
 
-    def _fire_due_timers(self) -> bool:
-        """See to timers and to what runs here, once their deadlines have passed. How they ended is the store's word.
+    def _fire_due_timers(self, *, told: bool = False) -> bool:
+        """See to timers and to what runs here once their deadlines have passed. How they ended is the store's word.
 
-        Return whether it is asked for that: what has brought this execution back is likely to be among it.
+        If it has just `told` how all did that it has seen to, the timers that are due since then are left to it: it will
+        not let the execution be suspended. Return whether anything is asked for: what has brought the execution back is
+        likely to be among it.
         """
         by, asks = max(self.now, self._rung), False
+        left: list[tuple[int, str]] = []
         while self._alarms and self._alarms[0][0] <= by:
-            _, child_id = heappop(self._alarms)
+            due, child_id = heappop(self._alarms)
             child = self._children.get(child_id)
             if child is None or child.phase is not OPEN or child.record is None:
+                continue
+            if told and child.role is TIMER:
+                left.append((due, child_id))
                 continue
             asks = True
             if child.role in LOCAL:
@@ -920,6 +924,8 @@ class Execution:
             else:  # others may have settled it before, and its store may not have looked at it yet
                 child.move(FINISHED)
                 self._settle(child, RESOLVED, NO_VALUE)
+        for alarm in left:
+            heappush(self._alarms, alarm)
         return asks
 
     def _out_of_time(self, child: Child) -> None:
@@ -958,10 +964,13 @@ class Execution:
                 return True
         if not self._lingering:
             return False
-        ready = next((scope for scope in self._lingering.values() if not scope.owed), None)
-        if ready is not None:
-            self._cancel_left(ready)
-        return ready is not None
+        while self._ripe:
+            token, ripe = next(iter(self._ripe.items()))
+            if not ripe.owed:
+                self._cancel_left(ripe)
+                return True
+            del self._ripe[token]  # it has asked for something since, and comes again when that is over
+        return False
 
     def _hear_of(self, expected: str) -> bool:
         """Do what the record says is next; return False if that has to be waited for."""
@@ -1015,7 +1024,7 @@ class Execution:
     def _lies_in_what_is_asked(self, token: str) -> bool:
         """Say whether a token belongs to a workflow that is to run here, once its promise is known."""
         if token.startswith("="):  # a hash does not say what it lies in
-            return any(child.role is Role.WORKFLOW and child.phase is ASKED for child in self._children.values())
+            return bool(self._asked)
         place = token.rstrip("!" + LEFT)
         while place:
             child = self._tokens.get(place)
@@ -1089,13 +1098,15 @@ class Execution:
         while self._ending:
             scope = self._ending.pop()
             self._lingering.pop(scope.token, None)
+            self._ripe.pop(scope.token, None)
             if scope.canceled and scope.over and not scope.finished:
                 self._cancel_children(scope)
             if scope.lingers:
                 self._lingering[scope.token] = scope
+                if not scope.owed:
+                    self._ripe[scope.token] = scope
             elif scope.over and not scope.finished and not scope.live:
-                for left in list(scope.children.values()):
-                    left.awaitable.cancel()
+                self._cancel_children(scope)
                 if not scope.owed:
                     self._end_scope(scope)
 
@@ -1108,9 +1119,11 @@ class Execution:
             task.cancel()
 
     def _cancel_children(self, scope: Scope) -> None:
-        """Cancel what a canceled workflow has started and not awaited."""
-        for child in tuple(scope.children.values()):
-            child.awaitable.cancel()
+        """Cancel what a workflow that is over has started and not awaited; but what was canceled so, not again."""
+        if scope.grew:
+            scope.grew = False
+            for child in tuple(scope.children.values()):
+                child.awaitable.cancel()
 
     def _end_scope(self, scope: Scope) -> None:
         scope.finished = True

@@ -50,7 +50,7 @@ def is_woken(limited: Child) -> bool:
     """
     scopes: list[Scope] = [limited.running]
     for scope in scopes:  # it grows
-        for child in scope.children.values():
+        for child in reversed(scope.children.values()):  # the first are slow to find where many are gone
             if child.phase is not OPEN:
                 continue
             if child.role is not Role.WORKFLOW:

@@ -40,6 +40,7 @@ class Scope:
         "failures",
         "finished",
         "function",
+        "grew",
         "id",
         "late",
         "live",
@@ -67,6 +68,7 @@ class Scope:
         self.live = 0
         self.tasks = 0
         self.children: dict[str, Child] = {}
+        self.grew = False  # asked for something since what it had was canceled
         self.cleanups = 0
         self.over = False
         self.finished = False

@@ -5,11 +5,13 @@ Law 2: a write that depends on what the workflow was told carries that record; s
 Law 3: what a write carried counts as recorded only once the store is seen to have kept that very write.
 Law 4: where a replay can't be given all that was ever written before it starts, a stretch of the record has a promise
     of its own, with an id that can be guessed, and what depends on it is written after it.
+Law 5: what a write carried and the store did not keep, as the promise was there before, is not carried by write after
+    write: once it is much, it has a promise of its own, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from attrs import define
@@ -18,6 +20,7 @@ from resonate.core.engine import commands as do
 from resonate.core.engine.children import Child, Role
 from resonate.core.engine.deliveries import HEADER, Deliveries
 from resonate.core.engine.reports import TOLD, Reports
+from resonate.core.engine.stretches import Stretches
 from resonate.core.protocol.records import NO_HEADERS, PromiseRecord, PromiseState, Value
 from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
 
@@ -87,20 +90,25 @@ class Writes:
 
     Args:
         deliveries: the record.
-        apart: makes the promise for a stretch of the record, where it has one of its own (Law 4).
+        stretches: makes the promise for a stretch of the record, where it has one of its own.
+        apart: whether it always has (Law 4).
         reports: of what has settled; a write says which were made before it was sent. None if there are none.
     """
 
-    __slots__ = ("_apart", "_deliveries", "_drafts", "_reports", "_stretch", "under_way")
+    __slots__ = ("_apart", "_deliveries", "_drafts", "_reports", "_stretch", "_stretches", "_unkept", "under_way")
 
     def __init__(
         self,
         deliveries: Deliveries,
-        apart: Callable[[str], PromiseCreate] | None = None,
+        stretches: Stretches,
         reports: Reports | None = None,
+        *,
+        apart: bool = False,
     ) -> None:
         self._deliveries = deliveries
+        self._stretches = stretches
         self._apart = apart
+        self._unkept = False  # the store did not keep what was carried last
         self._reports = reports
         self._drafts: dict[str, Creation | Settlement | Own] = {}
         self.under_way: dict[str, tuple[int, str | None]] = {}
@@ -133,6 +141,9 @@ class Writes:
         mark, header = self.under_way.pop(record.id, NOTHING)
         if header is not None and header in {record.param.headers.get(HEADER), record.value.headers.get(HEADER)}:
             self._deliveries.recorded(mark)
+            self._unkept = False
+        elif header is not None:
+            self._unkept = True
         if record.id == self._stretch:
             self._stretch = None
 
@@ -147,8 +158,8 @@ class Writes:
         """
         if not self._drafts:
             return []
-        if self._apart is not None:
-            return self._send_after(self._apart)
+        if self._apart:
+            return self._send_after()
         if len(self._drafts) == 1 and not self._deliveries.pending and self._reports is None:  # as in most turns
             promise_id, draft = self._drafts.popitem()
             self.under_way[promise_id] = NOTHING
@@ -161,6 +172,11 @@ class Writes:
         alone, mark, ahead = False, 0, False
         if header is not None:
             alone, mark = self._deliveries.pending > FEW, self._deliveries.mark
+        if alone and self._stretch is not None:
+            ahead = True
+        elif alone and self._unkept and header is not None:
+            ahead = True
+            out.append(self._write_stretch(header, mark))
         told = None if self._reports is None else self._told(self._reports, drafts.values())
         for promise_id, draft in drafts.items():
             if header is None or not draft.carries:
@@ -188,7 +204,13 @@ class Writes:
             return None
         return reports.flush()
 
-    def _send_after(self, apart: Callable[[str], PromiseCreate]) -> list[do.Command]:
+    def _write_stretch(self, header: str, mark: int) -> do.Write:
+        request = self._stretches.following(header)
+        self._stretch = request.id
+        self.under_way[request.id] = (mark, header)
+        return do.Write(request)
+
+    def _send_after(self) -> list[do.Command]:
         """Return what depends on nothing that is not recorded, and the promise of the stretch that is to be."""
         out: list[do.Command] = []
         mark, durable = self._deliveries.mark, self._deliveries.durable
@@ -210,10 +232,7 @@ class Writes:
                     told = None
         header = self._deliveries.header() if self._drafts and self._stretch is None else None
         if header is not None:
-            request = apart(header)
-            self._stretch = request.id
-            self.under_way[request.id] = (mark, header)
-            out.append(do.Write(request))
+            out.append(self._write_stretch(header, mark))
         return out
 
 
