@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from resonate import errors as errors
+    from resonate import sync as sync
     from resonate.adapters.codecs.blobs import DirectoryBlobs
     from resonate.adapters.codecs.checked import Checked
     from resonate.adapters.codecs.choice import Codecs
@@ -184,17 +186,19 @@ _MODULES = {"errors": "resonate.errors", "sync": "resonate.sync", "trace": "reso
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name from where it is defined."""
-    if name in _MODULES:
-        return import_module(_MODULES[name])
-    home = _HOME_OF.get(name)
-    if home is None:
-        msg = f"module 'resonate' has no attribute {name!r}"
-        raise AttributeError(msg)
-    found = getattr(import_module(home), name)
-    globals()[name] = found  # from now on it is found without a call
-    return found
+if not TYPE_CHECKING:  # which knows the names, and is to complain of others
+
+    def __getattr__(name: str) -> Any:
+        """Load a public name from where it is defined."""
+        if name in _MODULES:
+            return import_module(_MODULES[name])
+        home = _HOME_OF.get(name)
+        if home is None:
+            msg = f"module 'resonate' has no attribute {name!r}"
+            raise AttributeError(msg)
+        found = getattr(import_module(home), name)
+        globals()[name] = found  # from now on it is found without a call
+        return found
 
 
 def __dir__() -> list[str]:

@@ -123,3 +123,12 @@ async def looked_at() -> None:
     assert_type((await resonate.tree("a")).root, Node)
     assert_type(await resonate.why("a"), Why)
     assert_type((await resonate.why("a")).cause.kind, CauseKind)
+
+
+def a_name_that_is_not_there_is_noticed() -> None:
+    import resonate as package
+    import resonate.testing as for_tests
+
+    _ = package.Resonte  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    _ = for_tests.Harnes  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
+    assert_type(package.errors.ResonateError("x"), package.ResonateError)

@@ -49,6 +49,10 @@ async def invoke(
         chosen = client.options(target=group, version=version, timeout=limit, tags=pairs(tag, "A tag") or None)
         handle = await chosen.begin_rpc(id, func, *args, **kwargs)
         if not wait:
+            if await handle.done():
+                line = f"{id} is over, and is not run again: `{words.command('tree', id)}` says how it ended."
+                _say(door, {"id": id, "group": group, "over": True}, line)
+                return
             _say(door, {"id": id, "group": group}, f"{id} is offered to group {group}.")
             return
         if sys.stderr.isatty():

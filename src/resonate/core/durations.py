@@ -23,7 +23,7 @@ def seconds(duration: object, what: str = "a duration") -> float:
     if isinstance(duration, timedelta):
         amount = duration.total_seconds()
     elif isinstance(duration, int | float) and not isinstance(duration, bool):
-        amount = float(max(-_HUGE, min(duration, _HUGE)))
+        amount = duration if duration != duration else float(max(-_HUGE, min(duration, _HUGE)))  # noqa: PLR0124 - NaN
     else:
         message = f"{what} is a number of seconds or a timedelta, not {type(duration).__name__}."
         raise UsageError(message)

@@ -50,15 +50,17 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:
-    """Load a public name from where it is defined."""
-    home = _HOME_OF.get(name)
-    if home is None:
-        msg = f"module 'resonate.testing' has no attribute {name!r}"
-        raise AttributeError(msg)
-    found = getattr(import_module(home), name)
-    globals()[name] = found  # from now on it is found without a call
-    return found
+if not TYPE_CHECKING:  # which knows the names, and is to complain of others
+
+    def __getattr__(name: str) -> Any:
+        """Load a public name from where it is defined."""
+        home = _HOME_OF.get(name)
+        if home is None:
+            msg = f"module 'resonate.testing' has no attribute {name!r}"
+            raise AttributeError(msg)
+        found = getattr(import_module(home), name)
+        globals()[name] = found  # from now on it is found without a call
+        return found
 
 
 def __dir__() -> list[str]:

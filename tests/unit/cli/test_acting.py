@@ -115,6 +115,14 @@ def test_invoke_offers_an_execution_to_a_group(resonate):
         assert client.get("new").result(timeout=60) == 42
 
 
+def test_invoke_says_that_nothing_is_run_under_an_id_that_is_over(resonate):
+    with worker(resonate.url):
+        assert resonate("invoke", "new", "--func", "double", "--arg", "21", "--wait").out == "42\n"
+    said = resonate("invoke", "new", "--func", "double", "--arg", "21").out
+    assert said.startswith("new is over, and is not run again: `")
+    assert resonate("invoke", "new", "--func", "double", "--arg", "21", "--json").json["over"] is True
+
+
 def test_invoke_waits_for_the_result(resonate):
     with worker(resonate.url):
         assert resonate("invoke", "new", "-f", "double", "-a", "21", "--wait").out == "42\n"

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 
+from resonate.core import trace
 from resonate.core.engine import commands as do
 from resonate.core.engine.context import Context
 from resonate.core.protocol.records import PromiseState
@@ -684,3 +685,66 @@ def test_map_cancels_the_rest_at_the_first_failure():
     world.play()
     assert world.result == "failed"
     assert "root:1.4" not in world.store
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_the_end_of_what_is_abandoned_while_its_outcome_is_recorded_is_reported(refused):
+    async def flow(ctx: Context) -> str:
+        call = ctx.run(name, "x")
+        await ctx.run(name, "first")
+        call.cancel()
+        return "done"
+
+    world = World(flow)
+    world.start()
+    world.answer()
+    world.returns("root:1", "x")  # from here on its outcome is under way
+    world.returns("root:2", "first")
+    world.answer("root:2")
+    assert world.end is None, "the write is waited for"
+    if refused:
+        world.refuse("root:1")
+    else:
+        world.answer("root:1")
+    assert world.result == "done"
+    ends = [event for event in world.all_events if isinstance(event, trace.Return) and event.id == "root:1"]
+    assert [event.state for event in ends] == [PromiseState.REJECTED if refused else PromiseState.RESOLVED]
+    assert world.broken_laws == ()
+
+
+def test_a_task_that_is_left_and_asks_for_something_is_canceled_once_it_has_that():
+    event = asyncio.Event()
+
+    async def leaves(ctx: Context) -> str:
+        async def task() -> None:
+            await event.wait()
+            await ctx.run(name, "late")
+            await asyncio.Event().wait()
+
+        left.append(asyncio.create_task(task()))
+        return await ctx.run(name, "inner")
+
+    async def flow(ctx: Context) -> str:
+        child = ctx.run(leaves)
+        await ctx.run(name, "outer")
+        event.set()
+        return await child
+
+    left: list[asyncio.Task[None]] = []
+    world = World(flow)
+    world.start()
+    world.answer()
+    world.answer()
+    inner, outer = world.steps
+    events = []
+    for step_id in (inner, outer):
+        del world.steps[step_id]
+        world.step(do.StepReturned(step_id, step_id))
+    events = [world.written(step_id) for step_id in tuple(world.writes)]
+    world.step(*events)
+    world.play()
+    assert world.result in {inner, outer}
+    assert world.store["root:1.2"].state is PromiseState.RESOLVED
+    again = world.again()
+    again.start()
+    assert again.result == world.result

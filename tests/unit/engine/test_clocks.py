@@ -223,3 +223,39 @@ def test_time_is_not_moved_by_what_another_workflow_heard_of():
     world.resume(now=T0 + 60_000)
     world.play()
     assert world.result == 1, "the inner workflow heard of something later, which is its own affair"
+
+
+def test_a_timer_that_is_due_since_the_store_has_told_of_the_others_is_left_to_it():
+    async def flow(ctx: Context) -> str:
+        await asyncio.gather(ctx.sleep(1), ctx.sleep(1.002))
+        return "up"
+
+    world = World(flow)
+    assert isinstance(world.play(), do.Suspend)
+    world.resume(now=T0 + 1_002, behind=2)
+    assert world.writes == {}
+    assert world.awaiting == ("root:2",), "it is settled by the time that it is asked for"
+    world.resume()
+    assert world.result == "up"
+
+
+def test_a_workflow_within_one_with_a_deadline_is_brought_back_by_then():
+    async def locked(ctx: Context) -> None:
+        await asyncio.Event().wait()
+
+    async def limited(ctx: Context) -> None:
+        await ctx.run(locked)
+
+    async def flow(ctx: Context) -> str:
+        try:
+            await ctx.options(timeout=timedelta(seconds=10)).run(limited)
+        except PromiseTimedOut:
+            return "timed out"
+        return "never"
+
+    world = World(flow, functions=[limited, locked])
+    assert isinstance(world.play(), do.Suspend)
+    assert world.awaiting == ("root:1.0",)
+    world.resume(now=T0 + 10_000)
+    world.play()
+    assert world.result == "timed out"

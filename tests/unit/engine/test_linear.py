@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from attrs import evolve
@@ -168,3 +168,32 @@ def test_what_was_recorded_apart_is_known_to_a_replay():
     third.store["root:1"] = third.settle("root:1").promise
     third.resume(third.store["root:1"])
     assert third.state is PromiseState.RESOLVED
+
+
+async def joins_beside_steps(ctx: Context, n: int) -> int:
+    waits = await ctx.promise()
+
+    async def beside() -> None:
+        for number in range(n):
+            await ctx.run(step, number)
+
+    task = asyncio.create_task(beside())
+    for number in range(n):
+        await ctx.options(id=f"root:x{number}").run(step, number)
+    await task
+    await waits
+    return n
+
+
+def test_what_depends_on_a_stretch_that_is_being_recorded_apart_waits_for_it():
+    world = World(joins_beside_steps, FEW, functions=[step])
+    world.play()
+    again = World(joins_beside_steps, FEW, functions=[step], store=others(world), history=[])
+
+    def stretches_last(pending: Sequence[str]) -> str:
+        return next((each for each in pending if not each.startswith("w:root:0.")), pending[0])
+
+    again.play(choose=stretches_last)
+    third = again.again()
+    assert isinstance(third.play(), do.Suspend)
+    assert third.awaiting == ("root:1",)

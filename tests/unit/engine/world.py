@@ -157,8 +157,11 @@ class World:
         self.end = None
         return self._take(self.execution.step(list(events), self.now))
 
-    def resume(self, *news: PromiseRecord, now: int | None = None) -> list[do.Command]:
-        """Bring the suspended execution back with a new task version, `news` and the timers that have rung."""
+    def resume(self, *news: PromiseRecord, now: int | None = None, behind: int = 0) -> list[do.Command]:
+        """Bring the suspended execution back with a new task version, `news` and the timers that have rung.
+
+        The store's clock is `behind` by so many ms.
+        """
         assert isinstance(self.end, do.Suspend)
         if not self.over:
             self.execution.suspended()
@@ -169,17 +172,21 @@ class World:
         self.version += 1
         self.end = None
         self.writes, self.steps, self.looks = {}, {}, {}
-        news = (*news, *self._rung({record.id for record in news})) if self.env.dialect.delta_preload else news
+        news = (
+            (*news, *self._rung({record.id for record in news}, self.now - behind))
+            if self.env.dialect.delta_preload
+            else news
+        )
         return self._take(self.execution.resume(self.store[self.id], news, self.version, self.now))
 
-    def _rung(self, besides: set[str]) -> list[PromiseRecord]:
+    def _rung(self, besides: set[str], now: int) -> list[PromiseRecord]:
         rung = [
-            self.read(record.id)
+            _read(record, now)
             for record in self.store.values()
             if record.id not in besides
             and record.state is PromiseState.PENDING
             and record.tags.get(Tag.TIMER) == "true"
-            and record.timeout_at <= self.now
+            and record.timeout_at <= now
         ]
         self.store.update({record.id: record for record in rung})
         return rung

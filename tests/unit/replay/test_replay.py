@@ -348,6 +348,18 @@ async def test_other_arguments_are_told_field_by_field_with_both_lines():
         assert part in str(verdict)
 
 
+async def test_the_line_is_that_of_the_call_also_where_the_workflow_has_something_to_clean_up():
+    @named("checkout")
+    async def today(ctx: Context, order: Order) -> str:
+        try:
+            return await ctx.run(charge, order, retries=2)
+        finally:
+            asyncio.get_running_loop()
+
+    verdict = await differs(today)
+    assert verdict.asked.line == "return await ctx.run(charge, order, retries=2)"
+
+
 async def test_another_function():
     @named("checkout")
     async def today(ctx: Context, order: Order) -> str:

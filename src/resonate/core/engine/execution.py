@@ -899,9 +899,9 @@ class Execution:
     # ------------------------------------------------------------ turns
 
     def _fire_due_timers(self, *, told: bool = False) -> bool:
-        """See to timers and to what runs here once their deadlines have passed. How they ended is the store's word.
+        """See to timers and what runs here once their deadlines have passed. How they ended is the store's word.
 
-        If it has just `told` how all did that it has seen to, the timers that are due since then are left to it: it will
+        If it has just `told` how all did that it has seen to, timers that are due since then are left to it: it does
         not let the execution be suspended. Return whether anything is asked for: what has brought the execution back is
         likely to be among it.
         """
@@ -1231,10 +1231,8 @@ class Execution:
         for promise_id in self._outside.to_look_at(horizon):
             self._looks[promise_id] = None
         late = self._late()
-        if late is not None and self._rung < late[0] <= horizon:
-            waker = self._waker_of(late[1])
-            if waker in self._wakers:
-                self._looks[waker] = None
+        if late is not None and self._rung < late[0] <= horizon and self._waker_of(late[1]) in self._wakers:
+            self._looks[self._waker_of(late[1])] = None
 
     def _is_watched(self) -> bool:
         """Say whether `_watch` has nothing to do, as where step follows step: it will be woken early enough."""

@@ -306,7 +306,7 @@ def _goes_on(course: Course) -> str:
 
 
 def _asked_side(asked: Asked) -> Side:
-    place, line = _where(asked.frame)
+    place, line = _where(asked.frame, asked.line)
     return Side(what=_what(asked.identity), place=place or asked.identity.site, line=line)
 
 
@@ -314,10 +314,10 @@ def _what(identity: Identity) -> str:
     return f"{identity.kind} {identity.call}".strip()
 
 
-def _where(frame: FrameType | None) -> tuple[str, str]:
+def _where(frame: FrameType | None, number: int) -> tuple[str, str]:
     if frame is None:
         return "", ""
-    path, number = frame.f_code.co_filename, frame.f_lineno
+    path = frame.f_code.co_filename
     return f"{path}:{number}", linecache.getline(path, number).strip()
 
 

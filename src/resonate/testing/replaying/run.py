@@ -52,6 +52,8 @@ class Asked:
     param: Value
     signature: Signature | None = None
     frame: FrameType | None = None
+    line: int = 0
+    """Where the frame stood then; it goes on, if only to be closed."""
 
 
 @frozen(kw_only=True)
@@ -98,7 +100,8 @@ class _Watched(Execution):
         record = self.records.get(child.id)
         asked = Asked(id=child.id, role=role, identity=identity, param=param, signature=child.signature)
         if record is None or self.stopped is not None:
-            asked = evolve(asked, frame=_users_frame())
+            frame = _users_frame()
+            asked = evolve(asked, frame=frame, line=0 if frame is None else frame.f_lineno)
         self.asked[child.id] = asked
         if record is not None and self.stopped is not None:
             self.different = asked, record
