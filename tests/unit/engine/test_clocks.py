@@ -259,3 +259,30 @@ def test_a_workflow_within_one_with_a_deadline_is_brought_back_by_then():
     world.resume(now=T0 + 10_000)
     world.play()
     assert world.result == "timed out"
+
+
+def test_a_canceled_workflow_that_goes_on_waiting_does_not_keep_one_with_a_deadline_from_it():
+    async def stubborn(ctx: Context) -> None:
+        try:
+            await ctx.sleep(5)
+        finally:
+            await asyncio.Event().wait()
+
+    async def limited(ctx: Context) -> None:
+        child = ctx.run(stubborn)
+        await ctx.sleep(1)
+        child.cancel()
+        await asyncio.Event().wait()
+
+    async def flow(ctx: Context) -> str:
+        try:
+            await ctx.options(timeout=timedelta(seconds=10)).run(limited)
+        except PromiseTimedOut:
+            return "timed out"
+        return "never"
+
+    world = World(flow, functions=[limited, stubborn], timeout_ms=60_000)
+    assert isinstance(world.play(), do.Suspend)
+    world.resume(now=T0 + 1_000)
+    world.play()
+    assert world.awaiting == ("root:1.0",)
