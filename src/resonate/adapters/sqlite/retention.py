@@ -57,16 +57,16 @@ def prune_some(db: sqlite3.Connection, before: int, now: int, progress: Progress
         return Progress(name, alone, deleted)
     while time.monotonic() < until:
         row = db.execute(
-            "SELECT n, id, settled_at, home FROM promises INDEXED BY promises_alone "
+            f"SELECT n, id, settled_at, home, {_UNHEARD} FROM promises INDEXED BY promises_alone "
             "WHERE origin IS NULL AND settled_at IS NOT NULL AND settled_at < ? AND (settled_at, n) > (?, ?) "
-            f"AND NOT {_OWES} AND NOT {_UNHEARD} "
+            f"AND NOT {_OWES} "
             "ORDER BY settled_at, n LIMIT 1",  # in the order of the index: nothing is sorted, nothing read twice
             (before, *alone),
         ).fetchone()
         if row is None:
             return Progress(name, alone, deleted, done=True)
         alone = (row[2], row[0])
-        if not _is_live(db, row[3], now):
+        if not row[4] and not _is_live(db, row[3], now):
             deleted += _delete(db, [row[1]])
     return Progress(name, alone, deleted)
 
