@@ -215,3 +215,22 @@ async def test_a_file_that_makes_no_sense_is_told_of(tmp_path):
 
     with pytest.raises(sqlite3.OperationalError, match="no such table"):
         look_at_still(path, look)
+
+
+async def test_a_file_that_took_the_place_of_the_one_that_was_read_is_read_from_then_on(tmp_path):
+    path, clock = tmp_path / "app.db", VirtualClock()
+    server = SqliteServer(path, clock=clock)
+    before = await started(server)
+    await before.send(creation("before", clock))
+    reader = server.reader()
+    await reader.start()
+    assert not isinstance(await reader.send(PromiseGet("before")), Rejection)
+    await before.stop()
+    for part in tuple(tmp_path.iterdir()):
+        part.rename(tmp_path.parent / f"away-{part.name}")
+    after = await started(server)
+    await after.send(creation("after", clock))
+    assert [promise.id for promise in (await reader.send(PromiseSearch())).promises] == ["after"]
+    assert (await reader.send(PromiseGet("before"))).status == 404
+    await reader.stop()
+    await after.stop()

@@ -2,6 +2,7 @@
 
 Law 1: a search sees all that was committed before it was asked for, and one instant of the file.
 Law 2: nothing is written, and no file is made: one that nobody works on is read as it lies there.
+Law 3: what is read is the file of this name, also where another has taken its place since the last search.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Searcher:
         self._settings = settings
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="resonate-search")
         self._db: sqlite3.Connection | None = None
+        self._opened: tuple[int, int] | None = None  # which file that is
         self._used = False
 
     async def ask(self, request: Request[Any]) -> Any:
@@ -76,10 +78,13 @@ class Searcher:
 
     def _in_transaction(self, look: Callable[[sqlite3.Connection], T]) -> T:
         try:
+            if self._db is not None and self._there() != self._opened:
+                self._close()
             if self._db is None:
                 still = look_at_still(self._path, look)
                 if still is not None:
                     return still[0]
+                self._opened = self._there()
                 self._db = sqlite3.connect(
                     f"{self._path.as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
                 )
@@ -90,6 +95,13 @@ class Searcher:
                 self._db.execute("ROLLBACK")
         except Exception as error:
             raise translated_any(error, self._path) from error
+
+    def _there(self) -> tuple[int, int] | None:
+        """Return which file has the name, None if there is none."""
+        with suppress(OSError):
+            stat = self._path.stat()
+            return stat.st_dev, stat.st_ino
+        return None
 
     def _close(self) -> None:
         if self._db is not None:
