@@ -37,3 +37,8 @@ def test_what_is_no_length_of_time_is_refused(duration):
 def test_what_is_no_number_is_refused(duration):
     with pytest.raises(UsageError, match="a duration is a number of seconds or a timedelta, not"):
         seconds(duration)
+
+
+def test_what_was_given_is_what_the_error_shows():
+    with pytest.raises(UsageError, match=r"^ttl is zero or more seconds and finite, not nan\."):
+        seconds(math.nan, "ttl")
