@@ -12,9 +12,10 @@ import typer
 from resonate.cli.door import Door, Exit, command
 from resonate.cli.output import safe
 from resonate.cli.texts import json_or_text, pairs, span_ms
+from resonate.client import Resonate
 from resonate.core.insight import words
 from resonate.core.payload import brief
-from resonate.errors import StoreError, UsageError
+from resonate.errors import NotFound, StoreError, UsageError
 
 app = typer.Typer()
 
@@ -47,9 +48,10 @@ async def invoke(
     limit = None if timeout is None else timedelta(milliseconds=span_ms(timeout))
     async with door.client() as client:
         chosen = client.options(target=group, version=version, timeout=limit, tags=pairs(tag, "A tag") or None)
+        over = not wait and await _is_over(client, id)  # before: what begins now may be over in no time
         handle = await chosen.begin_rpc(id, func, *args, **kwargs)
         if not wait:
-            if await handle.done():
+            if over:
                 line = f"{id} is over, and is not run again: `{words.command('tree', id)}` says how it ended."
                 _say(door, {"id": id, "group": group, "over": True}, line)
                 return
@@ -67,6 +69,13 @@ async def invoke(
             _say(door, {"id": id, "group": group, "error": told}, f"{id} failed with {told}")
             raise typer.Exit(Exit.REFUSED) from None
         _say(door, {"id": id, "group": group, "result": result}, orjson.dumps(result, default=repr).decode())
+
+
+async def _is_over(client: Resonate, id: str) -> bool:
+    try:
+        return await client.get(id).done()
+    except NotFound:
+        return False
 
 
 def _say(door: Door, document: dict[str, object], line: str) -> None:

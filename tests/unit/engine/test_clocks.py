@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -126,19 +127,25 @@ async def naps_too_long(ctx: Context) -> str:
     return "never"
 
 
-async def limits(ctx: Context) -> str:
-    try:
-        return await ctx.options(timeout=timedelta(seconds=10)).run(naps_too_long)
-    except PromiseTimedOut:
-        return "timed out"
-    except PromiseCanceled:
-        return "canceled"
+def with_a_deadline(inner: Callable[[Context], Awaitable[object]]) -> Callable[[Context], Awaitable[str]]:
+    """Return a workflow that gives another ten seconds."""
+
+    async def flow(ctx: Context) -> str:
+        try:
+            await ctx.options(timeout=timedelta(seconds=10)).run(inner)
+        except PromiseTimedOut:
+            return "timed out"
+        except PromiseCanceled:
+            return "canceled"
+        return "over"
+
+    return flow
 
 
 @pytest.mark.parametrize("behind", [0, 50])
 @pytest.mark.parametrize("hot", [True, False])
 def test_a_sleep_that_ends_at_the_deadline_of_its_workflow_ends_the_workflow_by_either_clock(behind, hot):
-    world = World(limits, functions=[far, naps_too_long])
+    world = World(with_a_deadline(naps_too_long), functions=[far, naps_too_long])
     assert isinstance(world.play(), do.Suspend)
     rung = world.read_at(world.store["root:1.1"], T0 + 10_000)
     assert rung.state is RESOLVED
@@ -157,15 +164,7 @@ def test_a_workflow_past_its_deadline_has_timed_out_also_where_our_clock_is_ahea
     async def inner(ctx: Context) -> str:
         return await ctx.run(step, "slow")
 
-    async def flow(ctx: Context) -> str:
-        try:
-            return await ctx.options(timeout=timedelta(seconds=10)).run(inner)
-        except PromiseTimedOut:
-            return "timed out"
-        except PromiseCanceled:
-            return "canceled"
-
-    world = World(flow)
+    world = World(with_a_deadline(inner))
     world.start()
     world.answer()
     world.answer()
@@ -184,13 +183,7 @@ def test_a_timer_of_its_own_that_a_store_ahead_of_us_has_rung_is_asked_after_and
         await asyncio.Event().wait()
         return "never"
 
-    async def flow(ctx: Context) -> str:
-        try:
-            return await ctx.options(timeout=timedelta(seconds=10)).run(locked)
-        except PromiseTimedOut:
-            return "timed out"
-
-    world = World(flow, dialect=FIELD)
+    world = World(with_a_deadline(locked), dialect=FIELD)
     assert isinstance(world.play(), do.Suspend)
     assert world.awaiting == ("root:1.0",)
     world.resume(now=T0 + 9_000)  # a second behind the server, where the timer has rung
@@ -246,14 +239,7 @@ def test_a_workflow_within_one_with_a_deadline_is_brought_back_by_then():
     async def limited(ctx: Context) -> None:
         await ctx.run(locked)
 
-    async def flow(ctx: Context) -> str:
-        try:
-            await ctx.options(timeout=timedelta(seconds=10)).run(limited)
-        except PromiseTimedOut:
-            return "timed out"
-        return "never"
-
-    world = World(flow, functions=[limited, locked])
+    world = World(with_a_deadline(limited), functions=[limited, locked])
     assert isinstance(world.play(), do.Suspend)
     assert world.awaiting == ("root:1.0",)
     world.resume(now=T0 + 10_000)
@@ -274,14 +260,7 @@ def test_a_canceled_workflow_that_goes_on_waiting_does_not_keep_one_with_a_deadl
         child.cancel()
         await asyncio.Event().wait()
 
-    async def flow(ctx: Context) -> str:
-        try:
-            await ctx.options(timeout=timedelta(seconds=10)).run(limited)
-        except PromiseTimedOut:
-            return "timed out"
-        return "never"
-
-    world = World(flow, functions=[limited, stubborn], timeout_ms=60_000)
+    world = World(with_a_deadline(limited), functions=[limited, stubborn], timeout_ms=60_000)
     assert isinstance(world.play(), do.Suspend)
     world.resume(now=T0 + 1_000)
     world.play()

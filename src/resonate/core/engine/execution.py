@@ -125,14 +125,13 @@ MANY_REFUSALS = 100
 """Code that goes on calling after so many refusals (a loop around a bare `except`) is left waiting for ever instead."""
 
 
-def settled_at(record: PromiseRecord) -> int:
-    """Return when a settled promise was."""
+def heard_at(child: Child, what: int) -> int:
+    """Return the instant to which hearing of a child moves its workflow's time, in a replay as the first time."""
+    record = child.record
+    assert record is not None
+    if what is ACK or child.role in KNOWN_BY_CREATION:
+        return record.created_at
     return record.timeout_at if record.settled_at is None else record.settled_at
-
-
-def heard_at(child: Child, record: PromiseRecord) -> int:
-    """Return the instant to which a child's result moves its workflow's time, also where it is heard of in a replay."""
-    return record.created_at if child.role in KNOWN_BY_CREATION else settled_at(record)
 
 
 class Execution:
@@ -409,7 +408,7 @@ class Execution:
         if self._stopped is None and not (child.gone or self._dead or self._ended):
             self._tokens[child.suffix + "!"] = child
             if child.record is not None:
-                self._offer(child.record.created_at, child, ACK)
+                self._offer(child, ACK)
         return acknowledged
 
     def _refuse_call(self) -> None:
@@ -649,11 +648,11 @@ class Execution:
             if self._reports is not None and child.role is Role.REMOTE and not self._reports.asked_for(record):
                 self._emit(trace.Joined, child.scope.id, self.id, record)
         if child.acknowledged is not None:
-            self._offer(record.created_at, child, ACK)
+            self._offer(child, ACK)
         if child.role in KNOWN_BY_CREATION:
             child.move(SETTLES)
             self._emit(trace.Dedup, child.id, RESOLVED)
-            self._offer(record.created_at, child, RESULT)
+            self._offer(child, RESULT)
         elif record.state is PENDING:
             child.move(CREATED)
             self._open(child, record)
@@ -809,7 +808,7 @@ class Execution:
         child.move(SETTLES)
         child.record = record
         self._outside.closed(child)
-        self._offer(settled_at(record), child, RESULT)
+        self._offer(child, RESULT)
 
     def _overtaken(self, child: Child) -> None:
         """Someone else settled what still runs here: stop it."""
@@ -980,12 +979,8 @@ class Execution:
             return True
         if expected not in self._known_tokens:
             return False
-        child = self._tokens[expected]
-        assert child.record is not None
-        if expected.endswith("!"):
-            self._deliver(child.record.created_at, child, ACK)
-        else:
-            self._deliver(heard_at(child, child.record), child, RESULT)
+        child, what = self._tokens[expected], ACK if expected.endswith("!") else RESULT
+        self._deliver(heard_at(child, what), child, what)
         return True
 
     def _spins(self) -> None:
@@ -1007,11 +1002,11 @@ class Execution:
         self._writes.clear()
         self._others.clear()
 
-    def _offer(self, instant: int, child: Child, what: int) -> None:
+    def _offer(self, child: Child, what: int) -> None:
         token = child.suffix if what is RESULT else child.suffix + "!"
         self._known_tokens.add(token)
         self._offers += 1
-        heappush(self._deliverable, (instant, child.id, what, self._offers, child))
+        heappush(self._deliverable, (heard_at(child, what), child.id, what, self._offers, child))
 
     def _expected(self) -> str | None:
         """Return the next recorded token that can still be heard of, passing over what has settled as a whole."""
@@ -1040,7 +1035,8 @@ class Execution:
         self.deliveries.delivered(token, free=len(self._children) + len(self._lingering) == 1)
         self._known_tokens.discard(token)
         del self._tokens[token]
-        child.scope.now = max(child.scope.now, instant)
+        scope: Scope = child.scope
+        scope.now = max(scope.now, instant)
         if what is ACK:
             assert child.acknowledged is not None
             if not child.acknowledged.done():
@@ -1049,7 +1045,6 @@ class Execution:
             return
         child.move(DELIVERS)
         self._no_longer_live(child)
-        scope: Scope = child.scope
         if instant >= scope.timeout_at and scope.child is not None and not (scope.over or scope.canceled):
             self._out_of_time(scope.child)  # by the store's clock, which a replay sees too: no result came in time
         self._hand_over(child)
