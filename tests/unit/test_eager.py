@@ -9,7 +9,7 @@ import weakref
 
 import pytest
 
-from resonate.runtime.eager import begin, is_idle
+from resonate.runtime.eager import begin
 
 HOLDER: contextvars.ContextVar[object] = contextvars.ContextVar("HOLDER", default=None)
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="")
@@ -188,29 +188,3 @@ async def test_what_a_body_knew_is_let_go_when_it_is_over_and_not_in_the_loops_n
     known = task.result()
     del task
     assert known() is None
-
-
-async def test_a_loop_is_idle_while_nobody_else_waits_for_a_turn():
-    loop = asyncio.get_running_loop()
-    await asyncio.sleep(0)
-    assert is_idle(loop)
-    passed = loop.call_soon(print)
-    assert not is_idle(loop)
-    passed.cancel()
-    assert is_idle(loop)
-
-
-async def test_what_begins_where_it_is_made_does_not_wait_for_its_own_turn():
-    loop = asyncio.get_running_loop()
-    await asyncio.sleep(0)
-
-    async def body() -> bool:
-        return is_idle(loop)
-
-    assert await begin(loop, body())
-    loop.call_soon(lambda: None)
-    assert not await begin(loop, body())
-
-
-async def test_of_a_loop_that_does_not_show_it_nobody_knows():
-    assert not is_idle(type("Loop", (asyncio.AbstractEventLoop,), {})())

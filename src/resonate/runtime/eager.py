@@ -21,19 +21,6 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-def is_idle(loop: asyncio.AbstractEventLoop) -> bool:
-    """Tell whether nothing else waits for its turn on the running `loop`; False where that is not known."""
-    ready: Any = getattr(loop, "_ready", None)
-    if ready.__class__ is not deque:
-        return False
-    if ready:
-        own = asyncio.current_task(loop)  # may have begun where it was made, and is passed over in its turn
-        for handle in tuple(ready):  # threads append to it
-            if not handle.cancelled() and getattr(getattr(handle, "_callback", None), "__self__", None) is not own:
-                return False
-    return True
-
-
 @coroutine
 def turn() -> Generator[None, None, None]:
     """Let everybody else on the event loop have a turn. What `asyncio.sleep(0)` does."""

@@ -7,7 +7,7 @@ import contextvars
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from attrs import field, frozen
 
@@ -23,9 +23,9 @@ from resonate.core.raised import message_of, titled
 from resonate.core.retry import RetryPolicy, before_deadline
 from resonate.core.trace import LifecycleEvent, RetryScheduled, StepFinished, StepOutcome, StepStarted
 from resonate.errors import UsageError
+from resonate.idle import ShortWaits, is_idle
 from resonate.logs import Log, know
 from resonate.ports.clock import Clock
-from resonate.runtime.eager import is_idle
 from resonate.runtime.interrupts import claim, ends_the_process
 from resonate.runtime.threads import Call, Pool
 
@@ -33,10 +33,8 @@ log = Log("resonate.steps")
 
 News: TypeAlias = Callable[[str], Awaitable[Event | None]]
 """Tells the event that ends a step of this id from outside, if there is one."""
-_SHORT = 0.000_25
+_SHORT: Final = 0.000_25
 """Seconds: two or three times what a thread takes to begin a call and to tell its end on a virtual machine."""
-_SELDOM = 10
-"""A power of two: so many calls pass at most before the next wait."""
 
 
 @frozen
@@ -46,36 +44,6 @@ class Running:
     execution: str
     step: str
     function: str
-
-
-class ShortWaits:
-    """Whether to wait in the event loop's own thread for a call that may be over in no time.
-
-    A loop that another thread tells of it is woken, reads that it was, and takes two turns: for a short step, a third
-    of the way to the thread and back. So a loop that has nothing else to do waits by itself, but not for long; and
-    where calls take longer, it tries that more and more seldom.
-
-    `under_way` is how many calls somebody waits for, in whatever way.
-    """
-
-    __slots__ = ("_missed", "_passing", "under_way")
-
-    def __init__(self) -> None:
-        self.under_way = 0
-        self._missed = 0
-        self._passing = 0
-
-    def wait(self, call: Call[Any]) -> bool:
-        """Return whether the call is over, after a short wait, or none where earlier ones were in vain."""
-        if self._passing:
-            self._passing -= 1
-            return False
-        if call.wait(_SHORT):
-            self._missed = 0
-            return True
-        self._missed = min(self._missed + 1, _SELDOM)
-        self._passing = 2**self._missed
-        return False
 
 
 @frozen(kw_only=True)
@@ -99,7 +67,9 @@ class Steps:
     around: Callable[[str, str], AbstractContextManager[object]] | None = None
     retrying: dict[str, Retrying] = field(factory=dict[str, Retrying], init=False, eq=False)
     """Steps that wait for their next attempt, and those under way that have failed before; for who asks why."""
-    _short: ShortWaits = field(factory=ShortWaits, init=False, eq=False)
+    _short: ShortWaits = field(factory=lambda: ShortWaits(_SHORT), init=False, eq=False)
+    _called: set[Call[Any]] = field(factory=set["Call[Any]"], init=False, eq=False)
+    """Those that somebody waits for, in whatever way."""
     _going_on: dict[Call[Any], Running] = field(factory=dict["Call[Any]", "Running"], init=False, eq=False)
 
     def tell_what_goes_on(self) -> None:
@@ -235,16 +205,15 @@ class Steps:
 
     async def _in_thread(self, fn: Callable[[], Any], command: RunStep, execution: str) -> Any:
         """Call `fn` in the pool, and return what it returns or raise what it raises."""
-        loop = asyncio.get_running_loop()
-        short = self._short
+        loop, called = asyncio.get_running_loop(), self._called
         with self.clock.busy():
             call = self.pool.submit(partial(_called, fn))
-            short.under_way += 1
+            called.add(call)
             try:
-                if not (short.under_way == 1 and is_idle(loop) and short.wait(call)):
+                if not (len(called) == 1 and is_idle(loop) and self._short.wait(call.wait)):
                     await _end_of(call, loop)
             finally:
-                short.under_way -= 1
+                called.discard(call)
                 if not call.is_over:
                     self._leave(call, Running(execution, command.id, command.function.name))
         try:

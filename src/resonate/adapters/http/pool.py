@@ -18,6 +18,7 @@ from typing import Final
 from attrs import define, field, frozen
 
 from resonate.adapters.http.connection import Asked, Connection, Reply
+from resonate.idle import Awake, ShortWaits, awake_on, is_idle
 
 _LOOK: Final = 1.0
 """How often it is looked for what has run out of time, in seconds."""
@@ -25,6 +26,8 @@ _GRAIN: Final = 0.001
 """What is due within so many seconds is due: what was asked for together ends together, as timers are no finer."""
 _EYEBALLS: Final = 0.25
 """Where a name has several addresses, the next one is tried too after so many seconds (RFC 8305)."""
+_AWAKE: Final = 0.000_5
+"""Seconds that a loop with nothing else to do stays awake for a reply: a server nearby takes less."""
 
 
 @frozen(kw_only=True)
@@ -41,6 +44,7 @@ class Route:
         reply_bytes: the longest body of a reply.
         idle: seconds after which a connection that nobody uses is closed: before servers do that, which begin with
             five, as a request could cross with it.
+        awake: seconds that a loop with nothing else to do stays awake for a reply.
     """
 
     host: str
@@ -51,6 +55,7 @@ class Route:
     timeout: float
     reply_bytes: int
     idle: float = 4.0
+    awake: float = _AWAKE
 
 
 @define(eq=False, repr=False)
@@ -67,6 +72,11 @@ class Pool:
     """In the order of their deadlines, as each has the same time."""
     _look: TimerHandle | None = field(default=None, init=False)
     _closed: bool = field(default=False, init=False)
+    _short: ShortWaits = field(init=False)
+    _awake: Awake | None = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._short, self._awake = ShortWaits(self._route.awake), awake_on(self._loop)
 
     async def ask(self, data: bytes) -> Reply:
         """Send a request and return its reply. Raise `TimeoutError`, `TooLong`, or what the connection failed with."""
@@ -77,6 +87,8 @@ class Pool:
         connection = self._usable() if self._idle else None
         if connection is not None:
             connection.ask(asked)
+            if self._awake is not None and len(self._asked) == 1 and is_idle(self._loop):
+                self._short.wait(partial(self._awake.wait, connection.descriptor))
         else:
             self._waiting.append(asked)
             self._grow()

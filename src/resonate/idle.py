@@ -1,0 +1,121 @@
+"""What an event loop does that has nothing else to do, and waits for what may come in no time: it stays awake.
+
+Law 1: it stays in its turn only while nobody else on the loop waits for one, and not for long.
+Law 2: where that was in vain, it is tried more and more seldom.
+Law 3: where a loop does not show what it has ready, or what it listens to, it does what it always does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import selectors
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+_SELDOM: Final = 10
+"""A power of two: so many occasions pass at most before the next wait."""
+
+
+def is_idle(loop: asyncio.AbstractEventLoop) -> bool:
+    """Tell whether nothing else waits for its turn on the running `loop`; False where that is not known."""
+    ready: Any = getattr(loop, "_ready", None)
+    if ready.__class__ is not deque:
+        return False
+    if ready:
+        own = asyncio.current_task(loop)  # may have begun where it was made, and is passed over in its turn
+        for handle in tuple(ready):  # threads append to it
+            if not handle.cancelled() and getattr(getattr(handle, "_callback", None), "__self__", None) is not own:
+                return False
+    return True
+
+
+class ShortWaits:
+    """Whether to wait in the event loop's own thread for what may come in no time.
+
+    A loop that goes to sleep is woken, reads by what, and takes a turn or two: for something short, much of the way. So
+    a loop that has nothing else to do waits by itself, but not for long; and where that takes longer, it tries that
+    more and more seldom.
+
+    Args:
+        seconds: how long each wait is, at most.
+    """
+
+    __slots__ = ("_missed", "_passing", "_seconds")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._missed = 0
+        self._passing = 0
+
+    def wait(self, wait: Callable[[float], bool]) -> bool:
+        """Return whether it has come, after a short wait, or none where earlier ones were in vain.
+
+        `wait` waits so many seconds at most, and returns whether it has come.
+        """
+        if self._passing:
+            self._passing -= 1
+            return False
+        if wait(self._seconds):
+            self._missed = 0
+            return True
+        self._missed = min(self._missed + 1, _SELDOM)
+        self._passing = 2**self._missed
+        return False
+
+
+class Awake:
+    """Waits without sleep for something that an event loop listens to.
+
+    A processor that sleeps takes tens of microseconds to wake, on a virtual machine more, and begins cold.
+
+    Args:
+        listening: the descriptor of the loop's own poll.
+    """
+
+    __slots__ = ("_listening", "_poll")
+
+    def __init__(self, listening: int) -> None:
+        self._listening = listening
+        self._poll = select.poll()
+        self._poll.register(listening, select.POLLIN)  # it is to be read once anything is that the loop listens to
+
+    def wait(self, descriptor: int, seconds: float) -> bool:
+        """Wait until the loop hears of this or of anything else, so long at most; return whether it is this.
+
+        Python's own lock is free for other threads at each look.
+        """
+        poll, clock = self._poll, time.perf_counter
+        poll.register(descriptor, select.POLLIN)
+        try:
+            until = clock() + seconds
+            while True:
+                found = dict(poll.poll(0))
+                if self._listening in found:  # which may come to know it a moment after it could be read
+                    return descriptor in found
+                if clock() >= until:
+                    return False
+        finally:
+            poll.unregister(descriptor)
+
+
+def awake_on(loop: asyncio.AbstractEventLoop) -> Awake | None:
+    """Return what waits on a loop without sleep; None where that can't be had, or would only be in the way.
+
+    Who stays awake on the only processor keeps it from what is waited for.
+    """
+    listens: object = getattr(loop, "_selector", None)
+    if sys.platform == "linux" and isinstance(listens, selectors.EpollSelector) and _processors() > 1:
+        return Awake(listens.fileno())
+    return None
+
+
+def _processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
