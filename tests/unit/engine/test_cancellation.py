@@ -748,3 +748,33 @@ def test_a_task_that_is_left_and_asks_for_something_is_canceled_once_it_has_that
     again = world.again()
     again.start()
     assert again.result == world.result
+
+
+@pytest.mark.parametrize("depth", [10, 500])
+def test_workflows_in_each_other_are_canceled_however_many(depth: int):
+    async def nested(ctx: Context, left: int) -> str:
+        return await (ctx.run(nested, left - 1) if left else ctx.run(name, "inmost"))
+
+    async def flow(ctx: Context) -> str:
+        call = ctx.run(nested, depth)
+        await ctx.run(name, "outer")
+        call.cancel()
+        return await ctx.run(name, "after")
+
+    world = World(flow)
+    world.start()
+    while len(world.steps) < 2:
+        world.answer()
+    outer = next(step_id for step_id in world.steps if step_id == "root:2")
+    del world.steps[outer]
+    world.step(do.StepReturned(outer, "outer"))
+    world.play()
+    assert world.result == "after"
+    states = {record.id: record.state for record in world.store.values()}
+    del states["root"], states["root:2"], states["root:3"]
+    assert len(states) == depth + 2
+    assert set(states.values()) == {CANCELED}
+    assert world.broken_laws == ()
+    again = world.again()
+    again.start()
+    assert again.result == "after"

@@ -121,6 +121,8 @@ UNREPORTED = -1
 _COUNTED: Final = re.compile(r"[1-9][0-9]*(?:\.[1-9][0-9]*)*")
 MANY_CALLBACKS = 1_000_000
 """A workflow that runs through so many without a pause is taken to do so for ever."""
+AT_ONCE = 64
+"""So many workflows, one in another, are canceled by calls within calls: more would overflow Python's stack."""
 MANY_REFUSALS = 100
 """Code that goes on calling after so many refusals (a loop around a bare `except`) is left waiting for ever instead."""
 
@@ -180,7 +182,6 @@ class Execution:
         self._abandoned: dict[str, Child] = {}  # canceled while a write of theirs is under way
         self._tokens: dict[str, Child] = {}  # what may be delivered, once known
         self._deliverable: list[tuple[int, str, int, int, Child]] = []
-        self._offers = 0
         self._known_tokens: set[str] = set()
         self._timers: dict[int, Child] = {}
         self._alarms: list[tuple[int, str]] = []
@@ -206,7 +207,8 @@ class Execution:
         self._outside = Outside()
         self._nested: dict[str, Child] = {}  # workflows that run here as children
         self._limits = Limits(self._nested)
-        self._count = self._refusals = 0
+        self._deeper: list[Scope] = []  # nested workflows to be canceled after those that are being canceled
+        self._count = self._refusals = self._offers = self._canceling = 0
         self._stopped: ResonateError | None = None
         self._outcome: PromiseSettle | None = None
         self._ended = self._dead = self.replaying = False
@@ -818,6 +820,19 @@ class Execution:
             self._cancel_scope(child.running)
 
     def _cancel_scope(self, scope: Scope) -> None:
+        """Cancel a nested workflow, and what runs in it; beyond `AT_ONCE` one in another, one after another."""
+        if self._canceling == AT_ONCE:
+            self._deeper.append(scope)
+            return
+        self._canceling += 1
+        try:
+            self._cancel_tasks(scope)
+            while self._canceling == 1 and self._deeper:
+                self._cancel_tasks(self._deeper.pop(0))
+        finally:
+            self._canceling -= 1
+
+    def _cancel_tasks(self, scope: Scope) -> None:
         scope.canceled = True
         for task in self.loop.tasks_of(scope):
             task.cancel()
