@@ -123,3 +123,21 @@ def test_a_bad_root_id_is_refused_with_a_sentence(root, separator, says):
         ids.check_root_id(root, separator)
     assert says in str(refusal.value)
     assert refusal.value.hint
+
+
+@pytest.mark.parametrize(
+    ("promise_id", "schedule_id", "expected"),
+    [
+        ("nightly-1735700400000", "nightly", 1_735_700_400_000),
+        ("nightly.1735700400000", "nightly", 1_735_700_400_000),
+        ("a-1-1735700400000", "a-1", 1_735_700_400_000),
+        ("1735700400000", "nightly", 1_735_700_400_000),
+        ("nightly", "nightly", None),
+        ("nightly-7", "nightly", None),
+        ("nightly-1735700400000-x", "nightly", None),
+        ("weekly-1735700400000", "nightly", None),
+        ("nightly-" + "9" * 15, "nightly", None),
+    ],
+)
+def test_the_instant_for_which_a_schedule_made_a_promise(promise_id, schedule_id, expected):
+    assert ids.instant(promise_id, schedule_id) == expected

@@ -19,6 +19,9 @@ SEPARATOR: Final = ":"
 JOINT: Final = "."
 LONGEST_ROOT_ID: Final = 512
 
+_INSTANT: Final = re.compile(r"[^0-9]?([0-9]{12,14})")
+"""What stands behind a schedule's own id: a separator, then epoch ms (of this century and many to come)."""
+
 NaturalKey: TypeAlias = tuple[tuple[tuple[int, int, str], ...], str]
 
 # The three alternatives share no character, so there is one way to match and nothing to backtrack into.
@@ -125,3 +128,9 @@ def is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def instant(promise_id: str, schedule_id: str) -> int | None:
+    """Return for which instant (epoch ms) a schedule has made a promise; None if the id does not end with that."""
+    told = _INSTANT.fullmatch(promise_id.removeprefix(schedule_id))
+    return None if told is None else int(told[1])

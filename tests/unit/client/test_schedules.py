@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -53,6 +53,42 @@ async def test_what_came_due_while_nothing_ran_is_run_once_each(harness):
     assert len(ran) == len(set(ran)) == 3
     for each in ran:
         assert (await two.promises.get(each)).state is PromiseState.RESOLVED
+
+
+async def test_an_execution_knows_for_which_instant_it_is_also_where_it_comes_late(harness):
+    seen: set[tuple[str, str, datetime | None]] = set()
+
+    async def inner(ctx: Context) -> None:
+        await ctx.sleep(1)
+        seen.add((ctx.info.execution, "inner", ctx.scheduled_at))
+
+    async def due(ctx: Context) -> None:
+        seen.add((ctx.id, "due", ctx.scheduled_at))
+        await ctx.run(inner)
+
+    first = harness.clock.now() + 60 * MINUTE
+    one = await harness.open(harness.client(pid="one"))
+    one.register(due)
+    await one.schedule("s", "0 * * * *", due)
+    await harness.crash(one)
+    await harness.clock.advance(timedelta(hours=2, minutes=5))
+    two = await harness.open(harness.client(pid="two"))
+    two.register(due)
+    two.register(inner)
+    await harness.clock.advance(timedelta(minutes=5))
+    assert seen == {
+        (f"s-{instant}", where, datetime.fromtimestamp(instant / 1_000, UTC))
+        for instant in (first, first + 60 * MINUTE)
+        for where in ("due", "inner")
+    }
+
+
+async def test_an_execution_that_no_schedule_started_is_for_no_instant(client):
+    async def due(ctx: Context) -> bool:
+        return ctx.scheduled_at is None
+
+    client.register(due)
+    assert await client.run("due-1735700400000", due)
 
 
 async def test_a_deleted_schedule_fires_no_more_and_what_it_started_goes_on(client, harness):

@@ -28,7 +28,7 @@ from resonate.core.engine.loop import FIRST_COMPLETED, Branch, DurableLoop, Futu
 from resonate.core.engine.outcome import with_unawaited, with_unresolved
 from resonate.core.engine.scope import Scope
 from resonate.core.function import WORKFLOW, Function, check_call, describe, refuse_retry
-from resonate.core.protocol.records import PromiseRecord, Value
+from resonate.core.protocol.records import PromiseRecord, Tag, Value
 from resonate.core.retry import RetryPolicy, check_policy
 from resonate.core.values import UNTYPED, Call, Signature
 from resonate.errors import CodecError, FunctionNotRegistered, UsageError
@@ -441,6 +441,18 @@ class Context:
             timeout_at=self._scope.timeout_at,
             dependencies=self._execution.env.dependencies,
         )
+
+    @property
+    def scheduled_at(self) -> datetime | None:
+        """The instant of the schedule that this execution is for, in UTC; None if no schedule has started it.
+
+        It stays the schedule's instant where the execution begins later: to catch up, or for want of a free worker. A
+        workflow that runs inside another sees that of the outer one; one that is called by `rpc` sees None.
+        """
+        promise = self._execution.promise
+        schedule = promise.tags.get(Tag.SCHEDULE)
+        ms = None if schedule is None else ids.instant(promise.id, schedule)
+        return None if ms is None else _datetime_of(ms)
 
     @property
     def logger(self) -> Any:
