@@ -65,10 +65,11 @@ async def have_wait(store):
 
 
 def left(path):
-    """Return how many wait, for a promise that has settled."""
+    """Return how many wait for a promise that has settled, and how many promises are down as owing something."""
     snapshot = SqliteServer(path).snapshot()
     listeners = sum(len(promise.listeners) for promise in snapshot.promises)
-    return listeners + sum(task.state is TaskState.SUSPENDED for task in snapshot.tasks)
+    waiting = listeners + sum(task.state is TaskState.SUSPENDED for task in snapshot.tasks)
+    return waiting + sql(path, "SELECT count(*) FROM promises WHERE due_at < 0")[0][0]
 
 
 @pytest.mark.parametrize("have_some", [have_listen, have_wait])
