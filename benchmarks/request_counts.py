@@ -95,7 +95,7 @@ async def sleeps(ctx: Context, n: int) -> None:
 
 
 async def sleeps_at_once(ctx: Context, n: int) -> None:
-    await asyncio.gather(*[ctx.sleep(0.05) for _ in range(n)])
+    await asyncio.gather(*[ctx.sleep(0.3) for _ in range(n)])
 
 
 async def detachments(ctx: Context, n: int) -> None:

@@ -237,7 +237,7 @@ def parts(chosen: Settings, store: Store) -> Parts:
         own_thread=chosen.host.heartbeat_thread,
     )
     tools = Tools(store=patient, clock=chosen.clock, alarms=alarms, steps=steps, watcher=watcher, teller=teller)
-    worker = Worker(pid=chosen.pid, env=env, tools=tools, leases=leases, limits=chosen.limits)
+    worker = Worker(pid=chosen.pid, env=env, tools=tools, leases=leases, limits=chosen.limits, hurry=patient.hurry)
     return Parts(
         store=patient,
         backing=store,

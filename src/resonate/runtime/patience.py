@@ -29,6 +29,9 @@ log = Log("resonate.store")
 LOUD: Final = 3
 """A request that fails so often in a row is not a matter of chance: it is said that answers are missing."""
 
+HURRIED: Final = 4
+"""The failure after which pauses no longer grow where there is little time left: they are below a second."""
+
 
 @define
 class _State:
@@ -37,10 +40,12 @@ class _State:
     Args:
         unanswered: so many requests under way have failed `LOUD` times or more.
         said: it was said that answers are missing, and not yet that they come again.
+        hurries: see `Patient.hurry`.
     """
 
     unanswered: int = 0
     said: bool = False
+    hurries: bool = False
 
     def failed(self, error: StoreError) -> None:
         """Count a request that has failed `LOUD` times."""
@@ -72,6 +77,7 @@ class Patient(Relay):
     async def start(self) -> None:
         """See the port."""
         await self.inner.start()
+        self._state.hurries = False
         self._pauses.allow()
 
     async def stop(self) -> None:
@@ -79,6 +85,10 @@ class Patient(Relay):
         self._pauses.forbid()  # also for those who hear of it only later that they went unanswered
         await self.inner.stop()
         self._pauses.end()
+
+    def hurry(self) -> None:
+        """Let pauses no longer grow beyond a second, as there is little time left: the store is to be stopped soon."""
+        self._state.hurries = True
 
     async def send(self, request: Request[R]) -> R | Rejection:
         """Do one request, as often as it takes."""
@@ -146,7 +156,8 @@ class Patient(Relay):
         return replies
 
     async def _pause(self, failures: int, wish_ms: int | None) -> None:
-        await self._pauses.pause(self.clock, full_jitter_ms(failures, self.draw(), wish_ms))
+        counted = min(failures, HURRIED) if self._state.hurries else failures
+        await self._pauses.pause(self.clock, full_jitter_ms(counted, self.draw(), wish_ms))
 
 
 def _instead(error: StoreError, requests: Sequence[Request[Any]]) -> Sequence[StoreError]:

@@ -132,12 +132,22 @@ class _Unread:
 class Worker:
     """See the module's text. Belongs to one event loop."""
 
-    def __init__(self, *, pid: str, env: Environment, tools: Tools, leases: LeaseKeeper, limits: Limits) -> None:
+    def __init__(
+        self,
+        *,
+        pid: str,
+        env: Environment,
+        tools: Tools,
+        leases: LeaseKeeper,
+        limits: Limits,
+        hurry: Callable[[], None],
+    ) -> None:
         self._pid = pid
         self._env = env
         self._tools = tools
         self._leases = leases
         self._limits = limits
+        self._hurry = hurry  # called once there is little time left to reach the store
         self._held: dict[str, _Held] = {}
         self._acquiring: dict[str, asyncio.Task[None]] = {}
         self._offers: OrderedDict[str, int] = OrderedDict()
@@ -175,6 +185,7 @@ class Worker:
         if running:
             log.info("Waiting up to %.1f s for %d executions to finish or suspend.", grace_ms / 1000, len(running))
             await self._patience(running, grace_ms)
+        self._hurry()
         left = dict(self._held)
         latest = self._tools.clock.now() + GIVING_BACK_MS
         until = {task_id: min(latest, self._leases.end_of(task_id) or latest) for task_id in left}

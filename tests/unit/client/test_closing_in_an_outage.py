@@ -6,8 +6,9 @@ import asyncio
 import threading
 
 import pytest
+from attrs import evolve
 
-from resonate import Context, MemoryServer, NetworkError, StoreError, sync
+from resonate import Context, MemoryServer, NetworkError, StoreError, sync, wiring
 from resonate.testing import Faulty, VirtualClock
 from tests.unit.regressions.slow import Slow
 
@@ -109,6 +110,29 @@ async def test_what_lapsed_goes_on_elsewhere_and_what_could_be_given_back_does_a
     await harness.open(two)
     assert await two.get("a") == "two"
     assert harness.clock.now() - started < 15_000
+
+
+async def test_what_can_be_given_back_again_is_so_however_pauses_are_drawn(harness, caplog, monkeypatch):
+    started = harness.clock.now()
+
+    def draw() -> float:
+        """Draw short pauses, so that many tries fail, and then, just before the store is back, the longest."""
+        return float(harness.clock.now() - started > 1_990)
+
+    monkeypatch.setattr(wiring, "VIRTUAL", evolve(wiring.VIRTUAL, draw=draw))
+    away = Away(harness.backend, "fails")
+
+    async def comes_back():
+        await harness.clock.sleep_until(started + 2_000)
+        away.cut.clear()
+
+    async with harness.client(backend=away.backend, grace=1) as client:
+        await held_up(client, 3)
+        away.cut.set()
+        coming = asyncio.ensure_future(comes_back())
+    await coming
+    assert 2_000 < harness.clock.now() - started <= 2_800
+    assert said(caplog) == []
 
 
 async def test_neither_an_outcome_nor_a_suspension_nor_a_claim_is_waited_for(harness):
