@@ -1,6 +1,7 @@
 """What an event loop does that has nothing else to do, and waits for what may come in no time: it stays awake.
 
-Law 1: it stays in its turn only while nobody else on the loop waits for one, and not for long.
+Law 1: it stays in its turn only while nobody else on the loop waits for one, and not for long. Who is to go on when a
+    task that was begun at once first waits, waits too, unless what is waited for runs in a thread.
 Law 2: where that was in vain, it is tried more and more seldom.
 Law 3: where a loop does not show what it has ready, or what it listens to, it does what it always does.
 """
@@ -12,6 +13,7 @@ import os
 import select
 import selectors
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,17 +23,31 @@ _SELDOM: Final = 10
 """A power of two: so many occasions pass at most before the next wait."""
 
 
-def is_idle(loop: asyncio.AbstractEventLoop) -> bool:
-    """Tell whether nothing else waits for its turn on the running `loop`; False where that is not known."""
+def is_idle(loop: asyncio.AbstractEventLoop, *, turn_of_its_own: bool = True) -> bool:
+    """Tell whether nothing else waits for its turn on the running `loop`; False where that is not known.
+
+    A task that has begun where it was made may have a turn yet to come, in which it is passed over. That counts only if
+    `turn_of_its_own` is False.
+    """
     ready: Any = getattr(loop, "_ready", None)
     if ready.__class__ is not deque:
         return False
     if ready:
-        own = asyncio.current_task(loop)  # may have begun where it was made, and is passed over in its turn
+        own = asyncio.current_task(loop) if turn_of_its_own else None
         for handle in tuple(ready):  # threads append to it
-            if not handle.cancelled() and getattr(getattr(handle, "_callback", None), "__self__", None) is not own:
+            if not handle.cancelled() and (own is None or _task_of(handle) is not own):
                 return False
     return True
+
+
+def _task_of(handle: asyncio.Handle) -> object:
+    return getattr(getattr(handle, "_callback", None), "__self__", None)
+
+
+def is_alone(loop: asyncio.AbstractEventLoop) -> bool:
+    """Tell whether a loop `is_idle`, and nobody waits for the running task to first wait: who has begun it at once."""
+    begun: Any = getattr(asyncio.tasks, "_eager_tasks", ())  # from Python 3.12 on; before, its turn is yet to come
+    return is_idle(loop, turn_of_its_own=False) and (not begun or asyncio.current_task(loop) not in begun)
 
 
 class ShortWaits:
@@ -87,7 +103,7 @@ class Awake:
     def wait(self, descriptor: int, seconds: float) -> bool:
         """Wait until the loop hears of this or of anything else, so long at most; return whether it is this.
 
-        Python's own lock is free for other threads at each look.
+        Python's own lock is free for other threads at each look, for so short a time that many miss it.
         """
         poll, clock = self._poll, time.perf_counter
         poll.register(descriptor, select.POLLIN)
@@ -104,14 +120,17 @@ class Awake:
 
 
 def awake_on(loop: asyncio.AbstractEventLoop) -> Awake | None:
-    """Return what waits on a loop without sleep; None where that can't be had, or would only be in the way.
+    """Return what waits on the running `loop` without sleep; None where that can't be had, or would be in the way.
 
-    Who stays awake on the only processor keeps it from what is waited for.
+    Who stays awake on the only processor keeps it from what is waited for. And where the loop runs in a thread beside
+    the main one, other threads do the program's work, for which they need Python's lock.
     """
     listens: object = getattr(loop, "_selector", None)
-    if sys.platform == "linux" and isinstance(listens, selectors.EpollSelector) and _processors() > 1:
-        return Awake(listens.fileno())
-    return None
+    if sys.platform != "linux" or not isinstance(listens, selectors.EpollSelector):
+        return None
+    if _processors() == 1 or threading.current_thread() is not threading.main_thread():
+        return None
+    return Awake(listens.fileno())
 
 
 def _processors() -> int:

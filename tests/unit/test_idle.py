@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import pytest
 
-from resonate.idle import Awake, ShortWaits, awake_on, is_idle
+from resonate.idle import Awake, ShortWaits, awake_on, is_alone, is_idle
 from resonate.runtime.eager import begin
 
 LONG = 30.0
@@ -46,6 +46,19 @@ async def test_what_begins_where_it_is_made_does_not_wait_for_its_own_turn():
 
 async def test_of_a_loop_that_does_not_show_it_nobody_knows():
     assert not is_idle(type("Loop", (asyncio.AbstractEventLoop,), {})())
+
+
+async def test_who_has_begun_it_at_once_is_somebody():
+    loop = asyncio.get_running_loop()
+    await asyncio.sleep(0)
+    assert is_alone(loop)
+
+    async def body() -> tuple[bool, bool]:
+        before = is_alone(loop)
+        await asyncio.sleep(0)
+        return before, is_alone(loop)
+
+    assert await begin(loop, body()) == (False, True)
 
 
 # ---------------------------------------------------------------- whether to wait
@@ -157,6 +170,19 @@ async def test_nobody_stays_awake_on_the_only_processor():
         assert awake_on(asyncio.get_running_loop()) is None
     finally:
         os.sched_setaffinity(0, before)
+
+
+@awake_at_all
+def test_nobody_stays_awake_beside_the_main_thread():
+    async def found() -> Awake | None:
+        return awake_on(asyncio.get_running_loop())
+
+    assert asyncio.run(found()) is not None
+    elsewhere: list[Awake | None] = []
+    thread = threading.Thread(target=lambda: elsewhere.append(asyncio.run(found())))
+    thread.start()
+    thread.join()
+    assert elsewhere == [None]
 
 
 def test_on_a_loop_that_does_not_show_what_it_listens_to_nobody_stays_awake():

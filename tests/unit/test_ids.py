@@ -131,12 +131,14 @@ def test_a_bad_root_id_is_refused_with_a_sentence(root, separator, says):
         ("nightly-1735700400000", "nightly", 1_735_700_400_000),
         ("nightly.1735700400000", "nightly", 1_735_700_400_000),
         ("a-1-1735700400000", "a-1", 1_735_700_400_000),
-        ("1735700400000", "nightly", 1_735_700_400_000),
+        ("1735700400000", "17", 1_735_700_400_000),
+        ("job--1735700400000", "nightly", 1_735_700_400_000),
         ("nightly", "nightly", None),
         ("nightly-7", "nightly", None),
         ("nightly-1735700400000-x", "nightly", None),
-        ("weekly-1735700400000", "nightly", None),
-        ("nightly-" + "9" * 15, "nightly", None),
+        ("nightly-1735700400000\n", "nightly", None),
+        ("nightly-1735700400000", "nightly-1735700400000", None),
+        ("nightly-99999999999999", "nightly", None),
     ],
 )
 def test_the_instant_for_which_a_schedule_made_a_promise(promise_id, schedule_id, expected):

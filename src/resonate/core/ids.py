@@ -19,8 +19,8 @@ SEPARATOR: Final = ":"
 JOINT: Final = "."
 LONGEST_ROOT_ID: Final = 512
 
-_INSTANT: Final = re.compile(r"[^0-9]?([0-9]{12,14})")
-"""What stands behind a schedule's own id: a separator, then epoch ms (of this century and many to come)."""
+_INSTANT: Final = re.compile(r"(?<![0-9])[0-9]{13}\Z")
+"""What schedules make ids end with: epoch ms, of this century and the next two."""
 
 NaturalKey: TypeAlias = tuple[tuple[tuple[int, int, str], ...], str]
 
@@ -132,5 +132,5 @@ def is_unicode(text: str) -> bool:
 
 def instant(promise_id: str, schedule_id: str) -> int | None:
     """Return for which instant (epoch ms) a schedule has made a promise; None if the id does not end with that."""
-    told = _INSTANT.fullmatch(promise_id.removeprefix(schedule_id))
-    return None if told is None else int(told[1])
+    told = None if promise_id == schedule_id else _INSTANT.search(promise_id)
+    return None if told is None else int(told[0])

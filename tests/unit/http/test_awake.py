@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import selectors
+import signal
 import socket
 import sys
 import threading
@@ -14,6 +15,7 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from resonate.adapters.http.pool import Pool, Route
+from resonate.runtime.eager import begin
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or len(os.sched_getaffinity(0)) == 1,
@@ -130,3 +132,56 @@ def test_where_others_are_under_way_the_loop_goes_on():
 
     with server(turn.wait) as port:
         run(body, port)
+
+
+def test_who_has_begun_it_at_once_goes_on_first():
+    turn = threading.Event()
+    turn.set()
+
+    async def body(pool: Pool, _sleeps: Sleeps) -> None:
+        turn.clear()
+        asking = begin(asyncio.get_running_loop(), pool.ask(REQUEST))
+        turn.set()
+        assert (await asking).body == b"ok"
+
+    with server(turn.wait) as port:
+        run(body, port)
+
+
+def test_what_a_signals_handler_raises_meanwhile_ends_the_request():
+    class Told(Exception):
+        pass
+
+    def raises(*_: object) -> None:
+        raise Told
+
+    never, ended = threading.Event(), threading.Event()
+    signals: list[int] = []
+    found: list[int] = []
+
+    def may_answer() -> None:
+        if signals:
+            os.kill(os.getpid(), signals.pop())
+            ended.wait()
+        never.wait(0.001)
+
+    async def body(pool: Pool, sleeps: Sleeps) -> None:
+        signals.append(signal.SIGUSR1)
+        with pytest.raises(Told):
+            await pool.ask(REQUEST)
+        await asyncio.sleep(0)
+        sleeps.count = 0
+        for _ in range(20):
+            assert (await pool.ask(REQUEST)).body == b"ok"
+        found.append(sleeps.count)
+
+    before = signal.signal(signal.SIGUSR1, raises)
+    try:
+        with server(may_answer) as port:
+            try:
+                run(body, port)
+            finally:
+                ended.set()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert found == [0]  # it was the only request again, for which the loop stayed awake

@@ -18,7 +18,7 @@ from typing import Final
 from attrs import define, field, frozen
 
 from resonate.adapters.http.connection import Asked, Connection, Reply
-from resonate.idle import Awake, ShortWaits, awake_on, is_idle
+from resonate.idle import Awake, ShortWaits, awake_on, is_alone
 
 _LOOK: Final = 1.0
 """How often it is looked for what has run out of time, in seconds."""
@@ -87,14 +87,23 @@ class Pool:
         connection = self._usable() if self._idle else None
         if connection is not None:
             connection.ask(asked)
-            if self._awake is not None and len(self._asked) == 1 and is_idle(self._loop):
-                self._short.wait(partial(self._awake.wait, connection.descriptor))
+            self._stay_awake(asked, connection)
         else:
             self._waiting.append(asked)
             self._grow()
         try:
             return await asked.reply
         except asyncio.CancelledError:
+            self._drop(asked)
+            raise
+
+    def _stay_awake(self, asked: Asked, connection: Connection) -> None:
+        """Wait a little for the reply to a lone request, where there is nothing else to do meanwhile."""
+        if self._awake is None or len(self._asked) > 1 or not is_alone(self._loop):
+            return
+        try:
+            self._short.wait(partial(self._awake.wait, connection.descriptor))
+        except BaseException:  # a signal's handler has raised it
             self._drop(asked)
             raise
 

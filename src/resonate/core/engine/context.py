@@ -447,7 +447,8 @@ class Context:
         """The instant of the schedule that this execution is for, in UTC; None if no schedule has started it.
 
         It stays the schedule's instant where the execution begins later: to catch up, or for want of a free worker. A
-        workflow that runs inside another sees that of the outer one; one that is called by `rpc` sees None.
+        workflow that runs inside another sees that of the outer one; one that is called by `rpc` sees None. It is read
+        off the end of the execution's id, where `schedule` has it written; None if somebody else's schedule has not.
         """
         promise = self._execution.promise
         schedule = promise.tags.get(Tag.SCHEDULE)
