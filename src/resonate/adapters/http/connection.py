@@ -78,7 +78,7 @@ class Connection(asyncio.Protocol):
     since: float = 0.0
     """When it became idle; for its owner."""
     descriptor: int = -1
-    """Of its socket, once it is open."""
+    """Of its socket, once it is open, where the loop tells it."""
     _transport: asyncio.Transport | None = None
     _parser: HttpResponseParser | None = None
     _asked: Asked | None = None
@@ -114,7 +114,8 @@ class Connection(asyncio.Protocol):
         """Take note of the transport."""
         self._transport = cast("asyncio.Transport", transport)
         self._parser = HttpResponseParser(self)
-        self.descriptor = self._transport.get_extra_info("socket").fileno()
+        socket = transport.get_extra_info("socket")
+        self.descriptor = -1 if socket is None else socket.fileno()
 
     def data_received(self, data: bytes) -> None:
         """Read what came."""

@@ -99,7 +99,7 @@ class Pool:
 
     def _stay_awake(self, asked: Asked, connection: Connection) -> None:
         """Wait a little for the reply to a lone request, where there is nothing else to do meanwhile."""
-        if self._awake is None or len(self._asked) > 1 or not is_alone(self._loop):
+        if self._awake is None or connection.descriptor < 0 or len(self._asked) > 1 or not is_alone(self._loop):
             return
         try:
             self._short.wait(partial(self._awake.wait, connection.descriptor))
