@@ -20,7 +20,7 @@ JOINT: Final = "."
 LONGEST_ROOT_ID: Final = 512
 
 _INSTANT: Final = re.compile(r"(?<![0-9])[0-9]{13}\Z")
-"""What schedules make ids end with: epoch ms, of this century and the next two."""
+"""What schedules make ids end with: epoch ms, from the year 2001 to 2286."""
 
 NaturalKey: TypeAlias = tuple[tuple[tuple[int, int, str], ...], str]
 

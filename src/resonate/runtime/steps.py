@@ -68,7 +68,7 @@ class Steps:
     retrying: dict[str, Retrying] = field(factory=dict[str, Retrying], init=False, eq=False)
     """Steps that wait for their next attempt, and those under way that have failed before; for who asks why."""
     _short: ShortWaits = field(factory=lambda: ShortWaits(_SHORT), init=False, eq=False)
-    _called: set[Call[Any]] = field(factory=set["Call[Any]"], init=False, eq=False)
+    _awaited: set[Call[Any]] = field(factory=set["Call[Any]"], init=False, eq=False)
     """Those that somebody waits for, in whatever way."""
     _going_on: dict[Call[Any], Running] = field(factory=dict["Call[Any]", "Running"], init=False, eq=False)
 
@@ -205,15 +205,15 @@ class Steps:
 
     async def _in_thread(self, fn: Callable[[], Any], command: RunStep, execution: str) -> Any:
         """Call `fn` in the pool, and return what it returns or raise what it raises."""
-        loop, called = asyncio.get_running_loop(), self._called
+        loop, awaited = asyncio.get_running_loop(), self._awaited
         with self.clock.busy():
             call = self.pool.submit(partial(_called, fn))
-            called.add(call)
+            awaited.add(call)
             try:
-                if not (len(called) == 1 and is_idle(loop) and self._short.wait(call.wait)):
+                if not (len(awaited) == 1 and is_idle(loop) and self._short.wait(call.wait)):
                     await _end_of(call, loop)
             finally:
-                called.discard(call)
+                awaited.discard(call)
                 if not call.is_over:
                     self._leave(call, Running(execution, command.id, command.function.name))
         try:

@@ -88,6 +88,14 @@ def run(body: Callable[[Pool, Sleeps], Awaitable[None]], port: int, awake: float
         runner.run(with_connections())
 
 
+@pytest.fixture
+def turn() -> threading.Event:
+    """Whether a server may answer that waits for it; it may until it is cleared."""
+    may = threading.Event()
+    may.set()
+    return may
+
+
 @pytest.mark.parametrize("awake", [FOR_EVER, 0])
 def test_a_loop_does_not_go_to_sleep_before_a_reply_that_comes_in_time(awake: float):
     found: list[int] = []
@@ -103,10 +111,7 @@ def test_a_loop_does_not_go_to_sleep_before_a_reply_that_comes_in_time(awake: fl
     assert bool(found[0]) == (awake == 0)
 
 
-def test_where_somebody_else_waits_for_a_turn_that_comes_first():
-    turn = threading.Event()
-    turn.set()
-
+def test_where_somebody_else_waits_for_a_turn_that_comes_first(turn: threading.Event):
     async def body(pool: Pool, _sleeps: Sleeps) -> None:
         turn.clear()
         asyncio.get_running_loop().call_soon(turn.set)
@@ -116,10 +121,7 @@ def test_where_somebody_else_waits_for_a_turn_that_comes_first():
         run(body, port)
 
 
-def test_where_others_are_under_way_the_loop_goes_on():
-    turn = threading.Event()
-    turn.set()
-
+def test_where_others_are_under_way_the_loop_goes_on(turn: threading.Event):
     async def body(pool: Pool, _sleeps: Sleeps) -> None:
         turn.clear()
         loop = asyncio.get_running_loop()
@@ -134,10 +136,7 @@ def test_where_others_are_under_way_the_loop_goes_on():
         run(body, port)
 
 
-def test_who_has_begun_it_at_once_goes_on_first():
-    turn = threading.Event()
-    turn.set()
-
+def test_who_has_begun_it_at_once_goes_on_first(turn: threading.Event):
     async def body(pool: Pool, _sleeps: Sleeps) -> None:
         turn.clear()
         asking = begin(asyncio.get_running_loop(), pool.ask(REQUEST))
