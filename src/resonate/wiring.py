@@ -30,7 +30,7 @@ from resonate.errors import UsageError
 from resonate.ports.clock import Clock
 from resonate.ports.codec import check_codec
 from resonate.ports.network import Token
-from resonate.ports.store import Backend, Store
+from resonate.ports.store import Backend, Leaves, Store
 from resonate.ports.telemetry import Recorder, Telemetry
 from resonate.ports.tracer import Tracer
 from resonate.runtime.alarms import Alarms
@@ -237,7 +237,15 @@ def parts(chosen: Settings, store: Store) -> Parts:
         own_thread=chosen.host.heartbeat_thread,
     )
     tools = Tools(store=patient, clock=chosen.clock, alarms=alarms, steps=steps, watcher=watcher, teller=teller)
-    worker = Worker(pid=chosen.pid, env=env, tools=tools, leases=leases, limits=chosen.limits, hurry=patient.hurry)
+    worker = Worker(
+        pid=chosen.pid,
+        env=env,
+        tools=tools,
+        leases=leases,
+        limits=chosen.limits,
+        hurry=patient.hurry,
+        leave=store.leave if isinstance(store, Leaves) else None,
+    )
     return Parts(
         store=patient,
         backing=store,

@@ -59,6 +59,10 @@ class Network(Protocol):
         """Connect for messages, trying once. Calling it again is harmless. Raise `StoreError`."""
         ...
 
+    async def leave(self) -> None:
+        """Close what messages come by; `messages` ends, `exchange` goes on. Again is harmless. Never raises."""
+        ...
+
     async def stop(self) -> None:
         """Close everything; `messages` ends. Calling it again is harmless. Never raises."""
         ...

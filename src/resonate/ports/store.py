@@ -117,6 +117,18 @@ class Knows(Protocol):
 
 
 @runtime_checkable
+class Leaves(Protocol):
+    """A store to which messages come whether or not somebody reads them."""
+
+    async def leave(self) -> None:
+        """Let no more messages come: `messages` ends, and what is offered from here on goes to other members.
+
+        Requests are answered as before, until `stop`. Calling it again is harmless. Never raises.
+        """
+        ...
+
+
+@runtime_checkable
 class Readable(Protocol):
     """A backend that can be read without taking part: no member joins, and nothing is done or written."""
 

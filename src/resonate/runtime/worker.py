@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from contextvars import Context as Variables
 from contextvars import copy_context
@@ -141,6 +141,7 @@ class Worker:
         leases: LeaseKeeper,
         limits: Limits,
         hurry: Callable[[], None],
+        leave: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._pid = pid
         self._env = env
@@ -148,6 +149,7 @@ class Worker:
         self._leases = leases
         self._limits = limits
         self._hurry = hurry  # called once there is little time left to reach the store
+        self._leave = leave  # lets no more messages come, where it is not enough to read none
         self._held: dict[str, _Held] = {}
         self._acquiring: dict[str, asyncio.Task[None]] = {}
         self._offers: OrderedDict[str, int] = OrderedDict()
@@ -159,6 +161,7 @@ class Worker:
         self._claiming: dict[asyncio.Future[None], str] = {}  # asked for by this process's client, not answered yet
         self._context = Variables()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._listening: asyncio.Task[None] | None = None
         self._continuations = Continuations(limits.continuations, limits.continuation_age_ms, tools.clock, tools.alarms)
         self._taking = False
         self._beginning = False  # an execution is carried to its first wait by who has started it
@@ -173,7 +176,7 @@ class Worker:
         self.trouble = None
         self._context = copy_context()
         self._leases.start()
-        _ = self._spawn(self._listen(), "resonate-messages")
+        self._listening = self._spawn(self._listen(), "resonate-messages")
 
     async def stop(self, grace_ms: int) -> None:
         """Take no more, wait up to `grace_ms` for what runs, give back the rest, for at most `GIVING_BACK_MS`."""
@@ -190,8 +193,16 @@ class Worker:
         latest = self._tools.clock.now() + GIVING_BACK_MS
         until = {task_id: min(latest, self._leases.end_of(task_id) or latest) for task_id in left}
         await self._cancel(held.running for held in left.values() if held.running is not None)
+        await self._listen_no_more()
         await self._give_all_back({task_id: (held.version, until[task_id]) for task_id, held in left.items()})
         await self.kill()
+
+    async def _listen_no_more(self) -> None:
+        """Be offered nothing more: what is given back would else be offered to who leaves, and be read here in vain."""
+        if self._listening is not None:
+            await self._cancel([self._listening])
+        if self._leave is not None:
+            await self._leave()
 
     async def _give_all_back(self, left: Mapping[str, tuple[int, int]]) -> None:
         """Release tasks of these versions, all at once, each until an instant; the rest lapses, which is said once."""
@@ -210,11 +221,9 @@ class Worker:
         giving: list[asyncio.Task[None]] = []
         alarms: list[Alarm] = []
         for task_id, (version, until) in left.items():
-            # At once, since who reads the messages here would be offered it again before it has left.
-            task = self._spawn(give_back(task_id, version), f"resonate-release-{task_id}", at_once=True)
-            if not task.done():
-                giving.append(task)
-                alarms.append(self._tools.alarms.set(until, partial(_end, task)))
+            task = self._spawn(give_back(task_id, version), f"resonate-release-{task_id}")
+            giving.append(task)
+            alarms.append(self._tools.alarms.set(until, partial(_end, task)))
         if giving:
             await asyncio.wait(giving)
         for alarm in alarms:

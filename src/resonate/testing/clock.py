@@ -7,7 +7,8 @@ Law 3: with nobody asleep nothing is checked and nothing spins.
 
 How it knows that everything waits: a probe on each event loop that sleeps here runs once per turn of the loop and looks
 whether anything else is ready to run. After a few turns with nothing, the loop waits. So any running asyncio loop will
-do, under `asyncio.run` as under a test framework.
+do, under `asyncio.run` as under a test framework. A loop that does not show what is ready (uvloop) waits where that has
+gone on for many turns and no task of it is to go on: what is left to chance there are long chains of bare callbacks.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from collections.abc import Generator, Sized
 from contextlib import contextmanager
 from datetime import timedelta
 from heapq import heapify, heappop, heappush
-from typing import Final, cast
+from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 
 from attrs import define
@@ -33,10 +34,11 @@ START: Final = 1_735_689_600_000
 _CALM: Final = 3
 """Turns with nothing ready before a loop counts as waiting: one lets the selector be read, the others are for luck."""
 _CALM_UNSEEN: Final = 32
-"""As above for a loop that does not show what is ready (not asyncio's own): a guess of how long a chain of turns is."""
+"""As above for a loop that does not show what is ready (not asyncio's own): its tasks are looked at after so many."""
 _RECHECK: Final = 0.01
 """Seconds after which a loop that waits for other loops looks again, since one that closes does not say so."""
 _GARBAGE: Final = 64
+_UNSEEN: Final[Any] = object()
 
 _SLEEPER: Final = 0
 _GOAL: Final = 1
@@ -233,9 +235,8 @@ class VirtualClock:
             if upcoming is None:
                 watch.probing = False
                 return
-            if _is_calm(watch.loop):
-                watch.calm += 1
-            else:
+            watch.calm += 1
+            if not _is_calm(watch.loop, watch.calm):
                 watch.calm, self._confirmed = 0, False
             if watch.calm < _turns(watch.loop):
                 self._probe_soon(watch)
@@ -289,10 +290,18 @@ def _ready(loop: AbstractEventLoop) -> Sized | None:
     return cast("Sized | None", getattr(loop, "_ready", None))
 
 
-def _is_calm(loop: AbstractEventLoop) -> bool:
-    """Tell whether nothing but probes is ready to run."""
+def _is_calm(loop: AbstractEventLoop, turns: int) -> bool:
+    """Tell whether nothing but probes is ready to run, as far as is known; it was so for `turns` with this one."""
     ready = _ready(loop)
-    return ready is None or len(ready) <= _probes[loop]
+    if ready is None:
+        return turns < _CALM_UNSEEN or all(_waits(task) for task in asyncio.all_tasks(loop))
+    return len(ready) <= _probes[loop]
+
+
+def _waits(task: asyncio.Task[Any]) -> bool:
+    """Tell whether a task that does not run now waits for something that has not come yet."""
+    awaited: Future[Any] | None = getattr(task, "_fut_waiter", _UNSEEN)  # None: it is to go on in the next turn
+    return awaited is _UNSEEN or (awaited is not None and not awaited.done())
 
 
 def _turns(loop: AbstractEventLoop) -> int:

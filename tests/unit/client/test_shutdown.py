@@ -60,8 +60,7 @@ async def test_what_does_not_end_within_grace_goes_to_another_worker_at_once(har
     await harness.open(two)
     assert await two.get("a") == "two"
     assert ran == ["one", "two"]
-    repeats = 0 if harness.backend is harness.server else 5_000  # an offer may be sent to the one that leaves
-    assert harness.clock.now() - started < 15_000 + repeats
+    assert harness.clock.now() - started < 15_000  # an offer that the one that leaves had read would come again then
 
 
 async def test_what_is_suspended_is_not_waited_for_and_goes_on_elsewhere(harness):

@@ -221,3 +221,16 @@ async def test_plain_httpx_does_as_well(listening):
     assert store.dialect == OURS
     assert {type(reply) for reply in await store.send_all([PromiseGet("p")] * 20)} == {Rejection}
     await store.stop()
+
+
+def test_it_is_the_same_on_uvloop(listening):
+    uvloop = pytest.importorskip("uvloop", reason="uvloop is not installed")
+
+    async def main() -> int:
+        async with Resonate(listening.url, pid="one") as client:
+            client.register(flow)
+            client.register(far)
+            return await client.run("a", flow, 8)
+
+    assert uvloop.run(main()) == 8 * 7 + 2
+    assert ["stream"] in listening.kinds.values()

@@ -11,7 +11,7 @@ import pytest
 from resonate import Context, PromiseState, UsageError
 from resonate.core.protocol.dialect import OURS
 from resonate.core.protocol.records import Execute
-from resonate.core.protocol.requests import PromiseCreate, PromiseSettle
+from resonate.core.protocol.requests import PromiseCreate, PromiseGet, PromiseSettle
 from resonate.core.protocol.wire import encode_message
 from resonate.core.trace import MessageDropped
 from resonate.errors import AuthError, ServerError, StoreError
@@ -42,6 +42,21 @@ async def heard(store, count):
 async def test_a_stream_that_ends_comes_back_and_says_so(wild):
     wild.polls.extend([lambda _: stream(FIRST), lambda _: stream(SECOND, then="hang")])
     assert await heard(await started(wild), 3) == [Execute("a", 1), Reconnected(), Execute("b", 1)]
+
+
+async def test_who_leaves_is_sent_no_more_messages_and_goes_on_asking(wild):
+    store = await started(wild)
+    assert "g" in wild.server.facts([]).groups
+    for _ in range(2):
+        await store.leave()
+        while "g" in wild.server.facts([]).groups:  # noqa: ASYNC110 - until the server has read to the stream's end
+            await asyncio.sleep(0)
+        assert [message async for message in store.messages()] == []
+        assert (await store.send(PromiseGet(id="p"))).status == 404
+    await store.stop()
+    await store.start()
+    assert "g" in wild.server.facts([]).groups
+    await store.stop()
 
 
 @pytest.mark.parametrize("error", [httpx.ReadError("reset"), httpx.ReadTimeout("silence"), ConnectionResetError()])

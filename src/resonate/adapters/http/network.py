@@ -140,14 +140,19 @@ class HttpNetwork:
         self._items = asyncio.Queue(_WAITING)
         self._home = asyncio.get_running_loop()
         self._reader = self._home.create_task(self._read_on(stream), name="resonate-stream")
+        await asyncio.sleep(0)  # it has begun: from here on it closes the stream, whenever it is canceled
 
-    async def stop(self) -> None:
-        """Close the stream and this loop's connections."""
+    async def leave(self) -> None:
+        """Close the stream: the server has us for a member as long as it is open."""
         reader, self._reader = self._reader, None
         if reader is not None:
             reader.cancel()
             await asyncio.wait([reader])
             self._end(_End())
+
+    async def stop(self) -> None:
+        """Close the stream and this loop's connections."""
+        await self.leave()
         await self._carriers.close()
 
     def _end(self, end: _End) -> None:

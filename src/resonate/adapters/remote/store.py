@@ -130,6 +130,10 @@ class RemoteStore:
             await self._clock.sleep_until(min(now + delay, until))
         self._open = self._started = True
 
+    async def leave(self) -> None:
+        """Let no more messages come, see `resonate.ports.store.Leaves`."""
+        await self._network.leave()
+
     async def stop(self) -> None:
         """Disconnect."""
         self._open = False
