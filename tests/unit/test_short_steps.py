@@ -72,7 +72,7 @@ def steps(pool: Pool) -> Steps:
 
 
 def asks_for(fn: Callable[..., Any], *args: object) -> RunStep:
-    return RunStep(id="a:1", function=describe(fn), args=args, retry=Never(), deadline=YEAR_3000)
+    return RunStep("a:1", describe(fn), args, {}, Never(), YEAR_3000)
 
 
 def begun(steps: Steps, command: RunStep) -> asyncio.Task[Event]:

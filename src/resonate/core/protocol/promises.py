@@ -25,7 +25,7 @@ from resonate.core.protocol.guards import (
 from resonate.core.protocol.objects import Promise, Task
 from resonate.core.protocol.projection import fulfilled, project
 from resonate.core.protocol.reads import Reads
-from resonate.core.protocol.records import PENDING, PromiseRecord, PromiseState, Value
+from resonate.core.protocol.records import NO_VALUE, PENDING, PromiseRecord, PromiseState, Value
 from resonate.core.protocol.requests import (
     PromiseCreate,
     PromiseGet,
@@ -162,14 +162,7 @@ def new_record(
 ) -> PromiseRecord:
     """Return a promise at birth: pending since `created_at`, or settled if its deadline is behind `now`."""
     if timeout_at > now:
-        return PromiseRecord(
-            id=id,
-            state=_BORN,
-            param=param,
-            tags=_kept(tags),
-            timeout_at=timeout_at,
-            created_at=created_at,
-        )
+        return PromiseRecord(id, _BORN, timeout_at, created_at, None, param, NO_VALUE, _kept(tags))
     birth = PromiseBirth.CREATE_LATE_TIMER if is_timer(tags) else PromiseBirth.CREATE_LATE
     return PromiseRecord(
         id=id,
@@ -216,15 +209,9 @@ def not_settleable(state: PromiseState) -> Rejection:
 
 def settled_record(record: PromiseRecord, request: PromiseSettle, now: int) -> PromiseRecord:
     """Return a pending record as a client settles it, with a state known to be settleable."""
+    state = PROMISE_TABLE[record.state, SETTLED_BY[request.state]]
     return PromiseRecord(
-        id=record.id,
-        state=PROMISE_TABLE[record.state, SETTLED_BY[request.state]],
-        param=record.param,
-        value=request.value,
-        tags=record.tags,
-        timeout_at=record.timeout_at,
-        created_at=record.created_at,
-        settled_at=now,
+        record.id, state, record.timeout_at, record.created_at, now, record.param, request.value, record.tags
     )
 
 

@@ -94,14 +94,14 @@ def promise_from_wire(data: dict[str, Any]) -> PromiseRecord:
     found, timeout_at, created_at, settled_at = get("id"), get("timeoutAt"), get("createdAt"), get("settledAt")
     named, param, value = get("state"), get("param"), get("value")
     return PromiseRecord(
-        id=found if type(found) is str else text(data, "id"),
-        state=(PROMISE_STATES.get(named) if type(named) is str else None) or state(data, "state", PROMISE_STATES),
-        param=NO_VALUE if param is None else maybe_value(data, "param"),
-        value=NO_VALUE if value is None or value == {} else maybe_value(data, "value"),
-        tags=maybe_texts(data, "tags") or {},
-        timeout_at=timeout_at if type(timeout_at) is int else integer(data, "timeoutAt"),
-        created_at=created_at if type(created_at) is int else maybe_integer(data, "createdAt") or 0,
-        settled_at=settled_at if type(settled_at) is int else maybe_integer(data, "settledAt"),
+        found if type(found) is str else text(data, "id"),
+        (PROMISE_STATES.get(named) if type(named) is str else None) or state(data, "state", PROMISE_STATES),
+        timeout_at if type(timeout_at) is int else integer(data, "timeoutAt"),
+        created_at if type(created_at) is int else maybe_integer(data, "createdAt") or 0,
+        settled_at if type(settled_at) is int else maybe_integer(data, "settledAt"),
+        NO_VALUE if param is None else maybe_value(data, "param"),
+        NO_VALUE if value is None or value == {} else maybe_value(data, "value"),
+        maybe_texts(data, "tags") or {},
     )
 
 
