@@ -1,4 +1,5 @@
 import functools
+import gc
 import sys
 import threading
 
@@ -155,6 +156,34 @@ def test_all_functions_are_listed_by_name_and_version():
     for name, version in (("b", 1), ("a", 2), ("a", 1)):
         made.add(describe(charge, name=name, version=version))
     assert [(one.name, one.version) for one in made.functions()] == [("a", 1), ("a", 2), ("b", 1)]
+
+
+def test_who_looks_a_function_up_is_not_disturbed_by_what_the_garbage_collector_registers():
+    made, names = Registry(), iter(range(300))
+
+    class Registers:
+        """Registers the function when it is collected, in the middle of whatever that is, and leaves another."""
+
+        def __init__(self):
+            self.itself = self
+
+        def __del__(self):
+            if (number := next(names, None)) is not None:
+                made.add(describe(charge, name=f"charge-{number}"))
+                Registers()
+
+    made.add(describe(charge, name="first"))
+    before = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        Registers()
+        while next(names, None) is not None:
+            assert made.of(charge) is not None
+            assert made.get("first")
+            assert "first" in made.names()
+            assert made.functions()
+    finally:
+        gc.set_threshold(*before)
 
 
 def test_threads_that_register_at_once_lose_nothing():

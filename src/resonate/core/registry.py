@@ -1,7 +1,9 @@
 """The functions of this process by name and function version.
 
 Law 1: a (name, version) stands for one function, for good.
-Law 2: registering is safe from any thread: each write is one `setdefault`, whose winner everyone sees.
+Law 2: registering is safe from any thread: each write is one `setdefault`, whose winner everyone sees. Who goes through
+    a dictionary goes through a copy: while one is read, the garbage collector may run somebody's code, or let another
+    thread run, anywhere but in `dict.copy`.
 Law 3: a look-up that fails says what there is.
 """
 
@@ -50,9 +52,9 @@ class Registry:
         versions = self._by_name.get(name)
         if not versions:
             raise self._unknown_name(name)
-        function = versions.get(max(tuple(versions)) if version is None else version)
+        function = versions.get(max(versions.copy()) if version is None else version)
         if function is None:
-            raise _unknown_version(name, version, sorted(versions))
+            raise _unknown_version(name, version, sorted(versions.copy()))
         return function
 
     def has(self, name: str, version: int | None = None) -> bool:
@@ -68,7 +70,7 @@ class Registry:
         found = self._by_identity.get(_identity(fn))
         if found is None:
             return None
-        same = tuple(found.values())
+        same = tuple(found.copy().values())
         if len(same) == 1 and version is None:
             return same[0]  # as nearly always; each durable call asks
         fitting = [function for function in same if version in (None, function.version)]
@@ -76,11 +78,13 @@ class Registry:
 
     def names(self) -> tuple[str, ...]:
         """Return the registered names, sorted."""
-        return tuple(sorted(self._by_name))
+        return tuple(sorted(self._by_name.copy()))
 
     def functions(self) -> tuple[Function, ...]:
         """Return all that is registered, in the order of names and versions."""
-        return tuple(versions[one] for _, versions in sorted(self._by_name.items()) for one in sorted(versions))
+        return tuple(
+            versions[one] for _, versions in sorted(self._by_name.copy().items()) for one in sorted(versions.copy())
+        )
 
     def _unknown_name(self, name: str) -> FunctionNotRegistered:
         known = self.names()
@@ -92,7 +96,7 @@ class Registry:
         return FunctionNotRegistered(message, hint=f"{guess}Registered: {listed}{more}.")
 
     def _with_versions(self, name: str) -> str:
-        versions = sorted(self._by_name[name])
+        versions = sorted(self._by_name[name].copy())
         return name if versions == [1] else f"{name} (versions {_listed(versions)})"
 
 
