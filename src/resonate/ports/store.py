@@ -121,7 +121,7 @@ class Leaves(Protocol):
     """A store to which messages come whether or not somebody reads them."""
 
     async def leave(self) -> None:
-        """Let no more messages come: `messages` ends, and what is offered from here on goes to other members.
+        """Let no more messages come: `messages` ends, and offers go to other members as soon as the store has noticed.
 
         Requests are answered as before, until `stop`. Calling it again is harmless. Never raises.
         """

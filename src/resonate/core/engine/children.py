@@ -201,7 +201,7 @@ class Child:
         "written",
     )
 
-    def __init__(  # noqa: PLR0917 - by position, a step is made in half the time
+    def __init__(  # noqa: PLR0917 - see PromiseRecord
         self,
         id: str,
         role: Role,

@@ -80,8 +80,8 @@ NO_VALUE: Final = Value()
 class PromiseRecord:
     """A durable promise as the wire shows it.
 
-    `settled_at` is None exactly while `state` is `PENDING`. A step makes several of these: by position, that takes half
-    the time that it takes by names.
+    `settled_at` is None exactly while `state` is `PENDING`. Each step makes two of these, and does so by position: CPython
+    3.11 hands names to a class by way of a dictionary.
     """
 
     id: str
