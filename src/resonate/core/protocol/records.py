@@ -80,7 +80,7 @@ NO_VALUE: Final = Value()
 class PromiseRecord:
     """A durable promise as the wire shows it.
 
-    `settled_at` is None exactly while `state` is `PENDING`. Each step makes two of these, and does so by position: CPython
+    `settled_at` is None exactly while `state` is `PENDING`. A step in memory makes two of these, by position: CPython
     3.11 hands names to a class by way of a dictionary.
     """
 
