@@ -116,7 +116,11 @@ function poll(group, pid, request, response) {
 
 async function post(request, response) {
   let text = "";
-  for await (const chunk of request.setEncoding("utf8")) text += chunk;
+  try {
+    for await (const chunk of request.setEncoding("utf8")) text += chunk;
+  } catch {
+    return; // whoever asked was killed, or canceled what it asked, before all of it was sent
+  }
   const reply = answer(text);
   deliver();
   response.writeHead(reply.head.status, { "content-type": "application/json" });

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from resonate import Resonate
@@ -79,3 +80,17 @@ async def test_workers_finish_though_the_server_is_killed(tmp_path: Path, record
     assert notes(path) == Counter(range(30)), (
         "each step was done once: what is lost are replies, and they are asked again"
     )
+
+
+async def test_a_request_that_is_cut_off_ends_nothing(site: Site, record_property: Any) -> None:
+    record_property("row", "who asks it is cut off")
+    record_property("column", site.server.name)
+    url = httpx.URL(site.server.url)
+    async with asyncio.timeout(15):
+        reader, writer = await asyncio.open_connection(url.host, url.port or 80)
+        writer.write(b"POST / HTTP/1.1\r\nhost: peer\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{")
+        await writer.drain()
+        writer.write_eof()
+        await reader.read()
+        writer.close()
+    assert site.server.ask("promise.get", id="nobody's")[0] == 404
