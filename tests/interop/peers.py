@@ -25,7 +25,7 @@ INSTALLED = HERE.parents[1] / ".interop"
 PACKAGES = Path(os.environ.get("RESONATE_TEST_NODE", INSTALLED / "node"))
 OFFICIAL = Path(os.environ.get("RESONATE_TEST_OFFICIAL", INSTALLED / "official")) / "bin" / "python"
 
-START_SECONDS = 20
+START_SECONDS = 60
 ASK_SECONDS = 20
 
 
