@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
+_TURN: Final = asyncio.Handle._run.__code__  # noqa: SLF001 - what runs a task
 _SELDOM: Final = 10
 """A power of two: so many occasions pass at most before the next wait."""
 
@@ -46,8 +47,13 @@ def _task_of(handle: asyncio.Handle) -> object:
 
 def is_alone(loop: asyncio.AbstractEventLoop) -> bool:
     """Tell whether a loop `is_idle`, and nobody waits for the running task to first wait: who has begun it at once."""
-    begun: Any = getattr(asyncio.tasks, "_eager_tasks", ())  # from Python 3.12 on; before, its turn is yet to come
-    return is_idle(loop, turn_of_its_own=False) and (not begun or asyncio.current_task(loop) not in begun)
+    return is_idle(loop, turn_of_its_own=False) and _has_its_turn(asyncio.current_task(loop))
+
+
+def _has_its_turn(task: asyncio.Task[Any] | None) -> bool:
+    """Tell whether the loop itself runs the task, and not who has begun it at once: as far as that can be seen."""
+    frame = None if task is None else getattr(task.get_coro(), "cr_frame", None)
+    return frame is not None and frame.f_back is not None and frame.f_back.f_code is _TURN
 
 
 class ShortWaits:

@@ -96,10 +96,17 @@ class Watch:
         self.on = False
 
     def _hook(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self.on and (event.startswith(WATCHED) or (event == "open" and _writes(arguments))):
+        if not self.on or (event == "import" and _is_zone(arguments)):
+            return
+        if event.startswith(WATCHED) or (event == "open" and _writes(arguments)):
             self.on = False  # what follows is not the payload's
             self.heard.append(f"{event} {arguments!r:.300}")
             self.on = True
+
+
+def _is_zone(arguments: tuple[Any, ...]) -> bool:
+    """Tell whether a zone is looked for that the system lacks. All that is there to be found is loaded, see `warm`."""
+    return str(arguments[0]).startswith("tzdata.zoneinfo")
 
 
 def _writes(arguments: tuple[Any, ...]) -> bool:

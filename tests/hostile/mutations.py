@@ -11,9 +11,8 @@ from functools import cache
 from random import Random
 from typing import Any
 
-from backports import zstd
-
 from resonate.core.protocol.records import Value
+from tests.zstandard import zstd
 
 DEEP = 20_000
 ATOMS: Sequence[bytes] = (

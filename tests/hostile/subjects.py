@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from attrs import frozen
-from backports import zstd
 
 from resonate import (
     Codecs,
@@ -25,6 +24,7 @@ from resonate import (
 from resonate.core.protocol.records import Value
 from resonate.core.values import Call, Codec, Signature
 from tests.unit.codecs.samples import CASES
+from tests.zstandard import zstd
 
 AT = "order:1"
 KEYS = {"2026": b"k" * 32, "2025": b"o" * 32}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 from contextlib import contextmanager
 
@@ -159,4 +160,4 @@ def test_settling_tells_a_worker_that_waits_at_once(resonate):
         resonate("resolve", "order-asks:2", "true")
         assert done.wait(60)
     assert seen == [True]
-    assert asyncio.iscoroutinefunction(checkout)
+    assert inspect.iscoroutinefunction(checkout)

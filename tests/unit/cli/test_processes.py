@@ -31,10 +31,11 @@ def run(url: str, *args: str) -> subprocess.CompletedProcess[str]:
 
 def on_a_terminal(url: str, *args: str, answer: str = "", columns: int = 60) -> tuple[int, str]:
     """Run the command with a terminal for its input and output; return its exit code and what was on the screen."""
-    pid, terminal = pty.fork()
-    if not pid:
-        command = [sys.executable, "-m", "resonate", *args]
-        os.execve(sys.executable, command, {**environment(url), "COLUMNS": str(columns)})
+    terminal, its_end = pty.openpty()
+    command = [sys.executable, "-m", "resonate", *args]
+    told = {**environment(url), "COLUMNS": str(columns)}
+    child = subprocess.Popen(command, env=told, stdin=its_end, stdout=its_end, stderr=its_end, start_new_session=True)
+    os.close(its_end)
     if answer:
         os.write(terminal, answer.encode())
     seen = b""
@@ -47,7 +48,7 @@ def on_a_terminal(url: str, *args: str, answer: str = "", columns: int = 60) -> 
             break
         seen += chunk
     os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), seen.decode()
+    return child.wait(), seen.decode()
 
 
 @pytest.fixture

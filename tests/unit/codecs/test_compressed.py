@@ -9,7 +9,6 @@ import tracemalloc
 import zlib
 
 import pytest
-from backports import zstd as library  # the tests need the extras, as `dev` has them
 
 from resonate.adapters.codecs import compressed, zstd
 from resonate.adapters.codecs.compressed import Compressed
@@ -17,6 +16,7 @@ from resonate.adapters.codecs.encrypted import Encrypted
 from resonate.adapters.codecs.json import JsonCodec
 from resonate.core.protocol.records import NO_VALUE, Value
 from resonate.errors import DecodingError, EncodingError, UsageError
+from tests.zstandard import zstd as library
 
 FORMATS = ["zstd", "gzip"]
 LONG = ["the same words again and again"] * 1_000

@@ -15,7 +15,7 @@ task carries a `Branch` in its context: the place from which it counts the ids o
 the lineage of tasks and never the order in which things happened to finish.
 
 This is the one module of the core that imports asyncio, for its Future, Task, Handle and AbstractEventLoop types and
-for the two functions that say which loop is running.
+for the functions that say which loop is running, and which task.
 """
 
 from __future__ import annotations
@@ -42,6 +42,11 @@ Task = asyncio.Task
 TimerHandle = asyncio.TimerHandle
 FIRST_COMPLETED = asyncio.FIRST_COMPLETED
 wait = asyncio.wait
+swap_task: Any = getattr(asyncio.tasks, "_swap_current_task", None) if sys.version_info[:2] >= (3, 14) else None
+"""Sets which task of a loop runs, and returns which did; None where nesting one loop in another does not need it.
+
+From Python 3.14 on, asyncio keeps one running task for each thread, and no more one for each loop: a task that turns a
+loop stands aside meanwhile, or no task of that loop could run."""
 
 
 class Branch:
@@ -254,6 +259,7 @@ class DurableLoop(asyncio.AbstractEventLoop):
             return True
         limit += len(ready)
         outer = asyncio._get_running_loop()  # noqa: SLF001 - the only way to nest one loop in another
+        task = None if swap_task is None or outer is None else swap_task(outer, None)
         hooks = sys.get_asyncgen_hooks()
         asyncio._set_running_loop(self)  # noqa: SLF001 - as above
         sys.set_asyncgen_hooks(None, None)  # or the outer loop would finalize the workflow's async generators
@@ -268,6 +274,8 @@ class DurableLoop(asyncio.AbstractEventLoop):
         finally:
             sys.set_asyncgen_hooks(*hooks)
             asyncio._set_running_loop(outer)  # noqa: SLF001 - as above
+            if swap_task is not None and task is not None:  # pragma: no cover -- from Python 3.14 on
+                swap_task(outer, task)
         return True
 
     @property

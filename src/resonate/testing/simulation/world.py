@@ -23,6 +23,7 @@ from math import ceil
 from random import Random
 from typing import Any, Final, NoReturn, TypeVar, TypeVarTuple
 
+from resonate.core.engine.loop import swap_task
 from resonate.errors import UsageError
 
 T = TypeVar("T")
@@ -225,6 +226,7 @@ class Process(asyncio.AbstractEventLoop):
     def _turn(self) -> None:
         ready, left = self._ready, HOT
         outer = asyncio._get_running_loop()  # noqa: SLF001 - the only way to nest one loop in another
+        task = None if swap_task is None or outer is None else swap_task(outer, None)
         hooks = sys.get_asyncgen_hooks()
         asyncio._set_running_loop(self)  # noqa: SLF001 - as above
         sys.set_asyncgen_hooks(None, None)
@@ -241,6 +243,8 @@ class Process(asyncio.AbstractEventLoop):
             self._turning = False
             sys.set_asyncgen_hooks(*hooks)
             asyncio._set_running_loop(outer)  # noqa: SLF001 - as above
+            if swap_task is not None and task is not None:
+                swap_task(outer, task)
         if ready and self.paused:  # it was stopped in the midst of its turn
             self._backlog.extend(ready)
             ready.clear()
